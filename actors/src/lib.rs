@@ -1,0 +1,1 @@
+//! Slipway's API types, pure decisions and actor graph.

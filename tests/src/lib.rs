@@ -1,0 +1,1 @@
+//! Cross-crate and real-API-server tests.
