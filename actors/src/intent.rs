@@ -1,0 +1,153 @@
+//! What a decision wants done, and what it waits for.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    api::{IntOrPercent, ProgressingInfo},
+    view::ObjectKey,
+};
+
+/// The kinds of the hub that decisions write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HubKind {
+    /// `rollouts`.
+    Rollout,
+    /// `rolloutruns`.
+    RolloutRun,
+}
+
+/// One write to the hub. At most one per object is in flight, and each carries the version it was decided on, so that
+/// a write decided on old data fails rather than lands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HubWrite {
+    /// A JSON merge patch of the object itself; `metadata.resourceVersion` is in it.
+    Patch {
+        /// The object's kind.
+        kind: HubKind,
+        /// The object.
+        key: ObjectKey,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// A JSON merge patch of the status subresource; `metadata.resourceVersion` is in it.
+    PatchStatus {
+        /// The object's kind.
+        kind: HubKind,
+        /// The object.
+        key: ObjectKey,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// Creates a RolloutRun. Its name is deterministic: one that exists already is this one.
+    CreateRun {
+        /// The name to create.
+        key: ObjectKey,
+        /// The whole object.
+        run: Value,
+    },
+    /// Deletes a RolloutRun, if it is still this one.
+    DeleteRun {
+        /// The run.
+        key: ObjectKey,
+        /// Its uid, as precondition.
+        uid: String,
+        /// Its version, as precondition.
+        resource_version: String,
+    },
+}
+
+impl HubWrite {
+    /// The object written.
+    pub fn target(&self) -> (HubKind, &ObjectKey) {
+        match self {
+            Self::Patch { kind, key, .. } | Self::PatchStatus { kind, key, .. } => (*kind, key),
+            Self::CreateRun { key, .. } | Self::DeleteRun { key, .. } => (HubKind::RolloutRun, key),
+        }
+    }
+}
+
+/// How far a workload may be updated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Not at all beyond what is: partition at the maximum, so that a new template changes no pod.
+    Parked,
+    /// Up to `replicas` updated pods, and no step onward: what was released stays, nothing more follows.
+    Held {
+        /// The most pods that may be on the updated revision.
+        replicas: IntOrPercent,
+    },
+    /// Towards `replicas` updated pods, at most `window` of them unavailable on the way.
+    Step {
+        /// The updated pods wanted.
+        replicas: IntOrPercent,
+        /// The sliding window; without one the whole step at once.
+        window: Option<IntOrPercent>,
+    },
+}
+
+/// What a workload actor is to bring about and keep so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkloadGoal {
+    /// Under the control of a Rollout.
+    Controlled {
+        /// The Rollout's name.
+        rollout: String,
+        /// How far it may be updated.
+        release: Release,
+        /// The annotation that says which batch moves it; `None` removes it.
+        progressing: Option<ProgressingInfo>,
+        /// Whether its pods must be counted.
+        watch_pods: bool,
+    },
+    /// Put back as it was before the Rollout took it, as far as that rolls nothing.
+    Released,
+}
+
+/// A Kubernetes event about one of our objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The kind of the object it is about.
+    pub kind: HubKind,
+    /// The object it is about.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// Whether the event is of type Warning.
+    pub warning: bool,
+    /// CamelCase reason.
+    pub reason: String,
+    /// The sentence.
+    pub message: String,
+}
+
+/// What a step waits for: the one value behind status, conditions, the tree and the trace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait {
+    /// The cluster; empty for the hub.
+    pub cluster: String,
+    /// The object, as `statefulset/web`.
+    pub object: String,
+    /// The condition that is not met yet.
+    pub condition: String,
+    /// The command that would unblock it, if one would.
+    pub unblock: Option<String>,
+}
+
+/// What is to happen now, decided from what the API shows now.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct Decision {
+    /// Writes to the hub, at most one per object.
+    pub writes: Vec<HubWrite>,
+    /// Goals by (cluster, workload name). A workload not named keeps no actor.
+    pub goals: BTreeMap<(String, String), WorkloadGoal>,
+    /// Events to record once the writes of this decision have landed.
+    pub notices: Vec<Notice>,
+    /// What the active run waits for.
+    pub waits: Vec<Wait>,
+    /// When to decide again though nothing changed, and why.
+    pub wake: Option<(Timestamp, &'static str)>,
+}

@@ -1,0 +1,186 @@
+//! What the graph knows of the clusters: objects projected at the edge into small values of ours.
+//!
+//! Decisions see nothing else. Objects of our own group are kept whole; of foreign kinds only what a decision needs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::{ProgressingInfo, Rollout, RolloutRun, RolloutStrategy, TrafficTopology};
+
+/// Namespace and name of an object within one cluster and kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Whether a cluster can be relied on right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The first lists have not come back yet: absence of an object means nothing.
+    Syncing,
+    /// Watches stand and requests are answered.
+    Ready,
+    /// Requests fail or get no answer.
+    Unreachable {
+        /// When that was first noticed.
+        since: Timestamp,
+        /// The last error.
+        error: String,
+    },
+}
+
+/// A workload of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The kind, for example `StatefulSet`.
+    pub kind: String,
+    /// Its group and version, for example `apps/v1`.
+    pub api_version: String,
+    /// The cluster it is in.
+    pub cluster: String,
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// The version every write decided on this value must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `status.observedGeneration`.
+    pub observed_generation: i64,
+    /// Whether it carries a deletion timestamp.
+    pub deleting: bool,
+    /// All labels: selectors match on them.
+    pub labels: BTreeMap<String, String>,
+    /// Value of the annotation `rollout.kusionstack.io/name`.
+    pub rollout: Option<String>,
+    /// The annotation `rollout.kusionstack.io/progressing-info`, parsed; `Err` keeps a text that does not parse.
+    pub progressing: Option<Result<ProgressingInfo, String>>,
+    /// The user's update strategy as recorded before the first parking (JSON).
+    pub recorded_strategy: Option<String>,
+    /// `spec.updateStrategy` as it is (JSON).
+    pub update_strategy: Value,
+    /// Who last changed `spec.updateStrategy`, by managed fields.
+    pub strategy_manager: Option<String>,
+    /// Pods kept on the old revision.
+    pub partition: i32,
+    /// Pods wanted.
+    pub desired: i32,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
+    /// Label selector of its pods, in the form of a list request's `labelSelector`.
+    pub pod_selector: String,
+    /// Revision of the pods not yet updated.
+    pub stable_revision: String,
+    /// Revision of the current template.
+    pub updated_revision: String,
+    /// `status.replicas`.
+    pub replicas: i32,
+    /// `status.readyReplicas`.
+    pub ready: i32,
+    /// `status.availableReplicas`.
+    pub available: i32,
+    /// `status.currentReplicas`.
+    pub current_replicas: i32,
+    /// `status.updatedReplicas`.
+    pub updated_replicas: i32,
+}
+
+/// A pod, as far as a batch needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// The uid of its controller.
+    pub owner_uid: String,
+    /// The label `controller-revision-hash`.
+    pub revision: String,
+    /// Since when it is ready, if it is.
+    pub ready_since: Option<Timestamp>,
+    /// Whether it carries a deletion timestamp.
+    pub terminating: bool,
+    /// Why a container waits, for example `ImagePullBackOff`.
+    pub trouble: Option<String>,
+}
+
+/// A route of one cluster. In this version it is only observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The kind, for example `HTTPRoute`.
+    pub kind: String,
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether every parent has accepted the current generation.
+    pub accepted: bool,
+}
+
+/// A workload's pods by what a batch asks of them. Terminating pods count for nothing but `terminating`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCounts {
+    /// Pods on the updated revision.
+    pub updated: i32,
+    /// Of these, ready.
+    pub updated_ready: i32,
+    /// Of these, ready for `minReadySeconds`.
+    pub updated_available: i32,
+    /// Pods on any revision that are available.
+    pub available: i32,
+    /// Pods being deleted.
+    pub terminating: i32,
+}
+
+/// What a workload actor knows beyond the workload object itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkloadReport {
+    /// The pods, once they were listed; `None` while they are not watched or not synced.
+    pub pods: Option<Vec<Arc<Pod>>>,
+    /// The last write's error, until one succeeds.
+    pub error: Option<String>,
+}
+
+/// One member cluster as a rollout sees it.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// Whether its data can be relied on.
+    pub health: Health,
+    /// Every workload of the rollout's kind in the rollout's namespace, by name, selected or not.
+    pub workloads: BTreeMap<String, Arc<Workload>>,
+    /// What the workload actors report, by workload name.
+    pub reports: BTreeMap<String, WorkloadReport>,
+}
+
+/// Everything one rollout's decisions are taken on.
+#[derive(Clone, Debug)]
+pub struct RolloutView {
+    /// The Rollout.
+    pub rollout: Arc<Rollout>,
+    /// The strategy it names, if there is one by that name.
+    pub strategy: Option<Arc<RolloutStrategy>>,
+    /// The topologies of its namespace, by name.
+    pub topologies: BTreeMap<String, Arc<TrafficTopology>>,
+    /// The runs whose controller it is, by name.
+    pub runs: BTreeMap<String, Arc<RolloutRun>>,
+    /// Names of the other Rollouts of the namespace: a workload that one of them owns is not ours to take.
+    pub other_rollouts: std::collections::BTreeSet<String>,
+    /// The member clusters, by name.
+    pub members: BTreeMap<String, MemberView>,
+}
