@@ -1,1 +1,9 @@
 //! An in-process Kubernetes: API server, workload controllers, kubelet.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod clock;
+pub mod controllers;
+pub mod store;
+
+pub use clock::Clock;
+pub use store::Store;

@@ -1,0 +1,351 @@
+//! Objects of one cluster on one resourceVersion sequence, with a log of what changed.
+
+mod log;
+mod random;
+mod subscription;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+pub use log::{Event, EventType, Gone};
+pub use subscription::Subscription;
+
+use crate::Clock;
+use log::Log;
+use random::Random;
+use subscription::Bell;
+
+/// An API group and the plural name of a resource in it; core resources have the empty group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupResource {
+    /// API group, empty for core.
+    pub group: Arc<str>,
+    /// Plural name, as in URLs.
+    pub plural: Arc<str>,
+}
+
+impl GroupResource {
+    /// Names a resource.
+    pub fn new(group: &str, plural: &str) -> Self {
+        Self { group: group.into(), plural: plural.into() }
+    }
+}
+
+impl fmt::Display for GroupResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.plural)?;
+        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+    }
+}
+
+/// Where an object lives: resource, namespace (empty for cluster-scoped ones), name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The resource the object belongs to.
+    pub resource: GroupResource,
+    /// Namespace, empty for cluster-scoped objects.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// Names an object.
+    pub fn new(resource: &GroupResource, namespace: &str, name: &str) -> Self {
+        Self { resource: resource.clone(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// One revision of one object.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where the object lives.
+    pub key: Key,
+    /// The object, `metadata.resourceVersion` included.
+    pub value: Arc<Value>,
+    /// The same, serialised once for every reader and watcher.
+    pub bytes: Bytes,
+    /// The revision that wrote it.
+    pub resource_version: u64,
+}
+
+impl Stored {
+    fn new(key: Key, mut value: Value, resource_version: u64) -> Self {
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".into(), resource_version.to_string().into());
+        }
+        let bytes = Bytes::from(value.to_string());
+        Self { key, value: Arc::new(value), bytes, resource_version }
+    }
+}
+
+/// Why a write did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// An insert found the key taken.
+    #[error("an object of this name exists")]
+    Exists,
+    /// A put or remove found nothing.
+    #[error("no object of this name exists")]
+    Missing,
+    /// The object is at another revision than the precondition says.
+    #[error("the object is at another resource version")]
+    Stale,
+}
+
+/// Called with every change, inside the write that makes it.
+pub type Observer = Box<dyn Fn(&Event) + Send>;
+
+/// A change and the bells to ring for it.
+type Written = (Arc<Event>, [Option<Arc<Bell>>; 2]);
+type Objects = BTreeMap<(String, String), Arc<Stored>>;
+
+/// A handle on the objects of one cluster. Clones share them.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Held through a whole write, observers included, so that they see changes in order and may read the store.
+    writes: Mutex<Vec<Observer>>,
+    state: Mutex<State>,
+    random: Mutex<Random>,
+    clock: Clock,
+}
+
+struct State {
+    revision: u64,
+    objects: BTreeMap<GroupResource, Objects>,
+    log: Log,
+    bells: BTreeMap<Option<GroupResource>, Arc<Bell>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("revision", &self.revision()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// An empty store whose uids and generated names come from `seed`.
+    pub fn new(seed: u64, clock: Clock) -> Self {
+        let state = State { revision: 1, objects: BTreeMap::new(), log: Log::default(), bells: BTreeMap::new() };
+        let shared =
+            Shared { writes: Mutex::default(), state: Mutex::new(state), random: Mutex::new(Random::new(seed)), clock };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The cluster's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> u64 {
+        lock(&self.shared.state).revision
+    }
+
+    /// One object as it is now.
+    pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        self.find(&key.resource, &key.namespace, &key.name)
+    }
+
+    /// One object as it is now, by the parts of its key.
+    pub fn find(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Stored>> {
+        let state = lock(&self.shared.state);
+        state.objects.get(resource)?.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// All objects of a resource, in a namespace or in all, ordered by namespace and name.
+    pub fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Stored>> {
+        lock(&self.shared.state).list(resource, namespace)
+    }
+
+    /// The same with the revision it is true for.
+    pub fn snapshot(&self, resource: &GroupResource, namespace: Option<&str>) -> (Vec<Arc<Stored>>, u64) {
+        let state = lock(&self.shared.state);
+        (state.list(resource, namespace), state.revision)
+    }
+
+    /// What `list` answered at an earlier revision, as long as the log reaches back to it.
+    pub fn list_at(
+        &self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Vec<Arc<Stored>>, Gone> {
+        let state = lock(&self.shared.state);
+        let mut objects: Objects = state.range(resource, namespace).map(|(k, v)| (k.clone(), v.clone())).collect();
+        for event in state.log.since(revision, resource)?.iter().rev() {
+            let key = event.key();
+            if namespace.is_some_and(|namespace| namespace != key.namespace) {
+                continue;
+            }
+            let at = (key.namespace.clone(), key.name.clone());
+            match &event.old {
+                Some(old) => objects.insert(at, old.clone()),
+                None => objects.remove(&at),
+            };
+        }
+        Ok(objects.into_values().collect())
+    }
+
+    /// Writes a new object.
+    pub fn insert(&self, key: Key, value: Value) -> Result<Arc<Stored>, WriteError> {
+        self.write(key, |old| if old.is_some() { Err(WriteError::Exists) } else { Ok(Change::Set(value)) })
+    }
+
+    /// Replaces an object, if it is still at the expected revision.
+    pub fn put(&self, key: Key, value: Value, expected: Option<u64>) -> Result<Arc<Stored>, WriteError> {
+        self.write(key, |old| match old {
+            None => Err(WriteError::Missing),
+            Some(old) if expected.is_some_and(|e| e != old.resource_version) => Err(WriteError::Stale),
+            Some(_) => Ok(Change::Set(value)),
+        })
+    }
+
+    /// Removes an object, if it is still at the expected revision; answers its last state at the revision of removal.
+    pub fn remove(&self, key: &Key, expected: Option<u64>) -> Result<Arc<Stored>, WriteError> {
+        self.write(key.clone(), |old| match old {
+            None => Err(WriteError::Missing),
+            Some(old) if expected.is_some_and(|e| e != old.resource_version) => Err(WriteError::Stale),
+            Some(old) => Ok(Change::Remove(Value::clone(&old.value))),
+        })
+    }
+
+    /// Changes of one resource after a revision, oldest first.
+    pub fn events_since(&self, revision: u64, resource: &GroupResource) -> Result<Vec<Arc<Event>>, Gone> {
+        lock(&self.shared.state).log.since(revision, resource)
+    }
+
+    /// Changes of one resource after a revision, with the revision up to which this is all there is.
+    pub fn changes(&self, revision: u64, resource: &GroupResource) -> Result<(Vec<Arc<Event>>, u64), Gone> {
+        let state = lock(&self.shared.state);
+        Ok((state.log.since(revision, resource)?, state.revision))
+    }
+
+    /// Forgets changes up to a revision: a watch that starts before it is answered with 410.
+    pub fn compact(&self, revision: u64) {
+        let mut state = lock(&self.shared.state);
+        let revision = revision.min(state.revision);
+        state.log.compact(revision);
+    }
+
+    /// Tells of every write, level-triggered: several writes may be one notice.
+    pub fn subscribe(&self) -> Subscription {
+        self.subscribe_where(None)
+    }
+
+    /// The same for writes of one resource only.
+    pub fn subscribe_to(&self, resource: &GroupResource) -> Subscription {
+        self.subscribe_where(Some(resource.clone()))
+    }
+
+    fn subscribe_where(&self, resource: Option<GroupResource>) -> Subscription {
+        let mut state = lock(&self.shared.state);
+        let revision = state.revision;
+        let bell = state.bells.entry(resource).or_insert_with(|| Arc::new(Bell::new(revision)));
+        Subscription::new(bell.clone())
+    }
+
+    /// Has every later change told to `observer`, inside the write. An observer may read the store, not write to it.
+    pub fn observe(&self, observer: Observer) {
+        lock(&self.shared.writes).push(observer);
+    }
+
+    /// A fresh uid from the seeded stream.
+    pub fn uid(&self) -> String {
+        lock(&self.shared.random).uid()
+    }
+
+    /// The five characters a generated name ends in, from the seeded stream.
+    pub fn suffix(&self) -> String {
+        lock(&self.shared.random).suffix()
+    }
+
+    fn write(
+        &self,
+        key: Key,
+        decide: impl FnOnce(Option<&Arc<Stored>>) -> Result<Change, WriteError>,
+    ) -> Result<Arc<Stored>, WriteError> {
+        let observers = lock(&self.shared.writes);
+        let (event, bells) = lock(&self.shared.state).write(key, decide)?;
+        for observer in observers.iter() {
+            observer(&event);
+        }
+        drop(observers);
+        for bell in bells.into_iter().flatten() {
+            bell.ring(event.resource_version);
+        }
+        Ok(event.new.clone())
+    }
+}
+
+enum Change {
+    Set(Value),
+    Remove(Value),
+}
+
+impl State {
+    fn range(
+        &self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&(String, String), &Arc<Stored>)> {
+        let from = (namespace.unwrap_or_default().to_owned(), String::new());
+        let wanted = namespace.map(str::to_owned);
+        self.objects
+            .get(resource)
+            .into_iter()
+            .flat_map(move |objects| objects.range((Bound::Included(from.clone()), Bound::Unbounded)))
+            .take_while(move |((namespace, _), _)| wanted.as_ref().is_none_or(|wanted| wanted == namespace))
+    }
+
+    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Stored>> {
+        self.range(resource, namespace).map(|(_, stored)| stored.clone()).collect()
+    }
+
+    fn write(
+        &mut self,
+        key: Key,
+        decide: impl FnOnce(Option<&Arc<Stored>>) -> Result<Change, WriteError>,
+    ) -> Result<Written, WriteError> {
+        let objects = self.objects.entry(key.resource.clone()).or_default();
+        let at = (key.namespace.clone(), key.name.clone());
+        let old = objects.get(&at).cloned();
+        let change = decide(old.as_ref())?;
+        self.revision += 1;
+        let resource_version = self.revision;
+        let resource = key.resource.clone();
+        let (kind, new) = match change {
+            Change::Set(value) => {
+                let new = Arc::new(Stored::new(key, value, resource_version));
+                objects.insert(at, new.clone());
+                (if old.is_some() { EventType::Modified } else { EventType::Added }, new)
+            }
+            Change::Remove(value) => {
+                objects.remove(&at);
+                (EventType::Deleted, Arc::new(Stored::new(key, value, resource_version)))
+            }
+        };
+        let event = Arc::new(Event { kind, old, new, resource_version });
+        self.log.push(event.clone());
+        let bells = [self.bells.get(&None).cloned(), self.bells.get(&Some(resource)).cloned()];
+        Ok((event, bells))
+    }
+}
+
+#[cfg(test)]
+mod tests;
