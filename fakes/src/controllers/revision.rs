@@ -1,0 +1,287 @@
+//! ControllerRevisions: how a controller remembers the templates it has seen, and how it names them.
+
+use serde_json::{Map, Value, json};
+
+use super::object;
+
+/// The label that carries a revision's hash.
+pub const HASH_LABEL: &str = "controller.kubernetes.io/hash";
+
+/// The longest owner name that leaves room for a hash in an object name.
+const MAX_PREFIX: usize = 223;
+
+/// Letters of Kubernetes' safe encoding: no vowels, so that no hash spells a word.
+const SAFE_LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// Which revisions a set stands between, and what has to be written first so that they exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The revision `status.currentRevision` names; the update revision when it names none.
+    pub current: Value,
+    /// The revision of the set's own template.
+    pub update: Value,
+    /// How often a new revision's name was taken by another template.
+    pub collision_count: i32,
+    /// What the update revision needs.
+    pub change: Change,
+}
+
+/// What has to be done so that the update revision is the newest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is the newest already.
+    None,
+    /// It has to be created.
+    Create,
+    /// It exists with an older number: the template went back to it.
+    Renumber,
+}
+
+impl History {
+    /// Finds the current and the update revision of a set among its revisions. `foreign` are revisions that take names
+    /// in the namespace without being the set's.
+    pub fn resolve(set: &Value, revisions: &[&Value], foreign: &[&Value]) -> Self {
+        let mut revisions = revisions.to_vec();
+        revisions.sort_by_key(|revision| order(revision));
+        let mut collision_count = collisions(set);
+        let data = patch(&set["spec"]["template"]);
+        let next = revisions.last().map_or(1, |newest| number(newest) + 1);
+
+        let equal = revisions.iter().rposition(|revision| same_data(&revision["data"], &data));
+        let (update, change) = match equal {
+            Some(index) if index + 1 == revisions.len() => (revisions[index].clone(), Change::None),
+            Some(index) => (renumbered(revisions[index], next), Change::Renumber),
+            None => {
+                let taken: Vec<&Value> = revisions.iter().chain(foreign).copied().collect();
+                create(set, &data, next, &taken, &mut collision_count)
+            }
+        };
+        let named = set["status"]["currentRevision"].as_str();
+        let current = revisions.iter().find(|revision| named == Some(object::name(revision)));
+        let current = current.map_or_else(|| update.clone(), |&current| current.clone());
+        Self { current, update, collision_count, change }
+    }
+}
+
+/// The template a revision restores.
+pub fn template(revision: &Value) -> Value {
+    let mut template = revision["data"]["spec"]["template"].clone();
+    if let Some(fields) = template.as_object_mut() {
+        fields.remove("$patch");
+    }
+    template
+}
+
+/// A revision's number.
+pub fn number(revision: &Value) -> i64 {
+    revision["revision"].as_i64().unwrap_or_default()
+}
+
+/// What revisions are sorted by: number, then age, then name.
+pub fn order(revision: &Value) -> (i64, &str, &str) {
+    let created = revision["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    (number(revision), created, object::name(revision))
+}
+
+/// The name of an owner's revision with this hash.
+pub fn revision_name(owner: &str, hash: &str) -> String {
+    let end = (0..=owner.len().min(MAX_PREFIX)).rev().find(|&end| owner.is_char_boundary(end)).unwrap_or(0);
+    format!("{}-{hash}", &owner[..end])
+}
+
+/// The data of a revision: a patch that puts the template back.
+pub fn patch(template: &Value) -> Value {
+    let mut template = normalised(template);
+    if let Some(fields) = template.as_object_mut() {
+        fields.insert("$patch".into(), "replace".into());
+        if let Some(spec) = fields.get_mut("spec") {
+            spell_out_resources(spec);
+        }
+    }
+    json!({"spec": {"template": template}})
+}
+
+/// The hash of a revision's data: FNV-1, 32 bits, over the canonical JSON and the collision count, safely encoded.
+pub fn hash(data: &Value, collision_count: i32) -> String {
+    let bytes = canonical_json(data) + &collision_count.to_string();
+    let sum = bytes.bytes().fold(2_166_136_261_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(byte));
+    sum.to_string().bytes().map(|byte| char::from(SAFE_LETTERS[usize::from(byte) % SAFE_LETTERS.len()])).collect()
+}
+
+/// JSON as Go's encoder writes a map: keys sorted, no blanks, and the characters HTML gives a meaning escaped.
+pub fn canonical_json(value: &Value) -> String {
+    let mut text = sorted(value).to_string();
+    for (character, escape) in
+        [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
+    {
+        if text.contains(character) {
+            text = text.replace(character, escape);
+        }
+    }
+    text
+}
+
+/// A new revision for the data. A name that another template holds counts as a collision and gives the next name.
+fn create(set: &Value, data: &Value, number: i64, taken: &[&Value], collisions: &mut i32) -> (Value, Change) {
+    // The label keeps the hash of the first attempt, as the real controller has it.
+    let label = hash(data, *collisions);
+    loop {
+        let name = revision_name(object::name(set), &hash(data, *collisions));
+        let Some(holder) = taken.iter().find(|holder| object::name(holder) == name) else {
+            return (new_revision(set, data, number, &name, &label), Change::Create);
+        };
+        if same_data(&holder["data"], data) {
+            return ((*holder).clone(), Change::None);
+        }
+        *collisions += 1;
+    }
+}
+
+fn new_revision(set: &Value, data: &Value, number: i64, name: &str, hash: &str) -> Value {
+    let mut labels = set["spec"]["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    labels.insert(HASH_LABEL.into(), hash.into());
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), name.into());
+    metadata.insert("namespace".into(), object::namespace(set).into());
+    metadata.insert("labels".into(), labels.into());
+    if let Some(annotations) = set["metadata"]["annotations"].as_object().filter(|map| !map.is_empty()) {
+        metadata.insert("annotations".into(), annotations.clone().into());
+    }
+    let owner = object::controller_reference(set, "apps/v1", "StatefulSet");
+    metadata.insert("ownerReferences".into(), json!([owner]));
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": metadata,
+        "data": data,
+        "revision": number,
+    })
+}
+
+fn renumbered(revision: &Value, number: i64) -> Value {
+    let mut revision = revision.clone();
+    revision["revision"] = number.into();
+    revision
+}
+
+fn collisions(set: &Value) -> i32 {
+    set["status"]["collisionCount"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or_default()
+}
+
+fn same_data(stored: &Value, data: &Value) -> bool {
+    stored == data || patch(&stored["spec"]["template"]) == *data
+}
+
+/// The value without nulls: a typed encoder never writes them.
+fn normalised(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(key, value)| (key.clone(), normalised(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(normalised).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A container's `resources` is a struct in Go, which its encoder writes even when nothing is in it.
+fn spell_out_resources(spec: &mut Value) {
+    for list in ["containers", "initContainers"] {
+        let Some(containers) = spec.get_mut(list).and_then(Value::as_array_mut) else { continue };
+        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+            container.entry("resources").or_insert_with(|| json!({}));
+        }
+    }
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            Value::Object(fields.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaulted(image: &str) -> Value {
+        json!({
+            "metadata": {"annotations": {"test": "value"}, "labels": {"app": "foo"}, "creationTimestamp": null},
+            "spec": {
+                "containers": [{
+                    "name": "test", "image": image, "imagePullPolicy": "Always",
+                    "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                }],
+                "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+                "securityContext": {}, "terminationGracePeriodSeconds": 30,
+            },
+        })
+    }
+
+    fn set(image: &str) -> Value {
+        json!({
+            "metadata": {"name": "test", "namespace": "default", "uid": "u", "annotations": {"note": "kept"}},
+            "spec": {"template": defaulted(image)},
+            "status": {},
+        })
+    }
+
+    /// The name a Kubernetes 1.34 controller gave this template.
+    #[test]
+    fn hash_equals_a_recorded_one() {
+        assert_eq!(revision_name("test", &hash(&patch(&defaulted("test")), 0)), "test-776999688b");
+    }
+
+    #[test]
+    fn json_is_written_as_go_writes_it() {
+        let value = json!({"b": [1, true, null], "a": {"y": "<&>\u{2028}\n", "x": ""}});
+        assert_eq!(canonical_json(&value), r#"{"a":{"x":"","y":"\u003c\u0026\u003e\u2028\n"},"b":[1,true,null]}"#);
+    }
+
+    #[test]
+    fn a_long_owner_name_is_cut() {
+        assert_eq!(revision_name(&"a".repeat(300), "h"), format!("{}-h", "a".repeat(223)));
+    }
+
+    #[test]
+    fn the_first_template_becomes_revision_one() {
+        let history = History::resolve(&set("v1"), &[], &[]);
+        assert_eq!((history.change, number(&history.update)), (Change::Create, 1));
+        assert_eq!(history.current, history.update);
+        assert_eq!(history.update["metadata"]["annotations"], json!({"note": "kept"}));
+        assert_eq!(template(&history.update)["spec"]["containers"][0]["resources"], json!({}));
+    }
+
+    #[test]
+    fn an_old_template_takes_its_revision_back() {
+        let first = History::resolve(&set("v1"), &[], &[]).update;
+        let second = History::resolve(&set("v2"), &[&first], &[]).update;
+        assert_eq!(number(&second), 2);
+
+        let mut back = set("v1");
+        back["status"]["currentRevision"] = second["metadata"]["name"].clone();
+        let history = History::resolve(&back, &[&second, &first], &[]);
+        assert_eq!((history.change, number(&history.update)), (Change::Renumber, 3));
+        assert_eq!(object::name(&history.update), object::name(&first));
+        assert_eq!(history.current, second);
+    }
+
+    #[test]
+    fn a_taken_name_is_a_collision() {
+        let wanted = History::resolve(&set("v1"), &[], &[]).update;
+        let mut thief = wanted.clone();
+        assert_eq!(History::resolve(&set("v1"), &[], &[&thief]).change, Change::None, "the same data is used as it is");
+
+        thief["data"] = json!({"spec": {"template": {"$patch": "replace"}}});
+        let history = History::resolve(&set("v1"), &[], &[&thief]);
+        assert_eq!((history.change, history.collision_count), (Change::Create, 1));
+        assert_ne!(object::name(&history.update), object::name(&wanted));
+        assert_eq!(history.update["metadata"]["labels"][HASH_LABEL], wanted["metadata"]["labels"][HASH_LABEL]);
+    }
+}

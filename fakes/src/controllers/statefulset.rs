@@ -1,0 +1,188 @@
+//! The StatefulSet controller: what a set, its pods and its revisions ask for next, as Kubernetes 1.36 decides it.
+//!
+//! [`sync`] is a pure function; the [`controller`] around it carries its plan out.
+
+mod pod;
+mod roll;
+mod spec;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::pod::Pod;
+use self::spec::Spec;
+pub use self::status::StatefulSetStatus;
+use super::object;
+use super::revision::{self, Change, History};
+
+/// The label that names a pod's revision.
+pub const REVISION_LABEL: &str = "controller-revision-hash";
+/// The label that repeats a pod's name, for Services of one pod.
+pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+/// The label that carries a pod's ordinal.
+pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+
+/// Everything one sync looks at.
+#[derive(Debug, Clone)]
+pub struct Observed<'a> {
+    /// The StatefulSet.
+    pub set: &'a Value,
+    /// Pods of its namespace that the set controls or that nobody controls.
+    pub pods: Vec<&'a Value>,
+    /// ControllerRevisions of its namespace that the set controls or that nobody controls.
+    pub revisions: Vec<&'a Value>,
+    /// ControllerRevisions of its namespace that somebody else controls: their names are taken.
+    pub foreign_revisions: Vec<&'a Value>,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// What one sync asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Writes in their order; the first that fails ends the sync.
+    pub actions: Vec<Action>,
+    /// The set's status after the actions.
+    pub status: StatefulSetStatus,
+    /// True when the set's own status says something else.
+    pub status_changed: bool,
+    /// When to look again although nothing changed: the next pod becomes available then.
+    pub requeue_after: Option<Duration>,
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Create this ControllerRevision.
+    CreateRevision(Value),
+    /// Write this ControllerRevision, which has a new number or owner.
+    UpdateRevision(Value),
+    /// Delete the ControllerRevision of this name: history is over its limit.
+    DeleteRevision(String),
+    /// Create this pod.
+    CreatePod(Value),
+    /// Write this pod, whose labels or owner were not as they must be.
+    UpdatePod(Value),
+    /// Delete the pod of this name.
+    DeletePod(String, Deletion),
+}
+
+/// Why a pod is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It has an old revision and its turn has come.
+    Update,
+    /// Its ordinal is outside the set's range.
+    ScaleDown,
+    /// It failed or succeeded, and a new pod of its name has to take its place.
+    Finished,
+}
+
+/// Decides what a StatefulSet needs next.
+pub fn sync(seen: &Observed<'_>) -> Plan {
+    let spec = Spec::read(seen.set);
+    let mut actions = Vec::new();
+    let revisions = adopt_revisions(seen, &spec, &mut actions);
+    let revisions: Vec<&Value> = revisions.iter().map(AsRef::as_ref).collect();
+    let pods = claim_pods(seen, &spec, &mut actions);
+    let pods: Vec<Pod<'_>> = pods.iter().map(|pod| Pod::read(pod, seen.now, spec.min_ready_seconds)).collect();
+
+    let history = History::resolve(seen.set, &revisions, &seen.foreign_revisions);
+    match history.change {
+        Change::None => {}
+        Change::Create => actions.push(Action::CreateRevision(history.update.clone())),
+        Change::Renumber => actions.push(Action::UpdateRevision(history.update.clone())),
+    }
+    let mut status = roll::roll(&spec, &history, &pods, &mut actions);
+    status.complete(&spec);
+    actions.extend(surplus(&spec, &history, &revisions, &pods));
+
+    Plan {
+        requeue_after: next_available(seen.now, &spec, &status, &pods),
+        status_changed: status.differs(seen.set),
+        actions,
+        status,
+    }
+}
+
+/// The set's revisions; those without a controller become the set's.
+fn adopt_revisions<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action>) -> Vec<Cow<'a, Value>> {
+    let mut revisions = Vec::new();
+    for &found in seen.revisions.iter().filter(|revision| object::selects(spec.selector, revision)) {
+        if object::controller_uid(found).is_some() {
+            revisions.push(Cow::Borrowed(found));
+        } else if !spec.terminating {
+            let adopted = with_owner(found, spec.set);
+            actions.push(Action::UpdateRevision(adopted.clone()));
+            revisions.push(Cow::Owned(adopted));
+        }
+    }
+    revisions
+}
+
+/// The set's pods: a fitting pod without a controller becomes the set's, a pod that no longer fits is let go.
+fn claim_pods<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action>) -> Vec<Cow<'a, Value>> {
+    let mut claimed = Vec::new();
+    for &found in &seen.pods {
+        let fits = object::selects(spec.selector, found) && pod::parent(object::name(found)) == Some(spec.name);
+        let owned = object::controller_uid(found).is_some();
+        match (owned, fits) {
+            (true, true) => claimed.push(Cow::Borrowed(found)),
+            (true, false) if !spec.terminating => {
+                actions.push(Action::UpdatePod(without_owner(found, spec.set)));
+            }
+            (false, true) if !spec.terminating && !object::is_terminating(found) => {
+                let adopted = with_owner(found, spec.set);
+                actions.push(Action::UpdatePod(adopted.clone()));
+                claimed.push(Cow::Owned(adopted));
+            }
+            _ => {}
+        }
+    }
+    claimed
+}
+
+fn with_owner(dependent: &Value, set: &Value) -> Value {
+    let mut owners = object::owners(dependent).to_vec();
+    owners.push(object::controller_reference(set, "apps/v1", "StatefulSet"));
+    let mut dependent = dependent.clone();
+    dependent["metadata"]["ownerReferences"] = owners.into();
+    dependent
+}
+
+fn without_owner(dependent: &Value, set: &Value) -> Value {
+    let mut dependent = dependent.clone();
+    let others = object::owners(&dependent).iter().filter(|owner| owner["uid"] != object::uid(set));
+    let others: Value = others.cloned().collect();
+    dependent["metadata"]["ownerReferences"] = others;
+    dependent
+}
+
+/// Revisions beyond the limit, oldest first. Revisions that a pod or the status stands on do not count.
+fn surplus(spec: &Spec<'_>, history: &History, revisions: &[&Value], pods: &[Pod<'_>]) -> Vec<Action> {
+    let live = |name: &str| {
+        name == object::name(&history.current)
+            || name == object::name(&history.update)
+            || pods.iter().any(|pod| pod.revision == name)
+    };
+    let mut old: Vec<&Value> = revisions.iter().copied().filter(|revision| !live(object::name(revision))).collect();
+    old.sort_by_key(|revision| revision::order(revision));
+    let Some(limit) = spec.revision_history_limit else { return Vec::new() };
+    let surplus = old.len().saturating_sub(limit);
+    old[..surplus].iter().map(|revision| Action::DeleteRevision(object::name(revision).to_owned())).collect()
+}
+
+fn next_available(now: Timestamp, spec: &Spec<'_>, status: &StatefulSetStatus, pods: &[Pod<'_>]) -> Option<Duration> {
+    if spec.min_ready_seconds == 0 || status.ready_replicas == status.available_replicas {
+        return None;
+    }
+    let waits = pods.iter().filter_map(|pod| pod.available_at(spec.min_ready_seconds)).filter(|&instant| instant > now);
+    let wait = waits.min().and_then(|instant| Duration::try_from(instant.duration_since(now)).ok());
+    Some(wait.unwrap_or(Duration::from_secs(spec.min_ready_seconds.unsigned_abs().into())))
+}

@@ -1,0 +1,155 @@
+//! One step of a set's pods: replicas in their order, then surplus pods, then the update.
+
+use serde_json::Value;
+
+use super::pod::{self, Pod};
+use super::spec::{Spec, Strategy};
+use super::{Action, Deletion, StatefulSetStatus};
+use crate::controllers::object;
+use crate::controllers::revision::History;
+
+/// A place in the set's range of ordinals.
+enum Replica<'a> {
+    /// A pod is there.
+    Found(&'a Pod<'a>),
+    /// A pod of this ordinal is missing.
+    Missing(i32),
+}
+
+/// The step ends here: something has to happen first.
+struct Blocked;
+
+/// Appends the writes of this step, and gives the status after them.
+pub(super) fn roll(
+    spec: &Spec<'_>,
+    history: &History,
+    pods: &[Pod<'_>],
+    actions: &mut Vec<Action>,
+) -> StatefulSetStatus {
+    let mut status = StatefulSetStatus::new(spec, history);
+    if spec.terminating {
+        pods.iter().for_each(|pod| status.count(pod));
+        return status;
+    }
+    let (replicas, condemned) = split(spec, pods);
+    for pod in replicas.iter().filter_map(Replica::found).chain(condemned.iter().copied()) {
+        status.count(pod);
+    }
+    let settled =
+        process_replicas(spec, history, &replicas, actions).and_then(|()| process_condemned(spec, &condemned, actions));
+    if settled.is_ok() && update(spec, history, &replicas, actions) {
+        status.current_replicas -= 1;
+    }
+    status
+}
+
+impl<'a> Replica<'a> {
+    fn found(&self) -> Option<&'a Pod<'a>> {
+        match self {
+            Self::Found(pod) => Some(pod),
+            Self::Missing(_) => None,
+        }
+    }
+
+    fn is_unavailable(&self) -> bool {
+        self.found().is_none_or(|pod| !pod.available || pod.terminating)
+    }
+}
+
+/// The places of the set's range in their order, and the pods outside of it from the highest ordinal down.
+fn split<'a>(spec: &Spec<'_>, pods: &'a [Pod<'a>]) -> (Vec<Replica<'a>>, Vec<&'a Pod<'a>>) {
+    let range = spec.start..spec.start.saturating_add(spec.replicas);
+    let mut replicas: Vec<Replica<'a>> = range.clone().map(Replica::Missing).collect();
+    let mut condemned = Vec::new();
+    for pod in pods {
+        let Some(ordinal) = pod.ordinal else { continue };
+        let index = ordinal.checked_sub(spec.start).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| replicas.get_mut(index)) {
+            Some(place) => *place = Replica::Found(pod),
+            None => condemned.push(pod),
+        }
+    }
+    condemned.sort_by_key(|pod| std::cmp::Reverse(pod.ordinal));
+    (replicas, condemned)
+}
+
+/// Creates what is missing and replaces what finished. An ordered set takes one step and waits for every pod.
+fn process_replicas(
+    spec: &Spec<'_>,
+    history: &History,
+    replicas: &[Replica<'_>],
+    actions: &mut Vec<Action>,
+) -> Result<(), Blocked> {
+    for replica in replicas {
+        let done = match replica {
+            Replica::Missing(ordinal) => {
+                actions.push(Action::CreatePod(create(spec, history, *ordinal)));
+                false
+            }
+            Replica::Found(pod) if pod.is_finished() => {
+                if !pod.terminating {
+                    actions.push(Action::DeletePod(pod.name.to_owned(), Deletion::Finished));
+                }
+                false
+            }
+            Replica::Found(pod) => {
+                let done = !pod.terminating && pod.is_running_and_ready() && pod.available;
+                if done || !spec.ordered {
+                    actions.extend(pod.relabelled().map(Action::UpdatePod));
+                }
+                done
+            }
+        };
+        if spec.ordered && !done {
+            return Err(Blocked);
+        }
+    }
+    Ok(())
+}
+
+fn create(spec: &Spec<'_>, history: &History, ordinal: i32) -> Value {
+    let revision = if spec.starts_current(ordinal) { &history.current } else { &history.update };
+    pod::new_pod(spec, revision, ordinal)
+}
+
+/// Deletes pods outside the range. An ordered set deletes one at a time, and none while another pod is unavailable.
+fn process_condemned(spec: &Spec<'_>, condemned: &[&Pod<'_>], actions: &mut Vec<Action>) -> Result<(), Blocked> {
+    // An ordered set gets here only with every replica available, so the first unavailable pod is a condemned one.
+    let first_unavailable = condemned.iter().rev().find(|pod| !pod.available || pod.terminating).map(|pod| pod.name);
+    for pod in condemned {
+        if pod.terminating {
+            if spec.ordered {
+                return Err(Blocked);
+            }
+            continue;
+        }
+        let healthy = pod.is_running_and_ready() && pod.available;
+        if spec.ordered && !healthy && first_unavailable != Some(pod.name) {
+            return Err(Blocked);
+        }
+        actions.push(Action::DeletePod(pod.name.to_owned(), Deletion::ScaleDown));
+        if spec.ordered {
+            return Err(Blocked);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the pod of the highest ordinal that has an old revision, unless a pod above it is not yet available. Says
+/// whether it did.
+fn update(spec: &Spec<'_>, history: &History, replicas: &[Replica<'_>], actions: &mut Vec<Action>) -> bool {
+    let Strategy::RollingUpdate { partition } = spec.strategy else { return false };
+    let first = usize::try_from(partition.unwrap_or(0)).unwrap_or(0);
+    let update = object::name(&history.update);
+    for replica in replicas.iter().skip(first).rev() {
+        match replica {
+            Replica::Found(pod) if pod.revision != update && !pod.terminating => {
+                actions.push(Action::DeletePod(pod.name.to_owned(), Deletion::Update));
+                return true;
+            }
+            replica if replica.is_unavailable() => return false,
+            _ => {}
+        }
+    }
+    false
+}
