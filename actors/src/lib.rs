@@ -1,1 +1,2 @@
 //! Slipway's API types, pure decisions and actor graph.
+pub mod api;

@@ -1,0 +1,238 @@
+//! `BackendRouting`: the forked backends and edited routes of one cluster.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::MetaCondition;
+use super::http::{HttpRouteFilter, HttpRouteMatch};
+use super::kind::root;
+use super::shared::{CrossClusterObjectReference, schema};
+
+/// Splits the traffic of one backend between its stable and its canary copy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+pub struct BackendRouting {
+    /// Standard metadata.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub metadata: ObjectMeta,
+    /// What is wanted.
+    #[serde(default)]
+    pub spec: BackendRoutingSpec,
+    /// What is.
+    #[serde(default)]
+    pub status: Option<BackendRoutingStatus>,
+}
+root!(BackendRouting, "backendroutings", skip_default: [spec], skip_none: [status = "status"]);
+
+/// How one backend's traffic is split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendRoutingSpec {
+    /// `InCluster` or `MultiCluster`.
+    pub traffic_type: String,
+    /// The user's backend.
+    pub backend: CrossClusterObjectReference,
+    /// The user's routes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<CrossClusterObjectReference>,
+    /// The copies of the backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forked_backends: Option<ForkedBackends>,
+    /// How requests are spread over the copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<BackendForwarding>,
+}
+
+/// The two copies of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForkedBackends {
+    /// Selects pods on the stable revision.
+    pub stable: ForkedBackend,
+    /// Selects pods on the new revision.
+    pub canary: ForkedBackend,
+}
+
+/// A copy of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkedBackend {
+    /// Name of the copy.
+    pub name: String,
+    /// Labels that its pods must have beside those of the original.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_label_selector: BTreeMap<String, String>,
+}
+
+/// How requests are spread over the copies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendForwarding {
+    /// For HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpForwarding>,
+}
+
+/// How HTTP requests are spread over the copies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpForwarding {
+    /// Where requests go that no other entry takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginHttpForwarding>,
+    /// Which requests go to the stable copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<StableHttpForwarding>,
+    /// Which requests go to the canary copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryHttpForwarding>,
+}
+
+/// Where requests go that no other entry takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginHttpForwarding {
+    /// Name of the backend.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub backend_name: String,
+}
+
+/// Which requests go to the stable copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StableHttpForwarding {
+    /// Name of the backend.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub backend_name: String,
+    /// Requests that match any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub matches: Vec<HttpRouteMatch>,
+    /// What is done to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub filters: Vec<HttpRouteFilter>,
+}
+
+/// Which requests go to the canary copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryHttpForwarding {
+    /// Name of the backend.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub backend_name: String,
+    /// Share of requests, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub weight: Option<i32>,
+    /// Requests that match any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub matches: Vec<HttpRouteMatch>,
+    /// What is done to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub filters: Vec<HttpRouteFilter>,
+}
+
+/// What a BackendRouting has led to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendRoutingStatus {
+    /// Generation that this status is about.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// State by aspect: `BackendReady`, `RouteReady`, `Ready`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::meta_conditions")]
+    pub conditions: Vec<MetaCondition>,
+    /// The backend and its copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backends: Option<BackendStatuses>,
+    /// The routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<BackendRouteStatus>,
+}
+
+/// The backend and its copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendStatuses {
+    /// The user's backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<BackendStatus>,
+    /// The stable copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<BackendStatus>,
+    /// The canary copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<BackendStatus>,
+}
+
+/// State of one backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendStatus {
+    /// Name of the backend.
+    pub name: String,
+    /// Its state.
+    #[serde(default)]
+    pub conditions: BackendConditions,
+}
+
+/// State of a backend or of a forwarding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendConditions {
+    /// It is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// It is on its way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminating: Option<bool>,
+}
+
+/// State of one route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendRouteStatus {
+    /// Group and version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Name of the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
+    /// Name of the route.
+    pub name: String,
+    /// Its state: `RouteReady`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::meta_condition")]
+    pub condition: Option<MetaCondition>,
+    /// What of the forwarding is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<RouteForwardingStatuses>,
+}
+
+/// What of the forwarding is in force on a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteForwardingStatuses {
+    /// For the user's backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<RouteForwardingStatus>,
+    /// For the stable copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<RouteForwardingStatus>,
+    /// For the canary copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<RouteForwardingStatus>,
+}
+
+/// State of one forwarding on a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteForwardingStatus {
+    /// Name of the backend.
+    pub backend_name: String,
+    /// Its state.
+    #[serde(default)]
+    pub conditions: BackendConditions,
+}

@@ -1,0 +1,253 @@
+//! `RolloutRun`: one walk from the old revision to the new, fully expanded.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{open_enum, root};
+use super::shared::{
+    CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, MetadataPatch, ObjectTypeRef,
+    RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, TolerationStrategy, TrafficStrategy, WaitStatus,
+};
+use super::{IntOrString, Time};
+
+/// Moves a fixed list of workloads to their new revision: an optional canary, then batch after batch.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+pub struct RolloutRun {
+    /// Standard metadata.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub metadata: ObjectMeta,
+    /// The plan.
+    #[serde(default)]
+    pub spec: RolloutRunSpec,
+    /// How far it is.
+    #[serde(default)]
+    pub status: Option<RolloutRunStatus>,
+}
+root!(RolloutRun, "rolloutruns", skip_default: [spec], skip_none: [status = "status"]);
+
+/// The plan of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunSpec {
+    /// Kind of every target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<ObjectTypeRef>,
+    /// Hooks around the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<RolloutWebhook>,
+    /// Names of TrafficTopologies, in the same namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traffic_topology_refs: Vec<String>,
+    /// The canary step, before the first batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<RolloutRunCanaryStrategy>,
+    /// The batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<RolloutRunBatchStrategy>,
+}
+
+/// The canary step of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunCanaryStrategy {
+    /// Workloads that get a canary.
+    pub targets: Vec<RolloutRunStepTarget>,
+    /// Traffic during the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Labels and annotations for the canary's pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template_metadata_patch: Option<MetadataPatch>,
+}
+
+/// The batches of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunBatchStrategy {
+    /// The batches, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<RolloutRunStep>,
+    /// How much failure is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toleration: Option<TolerationStrategy>,
+}
+
+/// One batch of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunStep {
+    /// Workloads that move in this batch.
+    pub targets: Vec<RolloutRunStepTarget>,
+    /// Traffic during the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Pause before this batch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub breakpoint: bool,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How far one workload moves in a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunStepTarget {
+    /// Name of the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
+    /// Name of the workload.
+    pub name: String,
+    /// Pods that are on the new revision after the step, as a number or as a share of all.
+    pub replicas: IntOrString,
+    /// Pods that may be under way at a time; absent means the whole step at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_sliding_window: Option<IntOrString>,
+}
+
+impl RolloutRunStepTarget {
+    /// The workload as cluster and name.
+    pub fn name_ref(&self) -> CrossClusterObjectNameReference {
+        CrossClusterObjectNameReference::new(&*self.cluster, &*self.name)
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunStatus {
+    /// Generation that this status is about.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// State by aspect: `Progressing`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// What the run is doing, in one word.
+    #[serde(default, skip_serializing_if = "RolloutRunPhase::is_default")]
+    pub phase: RolloutRunPhase,
+    /// When this status changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<Time>,
+    /// Why the run does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<CodeReasonMessage>,
+    /// How far the canary is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_status: Option<RolloutRunStepStatus>,
+    /// How far the batches are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_status: Option<RolloutRunBatchStatus>,
+    /// All workloads of the batches as they are now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_statuses: Vec<RolloutWorkloadStatus>,
+    /// The last command that was taken in (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandStatus>,
+    /// What the current step waits for (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitStatus>,
+}
+
+/// How far the batches of a run are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunBatchStatus {
+    /// Index of the current batch, from 0.
+    pub current_batch_index: i32,
+    /// State of the current batch.
+    #[serde(default, skip_serializing_if = "StepState::is_default")]
+    pub current_batch_state: StepState,
+    /// What happened in each batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RolloutRunStepStatus>,
+}
+
+/// What happened in one step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunStepStatus {
+    /// Index of the batch; absent for the canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<i32>,
+    /// State of the step.
+    #[serde(default, skip_serializing_if = "StepState::is_default")]
+    pub state: StepState,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_time: Option<Time>,
+    /// The step's workloads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<RolloutWorkloadStatus>,
+    /// The step's hooks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<RolloutWebhookStatus>,
+}
+
+open_enum!(
+    /// What a run is doing, in one word.
+    RolloutRunPhase {
+        /// Not looked at yet.
+        None = "",
+        /// Accepted.
+        Initial = "Initial",
+        /// Before the first step.
+        PreRollout = "PreRollout",
+        /// In a step.
+        Progressing = "Progressing",
+        /// Asked to pause.
+        Pausing = "Pausing",
+        /// Paused, until told to continue.
+        Paused = "Paused",
+        /// After the last step.
+        PostRollout = "PostRollout",
+        /// Done.
+        Succeeded = "Succeeded",
+        /// Asked to cancel.
+        Canceling = "Canceling",
+        /// Cancelled.
+        Canceled = "Canceled",
+    }
+);
+
+impl RolloutRunPhase {
+    /// Whether the run has ended, one way or the other.
+    pub fn is_completed(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Canceled)
+    }
+}
+
+open_enum!(
+    /// State of a step.
+    StepState {
+        /// Not begun.
+        None = "",
+        /// About to begin; a breakpoint holds here.
+        Pending = "Pending",
+        /// Hooks before the canary.
+        PreCanaryStepHook = "PreCanaryStepHook",
+        /// Hooks before the batch.
+        PreBatchStepHook = "PreBatchStepHook",
+        /// Pods are moving.
+        Running = "Running",
+        /// Hooks after the canary.
+        PostCanaryStepHook = "PostCanaryStepHook",
+        /// Hooks after the batch.
+        PostBatchStepHook = "PostBatchStepHook",
+        /// What the step created goes away.
+        ResourceRecycling = "ResourceRecycling",
+        /// Done.
+        Succeeded = "Succeeded",
+        /// Left as it was, by command.
+        Skipped = "Skipped",
+    }
+);

@@ -1,0 +1,150 @@
+//! `RolloutStrategy`: the shape of a rollout, independent of the workloads.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::IntOrString;
+use super::kind::root;
+use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy};
+
+/// How workloads move to a new revision. The fields stand at the top level: this kind has no `spec`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStrategy {
+    /// Standard metadata.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub metadata: ObjectMeta,
+    /// The batches; every batch takes the workloads that match.
+    pub batch: Option<BatchStrategy>,
+    /// A canary before the first batch.
+    pub canary: Option<CanaryStrategy>,
+    /// The batches; every batch has targets of its own sizes.
+    #[serde(rename = "batchV2")]
+    pub batch_v2: Option<BatchStrategyV2>,
+    /// A canary before the first batch, with targets of its own sizes.
+    #[serde(rename = "canaryV2")]
+    pub canary_v2: Option<CanaryStrategyV2>,
+    /// Hooks around the steps.
+    #[serde(default)]
+    pub webhooks: Vec<RolloutWebhook>,
+}
+root!(
+    RolloutStrategy,
+    "rolloutstrategies",
+    skip_default: [webhooks],
+    skip_none: [batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2"]
+);
+
+/// The batches of a strategy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchStrategy {
+    /// The batches, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<RolloutStep>,
+    /// How much failure is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toleration: Option<TolerationStrategy>,
+}
+
+/// One batch of a strategy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStep {
+    /// Pods of each workload that are on the new revision after the batch, as a number or as a share of all.
+    pub replicas: IntOrString,
+    /// Pods of each workload that may be under way at a time; absent means the whole batch at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_sliding_window: Option<IntOrString>,
+    /// Workloads that move in this batch; absent means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_targets: Option<ResourceMatch>,
+    /// Pause before this batch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub breakpoint: bool,
+    /// Traffic during the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// The canary of a strategy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryStrategy {
+    /// Pods of each canary, as a number or as a share of the workload's.
+    pub replicas: IntOrString,
+    /// Workloads that get a canary; absent means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_targets: Option<ResourceMatch>,
+    /// Traffic during the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Labels and annotations for the canary's pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_metadata_patch: Option<MetadataPatch>,
+}
+
+/// The batches of a strategy, with targets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchStrategyV2 {
+    /// The batches, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<RolloutStepV2>,
+}
+
+/// One batch of a strategy, with targets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutStepV2 {
+    /// What moves in this batch, and how far.
+    pub targets: Vec<RolloutStepTarget>,
+    /// Pause before this batch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub breakpoint: bool,
+    /// Traffic during the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// The canary of a strategy, with targets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryStrategyV2 {
+    /// What gets a canary, and how many pods.
+    pub targets: Vec<RolloutStepTarget>,
+    /// Traffic during the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficStrategy>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Labels and annotations for the canary's pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_metadata_patch: Option<MetadataPatch>,
+}
+
+/// Workloads of a step that move equally far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStepTarget {
+    /// Which workloads; absent means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_targets: Option<ResourceMatch>,
+    /// Pods of each workload that are on the new revision after the step, as a number or as a share of all.
+    pub replicas: IntOrString,
+    /// Pods of each workload that may be under way at a time; absent means the whole step at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_sliding_window: Option<IntOrString>,
+}
