@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod controllers;
+pub mod schema;
 pub mod store;
 
 pub use clock::Clock;

@@ -1,0 +1,237 @@
+//! String formats, and regular expressions as Go reads them.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::Kind;
+
+/// The string formats the API server checks; every other one is ignored.
+const STRING_FORMATS: [&str; 17] = [
+    "uri",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "mac",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "byte",
+    "password",
+    "date",
+    "duration",
+    "date-time",
+    "datetime",
+];
+
+/// The format of a schema, if it means something for its type.
+pub(super) fn supported(kind: Option<Kind>, format: Option<&str>) -> Option<String> {
+    let format = format?;
+    let known = match kind {
+        None | Some(Kind::String) => STRING_FORMATS.contains(&format),
+        Some(Kind::Integer) => ["int32", "int64"].contains(&format),
+        Some(Kind::Number) => ["float", "double"].contains(&format),
+        Some(_) => false,
+    };
+    known.then(|| format.to_owned())
+}
+
+/// Whether a string has the format; formats of numbers say nothing about strings.
+pub(super) fn matches(format: &str, text: &str) -> bool {
+    match format {
+        "date-time" | "datetime" => is_date_time(text),
+        "date" => is_date(text),
+        "byte" => is_base64(text),
+        "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
+        "cidr" => is_cidr(text),
+        "uuid" => is_uuid(text, None),
+        "uuid3" => is_uuid(text, Some('3')),
+        "uuid4" => is_uuid(text, Some('4')),
+        "uuid5" => is_uuid(text, Some('5')),
+        "mac" => is_mac(text),
+        "duration" => is_duration(text),
+        "hostname" => is_hostname(text),
+        "email" => text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty()),
+        "uri" => text.starts_with('/') || text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
+        _ => true,
+    }
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+fn is_date_time(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let Some((date, time)) = lower.split_once('t') else { return false };
+    if !is_date(date) || !time.is_ascii() || time.len() < 9 {
+        return false;
+    }
+    let (clock, rest) = time.split_at(8);
+    let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let fraction = &rest[..rest.len() - zone.len()];
+    is_clock(clock) && (fraction.is_empty() || fraction.len() > 1) && (zone == "z" || is_offset(zone))
+}
+
+fn is_clock(clock: &str) -> bool {
+    let parts: Vec<&str> = clock.split(':').collect();
+    let [hours, minutes, seconds] = parts.as_slice() else { return false };
+    let below = |text: &str, limit: u8| two_digits(text).is_some_and(|number| number < limit);
+    below(hours, 24) && below(minutes, 60) && below(seconds, 60)
+}
+
+fn is_offset(zone: &str) -> bool {
+    let Some((hours, minutes)) = zone.strip_prefix(['+', '-']).and_then(|rest| rest.split_once(':')) else {
+        return false;
+    };
+    two_digits(hours).is_some() && two_digits(minutes).is_some()
+}
+
+fn two_digits(text: &str) -> Option<u8> {
+    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let padding = text.len() - body.len();
+    !text.is_empty()
+        && text.len().is_multiple_of(4)
+        && padding <= 2
+        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let Ok(bits) = bits.parse::<u8>() else { return false };
+    (address.parse::<Ipv4Addr>().is_ok() && bits <= 32) || (address.parse::<Ipv6Addr>().is_ok() && bits <= 128)
+}
+
+fn is_uuid(text: &str, version: Option<char>) -> bool {
+    let digits: Vec<char> = text.chars().filter(|c| *c != '-').collect();
+    digits.len() == 32
+        && digits.iter().all(char::is_ascii_hexdigit)
+        && version.is_none_or(|version| digits[12] == version)
+}
+
+fn is_mac(text: &str) -> bool {
+    let parts: Vec<&str> = text.split([':', '-']).collect();
+    [6, 8, 20].contains(&parts.len())
+        && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_hostname(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 255 && text.split('.').all(is_label)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+/// Go's `1h30m`, or `22 ns` and `3 days` with the units of Scala.
+fn is_duration(text: &str) -> bool {
+    const UNITS: [&str; 30] = [
+        "ns",
+        "nano",
+        "nanosecond",
+        "nanos",
+        "nanoseconds",
+        "us",
+        "µs",
+        "micro",
+        "micros",
+        "microsecond",
+        "microseconds",
+        "ms",
+        "milli",
+        "millis",
+        "millisecond",
+        "milliseconds",
+        "s",
+        "sec",
+        "secs",
+        "second",
+        "seconds",
+        "m",
+        "min",
+        "mins",
+        "minute",
+        "minutes",
+        "h",
+        "hr",
+        "hour",
+        "hours",
+    ];
+    const LONG_UNITS: [&str; 6] = ["d", "day", "days", "w", "week", "weeks"];
+    let mut rest = text.trim_start_matches(['+', '-']);
+    if rest == "0" {
+        return true;
+    }
+    let mut any = false;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let after = rest[unit_at..].trim_start();
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit = after[..unit_end].trim();
+        if unit_at == 0 || !(UNITS.contains(&unit) || LONG_UNITS.contains(&unit)) {
+            return false;
+        }
+        any = true;
+        rest = after[unit_end..].trim_start();
+    }
+    any
+}
+
+/// Rewrites a Go regular expression for the `regex` crate.
+///
+/// Inside a class Go takes `[`, `&&`, `--` and `~~` literally, where the crate sees a nested class or a set operation.
+pub(super) fn from_go_regex(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut chars = source.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                out.push(c);
+                out.extend(chars.next());
+            }
+            '[' if in_class && chars.peek() != Some(&':') => out.push_str("\\["),
+            '[' if in_class => {
+                out.push(c);
+                for next in chars.by_ref() {
+                    out.push(next);
+                    if next == ']' {
+                        break;
+                    }
+                }
+            }
+            '[' => {
+                in_class = true;
+                out.push(c);
+                out.extend(chars.next_if_eq(&'^'));
+                if chars.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(c);
+            }
+            '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

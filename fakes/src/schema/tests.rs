@@ -1,0 +1,287 @@
+use serde_json::{Value, json};
+
+use super::{Cause, Schema, invalid_status};
+
+fn schema(spec: &Value) -> Schema {
+    let root = json!({
+        "type": "object",
+        "properties": { "spec": spec, "status": {"type": "object", "properties": {"phase": {"type": "string"}}} },
+    });
+    Schema::parse(&root, "schema").unwrap()
+}
+
+fn object(properties: &Value) -> Value {
+    json!({"type": "object", "properties": properties})
+}
+
+fn told(causes: &[Cause]) -> Vec<String> {
+    causes.iter().map(|cause| format!("{} | {} | {}", cause.reason, cause.field, cause.message)).collect()
+}
+
+fn resource(spec: &Value) -> Value {
+    json!({"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "x"}, "spec": spec})
+}
+
+#[track_caller]
+fn check(property: &Value, value: &Value, expected: &[&str]) {
+    let schema = schema(&object(&json!({ "x": property })));
+    assert_eq!(told(&schema.validate(&resource(&json!({ "x": value })), None)), expected);
+}
+
+#[test]
+fn types() {
+    check(
+        &json!({"type": "integer", "format": "int32"}),
+        &json!("three"),
+        &[
+            r#"FieldValueTypeInvalid | spec.x | Invalid value: "string": spec.x in body must be of type integer: "string""#,
+        ],
+    );
+    check(
+        &json!({"type": "integer", "format": "int32"}),
+        &json!(3_000_000_000_i64),
+        &[
+            r#"FieldValueInvalid | <nil> | Invalid value: "": Checked value must be of type integer with format int32 in spec.x"#,
+        ],
+    );
+    check(
+        &json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
+        &json!(true),
+        &[
+            r#"FieldValueTypeInvalid | spec.x | Invalid value: "boolean": spec.x in body must be of type integer,string: "boolean""#,
+            r#"FieldValueInvalid | <nil> | Invalid value: "": "spec.x" must validate at least one schema (anyOf)"#,
+            r#"FieldValueTypeInvalid | spec.x | Invalid value: "boolean": spec.x in body must be of type integer: "boolean""#,
+        ],
+    );
+    check(&json!({"type": "number"}), &json!(1), &[]);
+    check(&json!({"type": "integer"}), &json!(1.0), &[]);
+    check(&json!({"type": "string", "nullable": true}), &json!(null), &[]);
+    check(
+        &json!({"type": "string", "format": "date-time"}),
+        &json!("yesterday"),
+        &[
+            r#"FieldValueTypeInvalid | spec.x | Invalid value: "yesterday": spec.x in body must be of type date-time: "yesterday""#,
+        ],
+    );
+    check(&json!({"type": "string", "format": "date-time"}), &json!("2026-01-02T03:04:05Z"), &[]);
+    check(&json!({"type": "string", "format": "date-time"}), &json!("2026-01-02T03:04:05.123456+02:00"), &[]);
+}
+
+#[test]
+fn bounds() {
+    check(
+        &json!({"type": "integer", "minimum": 1}),
+        &json!(0),
+        &["FieldValueInvalid | spec.x | Invalid value: 0: spec.x in body should be greater than or equal to 1"],
+    );
+    check(
+        &json!({"type": "integer", "maximum": 5, "exclusiveMaximum": true}),
+        &json!(5),
+        &["FieldValueInvalid | spec.x | Invalid value: 5: spec.x in body should be less than 5"],
+    );
+    check(
+        &json!({"type": "string", "maxLength": 3}),
+        &json!("four"),
+        &["FieldValueTooLong | spec.x | Too long: may not be more than 3 bytes"],
+    );
+    check(
+        &json!({"type": "string", "minLength": 1}),
+        &json!(""),
+        &[r#"FieldValueInvalid | spec.x | Invalid value: "": spec.x in body should be at least 1 chars long"#],
+    );
+    check(
+        &json!({"type": "string", "pattern": "^[a-z]+$"}),
+        &json!("A"),
+        &["FieldValueInvalid | spec.x | Invalid value: \"A\": spec.x in body should match '^[a-z]+$'"],
+    );
+    check(
+        &json!({"type": "array", "items": {"type": "integer"}, "maxItems": 1}),
+        &json!([1, 2]),
+        &["FieldValueTooMany | spec.x | Too many: 2: must have at most 1 item"],
+    );
+    check(
+        &json!({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+        &json!([]),
+        &["FieldValueInvalid | spec.x | Invalid value: 0: spec.x in body should have at least 1 items"],
+    );
+    check(
+        &json!({"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}),
+        &json!({}),
+        &["FieldValueInvalid | spec.x | Invalid value: 0: spec.x in body should have at least 1 properties"],
+    );
+    check(
+        &json!({"type": "string", "enum": ["a", "b"]}),
+        &json!("c"),
+        &[r#"FieldValueNotSupported | spec.x | Unsupported value: "c": supported values: "a", "b""#],
+    );
+    check(
+        &json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}),
+        &json!({}),
+        &["FieldValueRequired | spec.x.name | Required value"],
+    );
+}
+
+#[test]
+fn junctors() {
+    let property = json!({
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+        "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+    });
+    check(&property, &json!({"a": "1"}), &[]);
+    check(
+        &property,
+        &json!({"a": "1", "b": "2"}),
+        &[
+            r#"FieldValueInvalid | <nil> | Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#,
+        ],
+    );
+    check(
+        &json!({"type": "string", "not": {"enum": ["x"]}}),
+        &json!("x"),
+        &[r#"FieldValueInvalid | <nil> | Invalid value: "": "spec.x" must not validate the schema (not)"#],
+    );
+}
+
+#[test]
+fn keyed_lists() {
+    let item = object(&json!({"name": {"type": "string"}, "v": {"type": "integer"}}));
+    let map = json!({
+        "type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+    });
+    check(
+        &map,
+        &json!([{"name": "a", "v": 1}, {"name": "a", "v": 2}]),
+        &[r#"FieldValueDuplicate | spec.x[1] | Duplicate value: {"name":"a"}"#],
+    );
+    let set = json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"});
+    check(&set, &json!(["a", "b", "a"]), &[r#"FieldValueDuplicate | spec.x[2] | Duplicate value: "a""#]);
+}
+
+#[test]
+fn ratcheting_forgives_what_did_not_change() {
+    let schema = schema(&object(&json!({"a": {"type": "integer", "minimum": 1}, "b": {"type": "string"}})));
+    let (old, new) = (resource(&json!({"a": 0, "b": "x"})), resource(&json!({"a": 0, "b": "y"})));
+    assert_eq!(told(&schema.validate(&new, Some(&old))), [] as [&str; 0]);
+    assert_eq!(schema.validate(&new, None).len(), 1);
+}
+
+#[test]
+fn rules() {
+    let spec = json!({
+        "type": "object",
+        "properties": {"replicas": {"type": "integer"}, "name": {"type": "string", "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "name is immutable", "reason": "FieldValueForbidden"},
+        ]}},
+        "x-kubernetes-validations": [
+            {"rule": "self.replicas <= 5", "messageExpression": "'at most 5, not ' + string(self.replicas)"},
+            {"rule": "!has(self.name) || self.name != 'bad'", "fieldPath": ".name"},
+        ],
+    });
+    let schema = schema(&spec);
+    let old = resource(&json!({"replicas": 3, "name": "a"}));
+    assert_eq!(told(&schema.validate(&old, None)), [] as [&str; 0]);
+    assert_eq!(
+        told(&schema.validate(&resource(&json!({"replicas": 6, "name": "bad"})), Some(&old))),
+        [
+            "FieldValueInvalid | spec | Invalid value: at most 5, not 6",
+            "FieldValueInvalid | spec.name | Invalid value: failed rule: !has(self.name) || self.name != 'bad'",
+            "FieldValueForbidden | spec.name | Forbidden: name is immutable",
+        ]
+    );
+    assert_eq!(
+        told(&schema.validate(&resource(&json!({"replicas": "x"})), None)).last().unwrap(),
+        "FieldValueInvalid | <nil> | Invalid value: null: some validation rules were not checked because the object was \
+         invalid; correct the existing errors to complete validation"
+    );
+}
+
+#[test]
+fn optional_old_self() {
+    let rule = json!([{"rule": "!oldSelf.hasValue() || self >= oldSelf.value()", "optionalOldSelf": true}]);
+    let schema = schema(&object(&json!({"x": {"type": "integer", "x-kubernetes-validations": rule}})));
+    let (two, one) = (resource(&json!({"x": 2})), resource(&json!({"x": 1})));
+    assert_eq!(schema.validate(&two, None), []);
+    assert_eq!(schema.validate(&two, Some(&one)), []);
+    assert_eq!(
+        told(&schema.validate(&one, Some(&two))),
+        ["FieldValueInvalid | spec.x | Invalid value: 1: failed rule: !oldSelf.hasValue() || self >= oldSelf.value()",]
+    );
+}
+
+#[test]
+fn pruning() {
+    let schema = schema(&object(&json!({
+        "a": {"type": "string"},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "list": {"type": "array", "items": object(&json!({"a": {"type": "string"}}))},
+        "map": {"type": "object", "additionalProperties": object(&json!({"a": {"type": "string"}}))},
+    })));
+    let mut value = resource(&json!({
+        "a": "1", "b": 2, "free": {"x": {"y": 1}}, "list": [{"a": "1", "z": 1}], "map": {"k": {"z": 1}}, "none": null,
+    }));
+    value["metadata"]["labels"] = json!({"l": "1"});
+    value["extra"] = json!(1);
+    let pruned = schema.prune(&mut value);
+    assert_eq!(pruned, ["extra", "spec.b", "spec.list[0].z", "spec.map.k.z", "spec.none"]);
+    let mut expected = resource(&json!({"a": "1", "free": {"x": {"y": 1}}, "list": [{"a": "1"}], "map": {"k": {}}}));
+    expected["metadata"]["labels"] = json!({"l": "1"});
+    assert_eq!(value, expected);
+    assert_eq!(schema.prune(&mut value), [] as [&str; 0]);
+}
+
+#[test]
+fn defaulting() {
+    let schema = schema(&object(&json!({
+        "n": {"type": "integer", "default": 1},
+        "nullable": {"type": "integer", "default": 1, "nullable": true},
+        "inner": {"type": "object", "properties": {"d": {"type": "string", "default": "x"}}},
+        "whole": {"type": "object", "default": {}, "properties": {"d": {"type": "string", "default": "x"}}},
+    })));
+    let cases = [
+        (json!({}), json!({"n": 1, "nullable": 1, "whole": {"d": "x"}})),
+        (
+            json!({"n": null, "nullable": null, "inner": {}}),
+            json!({"n": 1, "nullable": null, "inner": {"d": "x"}, "whole": {"d": "x"}}),
+        ),
+        (json!({"n": 2, "whole": {"d": "y"}}), json!({"n": 2, "nullable": 1, "whole": {"d": "y"}})),
+    ];
+    for (spec, expected) in cases {
+        let mut value = resource(&spec);
+        schema.set_defaults(&mut value);
+        assert_eq!(value, resource(&expected));
+    }
+    let mut bare = json!({"metadata": {}});
+    schema.set_defaults(&mut bare);
+    assert_eq!(bare, json!({"metadata": {}}));
+}
+
+#[test]
+fn schemas_that_are_not_structural() {
+    let parse = |schema: Value| told(&Schema::parse(&schema, "s").unwrap_err());
+    assert_eq!(parse(json!({})), ["FieldValueRequired | s.type | Required value: must not be empty at the root"]);
+    assert_eq!(
+        parse(json!({"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}})),
+        [
+            "FieldValueForbidden | s.properties[a].anyOf[0].type | Forbidden: must be empty to be structural",
+            "FieldValueRequired | s.properties[a].type | Required value: must not be empty for specified object fields",
+        ]
+    );
+}
+
+#[test]
+fn status_of_an_invalid_object() {
+    let causes = [Cause::required("spec.a", ""), Cause::too_many("spec.b", 2, 1)];
+    let status = invalid_status("Rollout", "g.io", "x", &causes[..1]);
+    assert_eq!(status["message"], r#"Rollout.g.io "x" is invalid: spec.a: Required value"#);
+    assert_eq!(
+        status["details"],
+        json!({"name": "x", "group": "g.io", "kind": "Rollout", "causes": [
+            {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.a"},
+        ]})
+    );
+    assert_eq!(
+        invalid_status("Pod", "", "x", &causes)["message"],
+        r#"Pod "x" is invalid: [spec.a: Required value, spec.b: Too many: 2: must have at most 1 item]"#
+    );
+}
