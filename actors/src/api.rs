@@ -5,7 +5,9 @@
 //! so nothing is ever written back through one as a whole.
 
 pub mod backendrouting;
+pub mod crd;
 pub mod http;
+pub mod intorpercent;
 pub mod keys;
 mod kind;
 pub mod rollout;
@@ -14,6 +16,7 @@ pub mod rolloutstrategy;
 pub mod scalerun;
 pub mod shared;
 pub mod traffictopology;
+pub mod validate;
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondition, LabelSelector, Time};
 pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

@@ -211,7 +211,7 @@ pub struct HttpRequestRedirectFilter {
     pub port: Option<i32>,
     /// Status code of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-default" = 302, "x-format" = null, "enum" = [301, 302]))]
+    #[schemars(extend("x-default" = 302, "x-no-format" = true, "enum" = [301, 302]))]
     pub status_code: Option<i32>,
 }
 

@@ -13,6 +13,25 @@ use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStra
 /// How workloads move to a new revision. The fields stand at the top level: this kind has no `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(
+    transform = declare_spec,
+    extend("x-kubernetes-validations" = [
+        {
+            "rule": "!(has(self.batch) && has(self.batchV2))",
+            "message": "batch and batchV2 exclude each other: keep one and remove the other",
+        },
+        {
+            "rule": "!(has(self.canary) && has(self.canaryV2))",
+            "message": "canary and canaryV2 exclude each other: keep one and remove the other",
+        },
+        {
+            // An object with `spec` is refused for that alone.
+            "rule": "has(self.spec) || (has(self.batch) && has(self.batch.batches) && size(self.batch.batches) > 0) || \
+                (has(self.batchV2) && has(self.batchV2.batches) && size(self.batchV2.batches) > 0)",
+            "message": "a strategy needs at least one batch: write it under batch.batches, for example [{replicas: 100%}]",
+        },
+    ])
+)]
 pub struct RolloutStrategy {
     /// Standard metadata.
     #[serde(default)]
@@ -38,6 +57,22 @@ root!(
     skip_default: [webhooks],
     skip_none: [batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2"]
 );
+
+/// Declares `spec` only to refuse it: undeclared, it would be pruned, and an empty strategy be left without a word.
+fn declare_spec(schema: &mut schemars::Schema) {
+    let Some(fields) = schema.get_mut("properties").and_then(|fields| fields.as_object_mut()) else { return };
+    let spec = serde_json::json!({
+        "description": "Refused: this kind has no spec, its fields stand at the top level.",
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+        "x-kubernetes-validations": [{
+            "rule": "false",
+            "message": "a RolloutStrategy has no spec: move what stands under spec to the top level, \
+                beside metadata (batch:, batchV2:, canary:, canaryV2:, webhooks:)",
+        }],
+    });
+    fields.insert("spec".to_owned(), spec);
+}
 
 /// The batches of a strategy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
