@@ -3,15 +3,25 @@
 //! No I/O, no clock, no randomness and no actor in any signature here. The operator and the simulator call the very
 //! same functions.
 
-mod workload;
+pub mod batch;
+pub mod command;
+pub mod condition;
+pub mod goals;
+pub mod history;
+pub mod naming;
+pub mod partition;
+pub mod patch;
+pub mod plan;
+pub mod rollout;
+pub mod run;
+pub mod select;
+pub mod status;
+pub mod trigger;
+pub mod workload;
 
-use jiff::Timestamp;
-
-pub use self::workload::{WorkloadStep, workload};
-use crate::{intent::Decision, view::RolloutView};
-
-/// Decides the next step of one Rollout and its runs.
-pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
-    let _ = (view, now);
-    Decision::default()
-}
+pub use self::{
+    command::Command,
+    partition::PARKED,
+    rollout::rollout,
+    workload::{WorkloadStep, count, workload},
+};

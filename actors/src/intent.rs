@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::{IntOrPercent, ProgressingInfo},
+    api::{intorpercent::IntOrPercent, keys::ProgressingInfo},
     view::ObjectKey,
 };
 

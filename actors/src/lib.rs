@@ -1,2 +1,13 @@
 //! Slipway's API types, pure decisions and actor graph.
+//!
+//! Read in this order: [`api`] (the kinds), [`view`] (what is known), [`intent`] (what can be wanted), [`decide`]
+//! (from the one to the other, pure), [`world`] (the door to the outside), [`graph`] (the actors, plumbing).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod api;
+pub mod decide;
+
+pub mod intent;
+pub mod view;
+pub mod world;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::{ProgressingInfo, Rollout, RolloutRun, RolloutStrategy, TrafficTopology};
+use crate::api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys::ProgressingInfo};
 
 /// Namespace and name of an object within one cluster and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +179,8 @@ pub struct RolloutView {
     pub topologies: BTreeMap<String, Arc<TrafficTopology>>,
     /// The runs whose controller it is, by name.
     pub runs: BTreeMap<String, Arc<RolloutRun>>,
+    /// Why the last attempt to create the run named by `status.rolloutID` was refused, until one succeeds.
+    pub create_error: Option<String>,
     /// Names of the other Rollouts of the namespace: a workload that one of them owns is not ours to take.
     pub other_rollouts: std::collections::BTreeSet<String>,
     /// The member clusters, by name.

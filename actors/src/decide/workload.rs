@@ -1,13 +1,15 @@
 //! What to write to a workload so that it meets its goal.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::Timestamp;
-use serde_json::Value;
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Map, Value, json};
 
+use super::partition::{PARKED, partition};
 use crate::{
-    intent::WorkloadGoal,
-    view::{Pod, Workload},
+    api::keys::{self, ProgressingInfo},
+    intent::{Release, WorkloadGoal},
+    view::{Pod, PodCounts, Workload},
 };
 
 /// What a workload actor does next.
@@ -16,12 +18,164 @@ use crate::{
 pub struct WorkloadStep {
     /// The JSON merge patch to send, guarded by the resourceVersion in it; `None` when the goal is met.
     pub patch: Option<Value>,
-    /// When to decide again though nothing changed.
+    /// When to decide again though nothing changed: a ready pod becomes available by the passing of time alone.
     pub wake: Option<Timestamp>,
 }
 
 /// Decides the next write of one workload. `pods` is `None` as long as they are not known.
 pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod>]>, now: Timestamp) -> WorkloadStep {
-    let _ = (goal, workload, pods, now);
-    WorkloadStep::default()
+    if workload.deleting {
+        return WorkloadStep::default();
+    }
+    let wake = pods.and_then(|pods| next_available(workload, pods, now));
+    let changes = match goal {
+        WorkloadGoal::Controlled { rollout, release, progressing, .. } => {
+            let counts = pods.map(|pods| count(workload, pods, now));
+            controlled(rollout, release, progressing.as_ref(), workload, counts)
+        }
+        WorkloadGoal::Released => released(workload),
+    };
+    WorkloadStep { patch: changes.into_patch(&workload.resource_version), wake }
+}
+
+/// Counts `workload`'s pods by what a batch asks of them.
+pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCounts {
+    let mut counts = PodCounts::default();
+    for pod in pods {
+        if pod.terminating {
+            counts.terminating += 1;
+            continue;
+        }
+        let available = available_from(workload, pod).is_some_and(|from| from <= now);
+        counts.available += i32::from(available);
+        if pod.revision == workload.updated_revision {
+            counts.updated += 1;
+            counts.updated_ready += i32::from(pod.ready_since.is_some());
+            counts.updated_available += i32::from(available);
+        }
+    }
+    counts
+}
+
+/// Whether a template is waiting to be rolled out, or may be: the controller has not yet seen the newest one.
+pub fn update_pending(workload: &Workload) -> bool {
+    workload.observed_generation < workload.generation || workload.stable_revision != workload.updated_revision
+}
+
+/// From when on a pod counts as available.
+fn available_from(workload: &Workload, pod: &Pod) -> Option<Timestamp> {
+    let seconds = i64::from(workload.min_ready_seconds.max(0));
+    pod.ready_since.and_then(|since| since.checked_add(seconds.seconds()).ok())
+}
+
+/// The next time at which a pod that is ready now becomes available.
+pub fn next_available(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> Option<Timestamp> {
+    pods.iter()
+        .filter(|pod| !pod.terminating)
+        .filter_map(|pod| available_from(workload, pod))
+        .filter(|at| *at > now)
+        .min()
+}
+
+/// The fields of one workload that change.
+#[derive(Default)]
+struct Changes {
+    labels: BTreeMap<&'static str, Option<String>>,
+    annotations: BTreeMap<&'static str, Option<String>>,
+    partition: Option<i32>,
+}
+
+impl Changes {
+    fn into_patch(self, resource_version: &str) -> Option<Value> {
+        if self.labels.is_empty() && self.annotations.is_empty() && self.partition.is_none() {
+            return None;
+        }
+        let mut metadata = Map::from_iter([("resourceVersion".to_owned(), json!(resource_version))]);
+        if !self.labels.is_empty() {
+            metadata.insert("labels".to_owned(), json!(self.labels));
+        }
+        if !self.annotations.is_empty() {
+            metadata.insert("annotations".to_owned(), json!(self.annotations));
+        }
+        let mut patch = json!({ "metadata": metadata });
+        if let Some(partition) = self.partition {
+            patch["spec"] = json!({ "updateStrategy": { "rollingUpdate": { "partition": partition } } });
+        }
+        Some(patch)
+    }
+}
+
+fn controlled(
+    rollout: &str,
+    release: &Release,
+    progressing: Option<&ProgressingInfo>,
+    workload: &Workload,
+    counts: Option<PodCounts>,
+) -> Changes {
+    let mut changes = Changes::default();
+    let label = workload.kind.to_lowercase();
+    if workload.labels.get(keys::LABEL_WORKLOAD) != Some(&label) {
+        changes.labels.insert(keys::LABEL_WORKLOAD, Some(label));
+    }
+    if workload.rollout.as_deref() != Some(rollout) {
+        changes.annotations.insert(keys::ANNOTATION_NAME, Some(rollout.to_owned()));
+    }
+    if workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() {
+        changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, progressing.map(|info| json!(info).to_string()));
+    }
+    // Other strategies (`OnDelete`) change no pod by themselves and know no partition.
+    if rolls(workload) {
+        if workload.recorded_strategy.is_none() {
+            changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(workload.update_strategy.to_string()));
+        }
+        changes.partition = Some(partition(release, workload, counts)).filter(|wanted| *wanted != workload.partition);
+    }
+    changes
+}
+
+/// Whether the workload replaces pods by itself, as far as its partition lets it.
+pub fn rolls(workload: &Workload) -> bool {
+    workload.update_strategy["type"].as_str().is_none_or(|kind| kind == "RollingUpdate")
+}
+
+/// Takes our marks off. The user's partition comes back only where that rolls nothing; otherwise the workload stays
+/// parked, with the recorded strategy still on it for whoever releases it.
+fn released(workload: &Workload) -> Changes {
+    let mut changes = Changes::default();
+    if workload.rollout.is_none() {
+        return changes;
+    }
+    // Whether an update is pending is not known before the controller has seen the newest template.
+    if workload.observed_generation < workload.generation {
+        return changes;
+    }
+    for label in [keys::LABEL_WORKLOAD, keys::LABEL_CONTROLLED_BY]
+        .into_iter()
+        .filter(|label| workload.labels.contains_key(*label))
+    {
+        changes.labels.insert(label, None);
+    }
+    changes.annotations.insert(keys::ANNOTATION_NAME, None);
+    if workload.progressing.is_some() {
+        changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, None);
+    }
+    if !rolls(workload) || workload.recorded_strategy.is_none() {
+        return changes;
+    }
+    let wanted = if update_pending(workload) {
+        PARKED
+    } else {
+        changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, None);
+        recorded_partition(workload)
+    };
+    changes.partition = Some(wanted).filter(|wanted| *wanted != workload.partition);
+    changes
+}
+
+/// The partition the user had before the first parking. Only the partition is put back, not the whole strategy: what
+/// else the user changed in it since is the user's.
+pub fn recorded_partition(workload: &Workload) -> i32 {
+    let recorded = workload.recorded_strategy.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let partition = recorded.and_then(|strategy| strategy.pointer("/rollingUpdate/partition").and_then(Value::as_i64));
+    partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0)
 }

@@ -1,0 +1,328 @@
+//! The states of a batch: `"" → Pending → PreBatchStepHook → Running → PostBatchStepHook → ResourceRecycling →
+//! Succeeded`, each left only when the API shows that what it asks for is so.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    condition, goals,
+    partition::PARKED,
+    run::{self, error},
+    select, status,
+    workload::rolls,
+};
+use crate::{
+    api::{
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, intorpercent,
+        rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
+    },
+    intent::Wait,
+    view::{Health, RolloutView, Workload},
+};
+
+/// What one look at the current batch came to.
+#[derive(Debug)]
+pub enum Progress {
+    /// The status has moved on; look again.
+    Moved,
+    /// Nothing moves before these are over.
+    Waiting(Vec<Wait>),
+    /// The run stops here until somebody retries, skips or cancels.
+    Failed(CodeReasonMessage),
+}
+
+/// Takes one transition of the current batch, if it may be taken.
+pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Progress {
+    if let Some(error) = unfit(run) {
+        return Progress::Failed(error);
+    }
+    let progress = status.batch_status.get_or_insert_default();
+    let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
+    let batches = run::batches(run);
+    let Some(batch) = batches.get(index) else {
+        let message = format!(
+            "status.batchStatus.currentBatchIndex is {index}, but spec.batch.batches has {}: restore the batches, or cancel",
+            batches.len()
+        );
+        return Progress::Failed(error("Error", "InvalidSpec", message));
+    };
+    let last = index + 1 == batches.len();
+    let gate = match progress.current_batch_state {
+        StepState::None => ready_to_begin(view, run, batch, index),
+        StepState::Running => all_updated(view, batch, last, now),
+        StepState::ResourceRecycling if last => Ok(left_behind(view, run, false)),
+        _ => Ok(Vec::new()),
+    };
+    match gate {
+        Err(error) => return Progress::Failed(error),
+        Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
+        Ok(_) => {}
+    }
+    let next = match &progress.current_batch_state {
+        StepState::None => {
+            if batch.breakpoint {
+                status.phase = RolloutRunPhase::Paused;
+            }
+            StepState::Pending
+        }
+        StepState::Pending => StepState::PreBatchStepHook,
+        StepState::PreBatchStepHook => StepState::Running,
+        StepState::Running => StepState::PostBatchStepHook,
+        StepState::PostBatchStepHook => StepState::ResourceRecycling,
+        StepState::ResourceRecycling => StepState::Succeeded,
+        StepState::Succeeded if last => {
+            status.phase = RolloutRunPhase::PostRollout;
+            return Progress::Moved;
+        }
+        StepState::Succeeded => {
+            progress.current_batch_index += 1;
+            progress.current_batch_state = StepState::None;
+            return Progress::Moved;
+        }
+        other => {
+            let message =
+                format!("status.batchStatus.currentBatchState {other} is no state of a batch: skip or cancel");
+            return Progress::Failed(error("Error", "UnknownStepState", message));
+        }
+    };
+    if let Some(record) = progress.records.get_mut(index) {
+        match next {
+            StepState::PreBatchStepHook => record.start_time = Some(condition::time(now)),
+            StepState::Succeeded => record.finish_time = Some(condition::time(now)),
+            _ => {}
+        }
+        if record.state != StepState::Skipped {
+            record.state = next.clone();
+        }
+    }
+    progress.current_batch_state = next;
+    Progress::Moved
+}
+
+/// What of the plan cannot be carried out.
+fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
+    let batches = run::batches(run);
+    let invalid = |message: String| Some(error("Error", "InvalidSpec", message));
+    if batches.is_empty() {
+        return invalid("spec.batch.batches is empty: write at least one batch, or cancel".to_owned());
+    }
+    let asked = [
+        ("spec.canary", run.spec.canary.is_some()),
+        ("spec.webhooks", !run.spec.webhooks.is_empty()),
+        ("spec.batch.toleration", run.spec.batch.as_ref().is_some_and(|batch| batch.toleration.is_some())),
+        ("spec.batch.batches[].traffic", batches.iter().any(|batch| batch.traffic.is_some())),
+    ];
+    if let Some((field, _)) = asked.into_iter().find(|(_, asked)| *asked) {
+        let message = format!("{field} is not implemented in this version: remove it, or cancel");
+        return Some(error("Error", "NotImplemented", message));
+    }
+    for (index, batch) in batches.iter().enumerate() {
+        for target in &batch.targets {
+            let path = format!("spec.batch.batches[{index}] target {}", target.name_ref());
+            if let Err(why) = intorpercent::parse(&target.replicas) {
+                return invalid(format!("{path}: replicas: {why}"));
+            }
+            if let Some(Err(why)) = target.replica_sliding_window.as_ref().map(intorpercent::parse) {
+                return invalid(format!("{path}: replicaSlidingWindow: {why}"));
+            }
+        }
+    }
+    None
+}
+
+/// A batch begins when all its targets are there, can be rolled by partition and carry the mark of this batch.
+fn ready_to_begin(
+    view: &RolloutView,
+    run: &RolloutRun,
+    batch: &RolloutRunStep,
+    index: usize,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    let mut waits = Vec::new();
+    for target in &batch.targets {
+        match look_up(view, target) {
+            Lookup::Absent(error) => return Err(error),
+            Lookup::Unknown(wait) => waits.push(wait),
+            Lookup::Found(workload) if !rolls(workload) => {
+                let message = format!(
+                    "{}: spec.updateStrategy.type is not RollingUpdate: set it to RollingUpdate, then retry",
+                    place(workload)
+                );
+                return Err(error("Error", "PreCheckFailed", message));
+            }
+            Lookup::Found(workload) => {
+                waits.extend(unowned(view, workload).or_else(|| unmarked_by(run, workload, index)));
+            }
+        }
+    }
+    Ok(waits)
+}
+
+/// A batch is done when every target shows as many updated, available pods as it asks for.
+fn all_updated(
+    view: &RolloutView,
+    batch: &RolloutRunStep,
+    last: bool,
+    now: Timestamp,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    let mut waits = Vec::new();
+    for target in &batch.targets {
+        match look_up(view, target) {
+            Lookup::Absent(error) => return Err(error),
+            Lookup::Unknown(wait) => waits.push(wait),
+            Lookup::Found(workload) => {
+                let condition = not_updated(view, target, workload, last, now);
+                waits.extend(condition.map(|condition| wait(workload, condition)));
+            }
+        }
+    }
+    Ok(waits)
+}
+
+/// Why a target is not where the batch wants it.
+fn not_updated(
+    view: &RolloutView,
+    target: &RolloutRunStepTarget,
+    workload: &Workload,
+    last: bool,
+    now: Timestamp,
+) -> Option<String> {
+    let Ok(replicas) = intorpercent::parse(&target.replicas) else {
+        return Some(format!("replicas {:?} to be a number or a percentage", target.replicas));
+    };
+    let report = status::report(view, workload);
+    let refused = report.and_then(|report| report.error.as_deref()).map(|error| format!(" (last write: {error})"));
+    let refused = refused.unwrap_or_default();
+    if workload.observed_generation < workload.generation {
+        return Some(format!("its controller to observe generation {}{refused}", workload.generation));
+    }
+    let Some(counts) = status::counts(view, workload, now) else {
+        return Some(format!("its pods to be listed{refused}"));
+    };
+    let wanted = replicas.scaled(workload.desired);
+    if counts.updated_available < wanted {
+        let trouble = report.and_then(|report| report.pods.as_deref()).and_then(|pods| {
+            let broken = pods.iter().find(|pod| pod.trouble.is_some() && pod.revision == workload.updated_revision)?;
+            Some(format!("; pod {}: {}", broken.key.name, broken.trouble.as_deref().unwrap_or_default()))
+        });
+        return Some(format!(
+            "{} of {wanted} updated pods available{}{refused}",
+            counts.updated_available,
+            trouble.unwrap_or_default()
+        ));
+    }
+    if !last {
+        return None;
+    }
+    if workload.replicas > workload.desired {
+        return Some(format!("{} pods instead of {}", workload.replicas, workload.desired));
+    }
+    if counts.terminating > 0 {
+        return Some(format!("{} pods to terminate", counts.terminating));
+    }
+    // Parking comes next, and it must not find the workload between two revisions.
+    if wanted >= workload.desired && workload.stable_revision != workload.updated_revision {
+        return Some(format!("its controller to make {} the current revision", workload.updated_revision));
+    }
+    None
+}
+
+/// What the run still has to take back: its mark on workloads and, when it is canceled, what it released. A member that
+/// is gone for good, and a workload that is gone, have nothing left to take back.
+pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<Wait> {
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let mut waits = Vec::new();
+    for target in run::batches(run).iter().flat_map(|batch| &batch.targets) {
+        match look_up(view, target) {
+            Lookup::Absent(_) => {}
+            Lookup::Unknown(wait) => {
+                if view.members.contains_key(&target.cluster) {
+                    waits.push(wait);
+                }
+            }
+            Lookup::Found(workload) => {
+                let marked = workload.progressing.as_ref().is_some_and(|info| match info {
+                    Ok(info) => info.rollout_id == name,
+                    Err(_) => true,
+                });
+                if goals::owner(view, workload).is_some() {
+                    continue;
+                }
+                if marked {
+                    waits.push(wait(workload, "the mark of this run to be taken off".to_owned()));
+                } else if canceled && rolls(workload) && workload.partition != PARKED {
+                    waits.push(wait(workload, "to be parked".to_owned()));
+                }
+            }
+        }
+    }
+    waits
+}
+
+fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
+    let other = goals::owner(view, workload)?;
+    let mut wait = wait(workload, format!("Rollout {other} to give it up: two Rollouts select it"));
+    wait.unblock = Some(format!("correct spec.workloadRef.match of Rollout {other} or of this one"));
+    Some(wait)
+}
+
+fn unmarked_by(run: &RolloutRun, workload: &Workload, index: usize) -> Option<Wait> {
+    let index = i32::try_from(index).ok();
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let marked = matches!(&workload.progressing, Some(Ok(info))
+        if info.rollout_id == name && info.batch.as_ref().map(|batch| batch.current_batch_index) == index);
+    (!marked).then(|| wait(workload, "to be marked as progressing".to_owned()))
+}
+
+enum Lookup<'a> {
+    Found(&'a Arc<Workload>),
+    Unknown(Wait),
+    Absent(CodeReasonMessage),
+}
+
+/// The workload a target means, if the members show it.
+pub fn find<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Option<&'a Arc<Workload>> {
+    select::workloads(&view.members).find(|workload| run::means(target, workload))
+}
+
+/// A workload that does not show is only absent if its cluster can be relied on.
+fn look_up<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Lookup<'a> {
+    let kind = view.rollout.spec.workload_ref.as_ref().map_or_else(String::new, |kind| kind.kind.to_lowercase());
+    let unknown = |condition: String| {
+        Lookup::Unknown(Wait {
+            cluster: target.cluster.clone(),
+            object: format!("{kind}/{}", target.name),
+            condition,
+            unblock: None,
+        })
+    };
+    match view.members.get(&target.cluster).map(|member| &member.health) {
+        None if !target.cluster.is_empty() => {
+            return unknown(format!("cluster {} to become a member of the clusterset", target.cluster));
+        }
+        Some(Health::Syncing) => return unknown("its cluster's workloads to be listed".to_owned()),
+        Some(Health::Unreachable { .. }) => return unknown("its cluster to be reachable".to_owned()),
+        None | Some(Health::Ready) => {}
+    }
+    match find(view, target) {
+        Some(workload) => Lookup::Found(workload),
+        None => Lookup::Absent(error(
+            "WorkloadNotFound",
+            "ExecutorFailed",
+            format!("{kind} {}: not found: create it and retry, or skip this batch, or cancel", target.name_ref()),
+        )),
+    }
+}
+
+fn wait(workload: &Workload, condition: String) -> Wait {
+    Wait { cluster: workload.cluster.clone(), object: object(workload), condition, unblock: None }
+}
+
+fn object(workload: &Workload) -> String {
+    format!("{}/{}", workload.kind.to_lowercase(), workload.key.name)
+}
+
+/// A workload as messages name it.
+pub fn place(workload: &Workload) -> String {
+    if workload.cluster.is_empty() { object(workload) } else { format!("{}/{}", workload.cluster, object(workload)) }
+}

@@ -1,0 +1,140 @@
+//! What each workload is to be brought to, read off what status has authorised.
+//!
+//! Goals follow from the *stored* status alone. So a step's effect never comes before the status that authorises it,
+//! and a graph that starts anew comes to the same goals.
+
+use std::collections::BTreeMap;
+
+use super::{run, select};
+use crate::{
+    api::{
+        RolloutRun, RolloutRunPhase, StepState, intorpercent,
+        keys::{BatchProgressingInfo, ProgressingInfo},
+        rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
+    },
+    intent::{Release, WorkloadGoal},
+    view::{RolloutView, Workload},
+};
+
+/// The goals of a Rollout that is not being deleted, or whose run is not over yet.
+pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<(String, String), WorkloadGoal> {
+    let rollout = view.rollout.metadata.name.clone().unwrap_or_default();
+    let mut goals = BTreeMap::new();
+    for workload in select::workloads(&view.members) {
+        let (ours, place) = (workload.rollout.as_ref() == Some(&rollout), place(workload));
+        if owner(view, workload).is_some() {
+            continue;
+        }
+        let target = active.is_some_and(|run| is_target(run, workload));
+        let goal = if target || is_selected(view, workload) {
+            goal(&rollout, active.filter(|_| target), workload)
+        } else if ours {
+            WorkloadGoal::Released
+        } else {
+            continue;
+        };
+        goals.insert(place, goal);
+    }
+    goals
+}
+
+/// The goals once nothing is to be controlled any more: everything of ours is released.
+pub fn released(view: &RolloutView) -> BTreeMap<(String, String), WorkloadGoal> {
+    let rollout = view.rollout.metadata.name.as_deref();
+    let ours = view.members.values().flat_map(|member| member.workloads.values());
+    ours.filter(|workload| workload.rollout.as_deref() == rollout && !workload.deleting)
+        .map(|workload| (place(workload), WorkloadGoal::Released))
+        .collect()
+}
+
+/// The other Rollout that controls this workload, if one does. A name that no Rollout bears counts for nothing.
+pub fn owner<'a>(view: &RolloutView, workload: &'a Workload) -> Option<&'a str> {
+    let name = workload.rollout.as_deref()?;
+    let ours = view.rollout.metadata.name.as_deref() == Some(name);
+    (!ours && view.other_rollouts.contains(name)).then_some(name)
+}
+
+/// The annotation that a workload is to carry while `run` moves it.
+pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Option<ProgressingInfo> {
+    let status = run.status.as_ref()?;
+    if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
+        return None;
+    }
+    let batch = status.batch_status.as_ref()?;
+    let current = usize::try_from(batch.current_batch_index).ok()?;
+    let last = current + 1 == run::batches(run).len();
+    if last && matches!(batch.current_batch_state, StepState::ResourceRecycling | StepState::Succeeded) {
+        return None;
+    }
+    let (index, _) = entries(run, workload).take_while(|(index, _)| *index <= current).last()?;
+    Some(ProgressingInfo {
+        kind: "Rollout".to_owned(),
+        rollout: rollout.to_owned(),
+        rollout_id: run.metadata.name.clone().unwrap_or_default(),
+        canary: None,
+        batch: Some(BatchProgressingInfo { current_batch_index: i32::try_from(index).unwrap_or(i32::MAX) }),
+    })
+}
+
+/// How far `run` lets a workload go: the largest count that any authorised batch gives it.
+pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
+    let Some(status) = run.status.as_ref() else { return Release::Parked };
+    if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() {
+        return Release::Parked;
+    }
+    let Some(batch) = status.batch_status.as_ref() else { return Release::Parked };
+    let current = usize::try_from(batch.current_batch_index).unwrap_or(0);
+    let moving = status.phase == RolloutRunPhase::Progressing && status.error.is_none();
+    let mut widest: Option<(i32, Release)> = None;
+    for (index, target) in entries(run, workload).take_while(|(index, _)| *index <= current) {
+        let state = if index == current { Some(&batch.current_batch_state) } else { None };
+        let started = batch.records.get(index).is_some_and(|record| record.start_time.is_some());
+        let authorised = match state {
+            Some(state) => run::releases_pods(state),
+            // A batch that was skipped before it began has released nothing.
+            None => started,
+        };
+        let Ok(replicas) = intorpercent::parse(&target.replicas) else { continue };
+        if !authorised {
+            continue;
+        }
+        let count = replicas.scaled(workload.desired);
+        let window = target.replica_sliding_window.as_ref().and_then(|window| intorpercent::parse(window).ok());
+        let runs = moving && state == Some(&StepState::Running);
+        if widest.as_ref().is_none_or(|(most, _)| count >= *most) {
+            let release = if runs { Release::Step { replicas, window } } else { Release::Held { replicas } };
+            widest = Some((count, release));
+        }
+    }
+    widest.map_or(Release::Parked, |(_, release)| release)
+}
+
+fn goal(rollout: &str, run: Option<&RolloutRun>, workload: &Workload) -> WorkloadGoal {
+    WorkloadGoal::Controlled {
+        rollout: rollout.to_owned(),
+        release: run.map_or(Release::Parked, |run| release(run, workload)),
+        progressing: run.and_then(|run| progressing(run, rollout, workload)),
+        watch_pods: run.is_some(),
+    }
+}
+
+fn is_selected(view: &RolloutView, workload: &Workload) -> bool {
+    view.rollout.spec.workload_ref.as_ref().is_some_and(|reference| select::matches(&reference.match_, workload))
+}
+
+/// The batches that have the workload among their targets, in order.
+fn entries<'a>(run: &'a RolloutRun, workload: &'a Workload) -> impl Iterator<Item = (usize, &'a RolloutRunStepTarget)> {
+    run::batches(run).iter().enumerate().filter_map(|(index, batch)| Some((index, target(batch, workload)?)))
+}
+
+fn target<'a>(batch: &'a RolloutRunStep, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {
+    batch.targets.iter().find(|target| run::means(target, workload))
+}
+
+fn is_target(run: &RolloutRun, workload: &Workload) -> bool {
+    run::batches(run).iter().any(|batch| target(batch, workload).is_some())
+}
+
+fn place(workload: &Workload) -> (String, String) {
+    (workload.cluster.clone(), workload.key.name.clone())
+}

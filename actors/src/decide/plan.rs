@@ -1,0 +1,107 @@
+//! From a strategy and the selected workloads to the plan of a run.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    api::{
+        IntOrString, ResourceMatch, RolloutStrategy,
+        rolloutrun::{RolloutRunBatchStrategy, RolloutRunStep, RolloutRunStepTarget},
+    },
+    decide::select::matches,
+    view::Workload,
+};
+
+/// What of `strategy` this version cannot carry out, by field. None of it is ever ignored: a strategy that asks for
+/// any of it starts no run.
+pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
+    let batch = strategy.batch.as_ref();
+    let traffic_v1 = batch.is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
+    let traffic_v2 =
+        strategy.batch_v2.as_ref().is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
+    let fields = [
+        ("canary", strategy.canary.is_some()),
+        ("canaryV2", strategy.canary_v2.is_some()),
+        ("webhooks", !strategy.webhooks.is_empty()),
+        ("batch.toleration", batch.is_some_and(|batch| batch.toleration.is_some())),
+        ("batch.batches[].traffic", traffic_v1),
+        ("batchV2.batches[].traffic", traffic_v2),
+    ];
+    fields.into_iter().filter(|(_, asked)| *asked).map(|(field, _)| field).collect()
+}
+
+/// Expands `strategy` against the workloads as they are now. `Err` names the field that leads to no batch.
+pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Result<RolloutRunBatchStrategy, String> {
+    let (field, batches): (_, Vec<RolloutRunStep>) = if let Some(batch) = &strategy.batch_v2 {
+        let step = |step: &crate::api::rolloutstrategy::RolloutStepV2| RolloutRunStep {
+            targets: step
+                .targets
+                .iter()
+                .flat_map(|group| {
+                    targets(
+                        workloads,
+                        group.match_targets.as_ref(),
+                        &group.replicas,
+                        group.replica_sliding_window.as_ref(),
+                    )
+                })
+                .collect(),
+            traffic: None,
+            breakpoint: step.breakpoint,
+            properties: step.properties.clone(),
+        };
+        ("batchV2", batch.batches.iter().map(step).collect())
+    } else if let Some(batch) = &strategy.batch {
+        let step = |step: &crate::api::rolloutstrategy::RolloutStep| RolloutRunStep {
+            targets: targets(
+                workloads,
+                step.match_targets.as_ref(),
+                &step.replicas,
+                step.replica_sliding_window.as_ref(),
+            )
+            .collect(),
+            traffic: None,
+            breakpoint: step.breakpoint,
+            properties: step.properties.clone(),
+        };
+        ("batch", batch.batches.iter().map(step).collect())
+    } else {
+        return Err("neither batch nor batchV2 is set: write at least one batch under one of them".to_owned());
+    };
+    if batches.is_empty() {
+        return Err(format!("{field}.batches is empty: write at least one batch"));
+    }
+    for (index, batch) in batches.iter().enumerate() {
+        check(&format!("{field}.batches[{index}]"), batch)?;
+    }
+    Ok(RolloutRunBatchStrategy { batches, toleration: None })
+}
+
+/// The targets of one group, in the order of the workloads.
+fn targets<'a>(
+    workloads: &'a [&Arc<Workload>],
+    group: Option<&'a ResourceMatch>,
+    replicas: &'a IntOrString,
+    window: Option<&'a IntOrString>,
+) -> impl Iterator<Item = RolloutRunStepTarget> + 'a {
+    // A match without selector and names means every workload, as no match does.
+    let group = group.filter(|group| group.selector.is_some() || !group.names.is_empty());
+    workloads.iter().filter(move |workload| group.is_none_or(|group| matches(group, workload))).map(move |workload| {
+        RolloutRunStepTarget {
+            cluster: workload.cluster.clone(),
+            name: workload.key.name.clone(),
+            replicas: replicas.clone(),
+            replica_sliding_window: window.cloned(),
+        }
+    })
+}
+
+fn check(path: &str, batch: &RolloutRunStep) -> Result<(), String> {
+    if batch.targets.is_empty() {
+        return Err(format!("{path} matches no workload: correct its matchTargets, or remove the batch"));
+    }
+    let mut seen = BTreeSet::new();
+    match batch.targets.iter().find(|target| !seen.insert((&target.cluster, &target.name))) {
+        None => Ok(()),
+        Some(twice) => Err(format!("{path} names {} twice: make its target groups disjoint", twice.name_ref())),
+    }
+}

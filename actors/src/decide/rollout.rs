@@ -1,0 +1,503 @@
+//! A Rollout: what it shows, whether it starts a run, and how it leaves.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    batch::place,
+    command, condition, goals, history, naming, patch, plan, run, select, status,
+    trigger::{self, Trigger},
+    workload::{next_available, recorded_partition, update_pending},
+};
+use crate::{
+    api::{
+        API_VERSION, Rollout, RolloutPhase, RolloutRun, RolloutRunPhase, RolloutStatus, WorkloadRevision, keys,
+        rollout::TriggerStatus, validate,
+    },
+    intent::{Decision, HubKind, HubWrite, Notice, WorkloadGoal},
+    view::{RolloutView, Workload},
+};
+
+/// Decides the next step of one Rollout and its runs.
+pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
+    let mut decision = Decision::default();
+    let active = active_run(view);
+    let deleting = view.rollout.metadata.deletion_timestamp.is_some();
+    decision.goals = match active {
+        None if deleting => goals::released(view),
+        _ => goals::controlled(view, active),
+    };
+    if let Some(run) = active {
+        let step = run::step(view, run, now);
+        decision.writes.extend(step.write);
+        decision.notices.extend(step.notices);
+        decision.waits = step.waits;
+        decision.wake = wake(view, &decision, now);
+    }
+    decision.writes.extend(ended_runs(view, now));
+    let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
+    decision.writes.extend(own);
+    decision
+}
+
+/// The run that is under way: the one the status names, else the first that has not ended.
+fn active_run(view: &RolloutView) -> Option<&RolloutRun> {
+    let named = status_of(&view.rollout).rollout_id;
+    let live = |run: &&Arc<RolloutRun>| !run::completed(run);
+    let named = view.runs.get(&named).filter(live);
+    named.or_else(|| view.runs.values().find(live)).map(Arc::as_ref)
+}
+
+/// A pod that is ready becomes available by the passing of time alone.
+fn wake(view: &RolloutView, decision: &Decision, now: Timestamp) -> Option<(Timestamp, &'static str)> {
+    let watched =
+        decision.goals.iter().filter(|(_, goal)| matches!(goal, WorkloadGoal::Controlled { watch_pods: true, .. }));
+    let due = watched.filter_map(|((cluster, name), _)| {
+        let workload = view.members.get(cluster)?.workloads.get(name)?;
+        next_available(workload, status::report(view, workload)?.pods.as_deref()?, now)
+    });
+    due.min().map(|at| (at, "a ready pod becomes available"))
+}
+
+/// What runs that have ended still need: late commands answered, protection taken off, the oldest deleted.
+fn ended_runs(view: &RolloutView, now: Timestamp) -> Vec<HubWrite> {
+    let named = status_of(&view.rollout).rollout_id;
+    let mut writes = Vec::new();
+    for (name, run) in view.runs.iter().filter(|(_, run)| run::completed(run)) {
+        // What a canceled run was about must be on record before the run can go.
+        let recorded = *name != named || status_of(&view.rollout).canceled_revisions == unfinished(run);
+        let unprotected = recorded.then(|| run::unprotect(run)).flatten();
+        writes.extend(run::refuse_commands(run, now).or(unprotected));
+    }
+    writes.extend(
+        history::surplus(view, &named)
+            .into_iter()
+            .filter(|delete| writes.iter().all(|write| write.target() != delete.target()))
+            .collect::<Vec<_>>(),
+    );
+    writes
+}
+
+/// The revisions of a run that ended before every pod had them. Auto does not start those again.
+fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
+    let Some(status) = run.status.as_ref().filter(|status| status.phase.is_completed()) else { return Vec::new() };
+    let sized = || status.target_statuses.iter().filter(|target| target.replicas > 0);
+    if status.phase == RolloutRunPhase::Succeeded && sized().all(|target| target.updated_replicas >= target.replicas) {
+        return Vec::new();
+    }
+    sized()
+        .map(|target| WorkloadRevision {
+            cluster: target.cluster.clone(),
+            name: target.name.clone(),
+            revision: target.updated_revision.clone(),
+        })
+        .collect()
+}
+
+fn status_of(rollout: &Rollout) -> RolloutStatus {
+    rollout.status.clone().unwrap_or_default()
+}
+
+/// The write to a Rollout that stays.
+fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision, now: Timestamp) -> Vec<HubWrite> {
+    let meta = &view.rollout.metadata;
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+    if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION) {
+        finalizers.push(keys::FINALIZER_PROTECTION.to_owned());
+        return vec![patch_metadata(view, patch::finalizers(version(view), &finalizers))];
+    }
+    let old = status_of(&view.rollout);
+    let mut status = old.clone();
+    let workloads = select::selected(view);
+    let obstacle = availability(view, &mut status, now);
+    if let Some(write) = take_command(view, active, &mut status, now) {
+        return vec![write];
+    }
+    if let Some(run) = view.runs.get(&status.rollout_id).filter(|run| run::completed(run)) {
+        status.canceled_revisions = unfinished(run);
+    }
+    let mut writes = Vec::new();
+    let mut take_trigger = None;
+    if let Some(run) = active {
+        under_way(view, run, &mut status, now);
+    } else if view.rollout.spec.disabled {
+        status.phase = RolloutPhase::Disabled;
+        condition::set(&mut status.conditions, "Progressing", false, "", "", now);
+    } else {
+        status.phase = RolloutPhase::Initialized;
+        condition::set(&mut status.conditions, "Progressing", false, "", "", now);
+        if creating(&status) && !view.runs.contains_key(&status.rollout_id) {
+            writes.extend(create(view, &workloads, &mut status, now));
+        } else if obstacle.is_none() {
+            take_trigger = start(view, &workloads, &mut status, now);
+        }
+    }
+    if let Some(write) = take_trigger {
+        return vec![write];
+    }
+    finish(view, &workloads, &old, status, decision, now).into_iter().chain(writes).collect()
+}
+
+/// Fills in what every Rollout shows, and writes the status if anything changed, or else drops what is acknowledged.
+fn finish(
+    view: &RolloutView,
+    workloads: &[&Arc<Workload>],
+    old: &RolloutStatus,
+    mut status: RolloutStatus,
+    decision: &mut Decision,
+    now: Timestamp,
+) -> Option<HubWrite> {
+    status.observed_generation = view.rollout.metadata.generation.unwrap_or_default();
+    status.workload_statuses = workloads.iter().map(|workload| status::workload_status(view, workload, now)).collect();
+    if view.rollout.status.is_some() && *old == status {
+        return drop_acknowledged(view, old);
+    }
+    decision.notices.extend(notices(view, old, &status));
+    status.last_update_time = Some(condition::time(now));
+    let patch = patch::status(view.rollout.metadata.resource_version.as_deref(), old, &status);
+    Some(HubWrite::PatchStatus { kind: HubKind::Rollout, key: patch::key(&view.rollout.metadata), patch })
+}
+
+/// Whether everything the Rollout refers to is there and can be carried out. Returns what is not.
+fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) -> Option<String> {
+    let invalid: Vec<_> = validate::rollout(&view.rollout).iter().map(ToString::to_string).collect();
+    let missing = missing(view);
+    let (available, reason, message) = if !invalid.is_empty() {
+        (false, "InvalidSpec", invalid.join("; "))
+    } else if !missing.is_empty() {
+        (false, "DependencyFailure", missing.join("; "))
+    } else {
+        (true, "Available", "all dependencies are valid".to_owned())
+    };
+    condition::set(&mut status.conditions, "Available", available, reason, message.clone(), now);
+    (!available).then_some(message)
+}
+
+fn missing(view: &RolloutView) -> Vec<String> {
+    let spec = &view.rollout.spec;
+    let namespace = view.rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let strategy = view
+        .strategy
+        .is_none()
+        .then(|| format!("spec.strategyRef: RolloutStrategy {namespace}/{} not found: create it", spec.strategy_ref));
+    let topologies = spec.traffic_topology_refs.iter().filter(|name| !view.topologies.contains_key(*name));
+    let topologies = topologies
+        .map(|name| format!("spec.trafficTopologyRefs: TrafficTopology {namespace}/{name} not found: create it"));
+    strategy.into_iter().chain(topologies).collect()
+}
+
+fn under_way(view: &RolloutView, run: &RolloutRun, status: &mut RolloutStatus, now: Timestamp) {
+    let name = run.metadata.name.clone().unwrap_or_default();
+    status.phase = RolloutPhase::Progressing;
+    if status.rollout_id != name || creating(status) {
+        status.rollout_id.clone_from(&name);
+        let message = format!("rolloutRun {name} is created");
+        condition::set(&mut status.conditions, "Trigger", true, "SucceedCreate", message, now);
+    }
+    let message = format!("rolloutRun {name} is running");
+    condition::set(&mut status.conditions, "Progressing", true, "Running", message, now);
+    let waiting = command::annotation_value(&view.rollout.metadata, keys::ANNOTATION_TRIGGER).is_some();
+    if waiting {
+        let message = format!("annotation {} waits for rolloutRun {name} to end", keys::ANNOTATION_TRIGGER);
+        condition::set(&mut status.conditions, "Trigger", false, "UnTriggered", message, now);
+    }
+}
+
+/// Whether a run has been authorised that nobody has seen yet.
+fn creating(status: &RolloutStatus) -> bool {
+    condition::get(&status.conditions, "Trigger")
+        .is_some_and(|trigger| matches!(trigger.reason.as_str(), "Create" | "FailedCreate"))
+}
+
+/// Evaluates the trigger. Starting a run is two steps: this status names the run, then the run is created. Returns the
+/// write that takes in a trigger annotation, which comes before either.
+fn start(
+    view: &RolloutView,
+    workloads: &[&Arc<Workload>],
+    status: &mut RolloutStatus,
+    now: Timestamp,
+) -> Option<HubWrite> {
+    let meta = &view.rollout.metadata;
+    let mut set = |holds, reason: &str, message: String| {
+        condition::set(&mut status.conditions, "Trigger", holds, reason, message, now);
+    };
+    if let Some((reason, message)) = unfit(view) {
+        set(false, reason, message);
+        return None;
+    }
+    let pending = command::pending(meta, keys::ANNOTATION_PENDING_TRIGGER);
+    if pending.is_none()
+        && let Some(patch) = command::take(meta, keys::ANNOTATION_TRIGGER, keys::ANNOTATION_PENDING_TRIGGER, now)
+    {
+        return Some(patch_metadata(view, patch));
+    }
+    let done = status.trigger.as_ref().map(|trigger| trigger.id.clone());
+    let pending = pending.filter(|pending| Some(&pending.id) != done.as_ref());
+    match trigger::evaluate(view, workloads, pending.as_ref(), &status.canceled_revisions) {
+        Trigger::Wait { reason, message } => set(false, reason, message),
+        Trigger::Start { id, value } => {
+            let count = status.trigger_count.unwrap_or(0) + 1;
+            let name = run_name(view, workloads, &value, count);
+            set(true, "Create", format!("construct rolloutRun {name}"));
+            status.trigger_count = Some(count);
+            status.rollout_id.clone_from(&name);
+            status.canceled_revisions.clear();
+            status.trigger = Some(TriggerStatus { id, value, run_name: name });
+        }
+    }
+    None
+}
+
+/// Why this strategy cannot be carried out.
+fn unfit(view: &RolloutView) -> Option<(&'static str, String)> {
+    let strategy = view.strategy.as_ref()?;
+    let invalid: Vec<_> = validate::strategy(strategy).iter().map(ToString::to_string).collect();
+    let name = &view.rollout.spec.strategy_ref;
+    if !invalid.is_empty() {
+        return Some(("InvalidStrategy", format!("RolloutStrategy {name}: {}", invalid.join("; "))));
+    }
+    let missing = plan::not_implemented(strategy);
+    if !missing.is_empty() {
+        let message = format!("RolloutStrategy {name}: {} not implemented in this version: remove", missing.join(", "));
+        return Some(("NotImplemented", format!("{message} to start a run")));
+    }
+    command::annotation_value(&view.rollout.metadata, keys::ANNOTATION_ONE_TIME_STRATEGY)?;
+    let message =
+        format!("annotation {} is not implemented in this version: remove it", keys::ANNOTATION_ONE_TIME_STRATEGY);
+    Some(("NotImplemented", message))
+}
+
+fn run_name(view: &RolloutView, workloads: &[&Arc<Workload>], value: &str, count: i64) -> String {
+    if naming::is_object_name(value) {
+        return value.to_owned();
+    }
+    let meta = &view.rollout.metadata;
+    let revisions: Vec<_> = trigger::revisions(workloads)
+        .into_iter()
+        .map(|revision| format!("{}/{}={}", revision.cluster, revision.name, revision.revision))
+        .collect();
+    let (name, uid) = (meta.name.as_deref().unwrap_or_default(), meta.uid.as_deref().unwrap_or_default());
+    naming::generated(name, uid, revisions.iter().map(String::as_str), count)
+}
+
+/// Creates the run that the stored status names.
+fn create(
+    view: &RolloutView,
+    workloads: &[&Arc<Workload>],
+    status: &mut RolloutStatus,
+    now: Timestamp,
+) -> Option<HubWrite> {
+    let name = status.rollout_id.clone();
+    let mut fail = |message: String| {
+        condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
+    };
+    let Some(strategy) = &view.strategy else { return None };
+    if let Some((_, message)) = unfit(view) {
+        fail(message);
+        return None;
+    }
+    match plan::batches(strategy, workloads) {
+        Err(message) => {
+            fail(format!("RolloutStrategy {}: {message}", view.rollout.spec.strategy_ref));
+            None
+        }
+        Ok(batches) => {
+            if let Some(error) = &view.create_error {
+                fail(format!("rolloutRun {name}: {error}"));
+            }
+            let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
+            let run = new_run(view, &key.name, &json!(batches));
+            Some(HubWrite::CreateRun { key, run })
+        }
+    }
+}
+
+fn new_run(view: &RolloutView, name: &str, batches: &Value) -> Value {
+    let meta = &view.rollout.metadata;
+    let spec = &view.rollout.spec;
+    let mut labels = serde_json::Map::new();
+    if let Some(class) = meta.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ROLLOUT_CLASS)) {
+        labels.insert(keys::LABEL_ROLLOUT_CLASS.to_owned(), json!(class));
+    }
+    let target_type = spec
+        .workload_ref
+        .as_ref()
+        .map(|reference| json!({ "apiVersion": reference.api_version, "kind": reference.kind }));
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "RolloutRun",
+        "metadata": {
+            "name": name,
+            "namespace": meta.namespace,
+            "labels": labels,
+            "finalizers": [keys::FINALIZER_PROTECTION],
+            "ownerReferences": [{
+                "apiVersion": API_VERSION,
+                "kind": "Rollout",
+                "name": meta.name,
+                "uid": meta.uid,
+                "controller": true,
+                "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": {
+            "targetType": target_type,
+            "trafficTopologyRefs": spec.traffic_topology_refs,
+            "batch": batches,
+        },
+    })
+}
+
+/// A command given to the Rollout is handed to the run that is under way: taken in here, written there under the same
+/// id, acknowledged here, and only then dropped here.
+fn take_command(
+    view: &RolloutView,
+    active: Option<&RolloutRun>,
+    status: &mut RolloutStatus,
+    now: Timestamp,
+) -> Option<HubWrite> {
+    let meta = &view.rollout.metadata;
+    let Some(mut pending) = command::pending(meta, keys::ANNOTATION_PENDING_COMMAND) else {
+        let patch = command::take(meta, keys::ANNOTATION_MANUAL_COMMAND, keys::ANNOTATION_PENDING_COMMAND, now)?;
+        return Some(patch_metadata(view, patch));
+    };
+    if status.command.as_ref().is_some_and(|command| command.id == pending.id) {
+        return None;
+    }
+    let Some(run) = active else {
+        let why = Err("no run is under way".to_owned());
+        status.command = Some(command::acknowledge(&pending, why, now));
+        return None;
+    };
+    let name = run.metadata.name.clone().unwrap_or_default();
+    let id = pending.id.clone();
+    pending.id = format!("rollout-{id}");
+    let at_run = command::pending(&run.metadata, keys::ANNOTATION_PENDING_COMMAND);
+    let obeyed = run.status.as_ref().and_then(|status| status.command.as_ref()).is_some_and(|c| c.id == pending.id);
+    if obeyed || at_run.as_ref().is_some_and(|at_run| at_run.id == pending.id) {
+        let forwarded = Ok(format!("handed to rolloutRun {name}"));
+        pending.id = id;
+        status.command = Some(command::acknowledge(&pending, forwarded, now));
+        return None;
+    }
+    if at_run.is_some() {
+        // The run is still busy with an earlier command.
+        return None;
+    }
+    let text = serde_json::to_string(&pending).unwrap_or_default();
+    let version = run.metadata.resource_version.as_deref().unwrap_or_default();
+    Some(HubWrite::Patch {
+        kind: HubKind::RolloutRun,
+        key: patch::key(&run.metadata),
+        patch: patch::annotations(version, [(keys::ANNOTATION_PENDING_COMMAND, Some(text))]),
+    })
+}
+
+/// Once status has an id on record, the annotation that carried it is of no more use.
+fn drop_acknowledged(view: &RolloutView, status: &RolloutStatus) -> Option<HubWrite> {
+    let meta = &view.rollout.metadata;
+    let command = status.command.as_ref().map(|command| &command.id);
+    let trigger = status.trigger.as_ref().map(|trigger| &trigger.id);
+    let done = [(keys::ANNOTATION_PENDING_COMMAND, command), (keys::ANNOTATION_PENDING_TRIGGER, trigger)];
+    let drop: Vec<_> = done
+        .into_iter()
+        .filter(|(annotation, id)| command::pending(meta, annotation).is_some_and(|pending| Some(&pending.id) == *id))
+        .map(|(annotation, _)| (annotation, None))
+        .collect();
+    (!drop.is_empty()).then(|| patch_metadata(view, patch::annotations(version(view), drop)))
+}
+
+/// The writes of a Rollout that is being deleted: its run is canceled, its workloads are put back, then it goes.
+fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision, now: Timestamp) -> Vec<HubWrite> {
+    let mut finalizers = view.rollout.metadata.finalizers.clone().unwrap_or_default();
+    let before = finalizers.len();
+    finalizers.retain(|finalizer| finalizer != keys::FINALIZER_PROTECTION);
+    if finalizers.len() == before {
+        return Vec::new();
+    }
+    let old = status_of(&view.rollout);
+    let mut status = old.clone();
+    status.phase = RolloutPhase::Terminating;
+    let condition_set = |status: &mut RolloutStatus, reason, message: &str| {
+        condition::set(&mut status.conditions, "Terminating", true, reason, message, now);
+    };
+    if let Some(run) = view.runs.get(&status.rollout_id).filter(|run| run::completed(run)) {
+        status.canceled_revisions = unfinished(run);
+    }
+    let mut writes = Vec::new();
+    if let Some(run) = active {
+        condition_set(&mut status, "Terminating", "waiting for the run to be canceled");
+        if run.metadata.deletion_timestamp.is_none()
+            && decision.writes.iter().all(|write| write.target().0 != HubKind::RolloutRun)
+        {
+            writes.push(history::delete(run));
+        }
+    } else if !decision.goals.is_empty() {
+        condition_set(&mut status, "Terminating", "workloads are put back");
+    } else if let Some((cluster, why)) = select::unreliable(view).next() {
+        condition_set(&mut status, "Terminating", &format!("waiting for cluster {cluster}: {why}"));
+    } else {
+        condition_set(&mut status, "Completed", "finalize rollout successfully");
+        if old.phase == RolloutPhase::Terminating && condition::is(&old.conditions, "Terminating", true, "Completed") {
+            return vec![patch_metadata(view, patch::finalizers(version(view), &finalizers))];
+        }
+    }
+    let write = finish(view, &select::selected(view), &old, status, decision, now);
+    if active.is_none() {
+        decision.notices.extend(stays_parked(view));
+    }
+    write.into_iter().chain(writes).collect()
+}
+
+/// The event for each workload that stays parked when its Rollout goes, with the command that releases it.
+fn stays_parked(view: &RolloutView) -> Vec<Notice> {
+    let rollout = view.rollout.metadata.name.as_deref();
+    let ours = select::workloads(&view.members).filter(|workload| workload.rollout.as_deref() == rollout);
+    let pending = ours.filter(|workload| workload.recorded_strategy.is_some() && update_pending(workload));
+    let notice = |workload: &Arc<Workload>| {
+        let message = format!(
+            "{} stays parked, because an update is pending; to roll it out: kubectl patch {} {} -n {} --type merge -p \
+             '{{\"spec\":{{\"updateStrategy\":{{\"rollingUpdate\":{{\"partition\":{}}}}}}}}}'",
+            place(workload),
+            workload.kind.to_lowercase(),
+            workload.key.name,
+            workload.key.namespace,
+            recorded_partition(workload)
+        );
+        event(view, true, "StaysParked", message)
+    };
+    pending.map(notice).collect()
+}
+
+/// One event for each condition that changed its status or reason.
+fn notices(view: &RolloutView, old: &RolloutStatus, new: &RolloutStatus) -> Vec<Notice> {
+    let changed = new.conditions.iter().filter(|condition| {
+        let before = condition::get(&old.conditions, &condition.type_);
+        before.is_none_or(|before| (&before.status, &before.reason) != (&condition.status, &condition.reason))
+    });
+    changed
+        .filter(|condition| !condition.reason.is_empty() && condition.reason != "UnTriggered")
+        .map(|condition| event(view, condition.status != "True", &condition.reason, condition.message.clone()))
+        .collect()
+}
+
+fn event(view: &RolloutView, warning: bool, reason: &str, message: String) -> Notice {
+    Notice {
+        kind: HubKind::Rollout,
+        key: patch::key(&view.rollout.metadata),
+        uid: view.rollout.metadata.uid.clone().unwrap_or_default(),
+        warning,
+        reason: reason.to_owned(),
+        message,
+    }
+}
+
+fn version(view: &RolloutView) -> &str {
+    view.rollout.metadata.resource_version.as_deref().unwrap_or_default()
+}
+
+fn patch_metadata(view: &RolloutView, patch: Value) -> HubWrite {
+    HubWrite::Patch { kind: HubKind::Rollout, key: patch::key(&view.rollout.metadata), patch }
+}

@@ -1,0 +1,390 @@
+//! The phases of a run: what its status becomes, given what the API shows.
+//!
+//! Every transition that needs no effect is taken at once; one that needs an effect waits until the API shows it, and
+//! the status that authorises the effect is stored first (see [`super::goals`]).
+
+use jiff::Timestamp;
+
+use super::{
+    batch::{self, Progress},
+    command::{self, Command, Effect, Pending, Situation},
+    condition, patch, status,
+};
+use crate::{
+    api::{
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, WaitStatus, keys,
+        rolloutrun::{RolloutRunBatchStatus, RolloutRunStep, RolloutRunStepStatus, RolloutRunStepTarget},
+    },
+    intent::{HubKind, HubWrite, Notice, Wait},
+    view::{RolloutView, Workload},
+};
+
+/// What becomes of one run.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct RunStep {
+    /// The write to the run, if it needs one.
+    pub write: Option<HubWrite>,
+    /// Events.
+    pub notices: Vec<Notice>,
+    /// What it waits for.
+    pub waits: Vec<Wait>,
+}
+
+/// The batches of a run.
+pub fn batches(run: &RolloutRun) -> &[RolloutRunStep] {
+    run.spec.batch.as_ref().map_or(&[], |batch| &batch.batches)
+}
+
+/// Whether a target means this workload; without a cluster it means one of that name anywhere.
+pub fn means(target: &RolloutRunStepTarget, workload: &Workload) -> bool {
+    target.name == workload.key.name && (target.cluster.is_empty() || target.cluster == workload.cluster)
+}
+
+/// Whether a batch in this state has been allowed to update pods.
+pub fn releases_pods(state: &StepState) -> bool {
+    matches!(
+        state,
+        StepState::Running | StepState::PostBatchStepHook | StepState::ResourceRecycling | StepState::Succeeded
+    )
+}
+
+/// Whether a run has ended.
+pub fn completed(run: &RolloutRun) -> bool {
+    run.status.as_ref().is_some_and(|status| status.phase.is_completed())
+}
+
+/// Decides the next step of the run that is under way.
+pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
+    let mut result = RunStep::default();
+    let meta = &run.metadata;
+    let deleting = meta.deletion_timestamp.is_some();
+    if !deleting && let Some(write) = protect(run) {
+        result.write = Some(write);
+        return result;
+    }
+    let pending = command::pending(meta, keys::ANNOTATION_PENDING_COMMAND);
+    if pending.is_none()
+        && let Some(patch) = command::take(meta, keys::ANNOTATION_MANUAL_COMMAND, keys::ANNOTATION_PENDING_COMMAND, now)
+    {
+        result.write = Some(HubWrite::Patch { kind: HubKind::RolloutRun, key: patch::key(meta), patch });
+        return result;
+    }
+    let old = run.status.clone().unwrap_or_default();
+    let mut status = old.clone();
+    status.observed_generation = meta.generation.unwrap_or_default();
+    resize_records(run, &mut status);
+    if let Some(pending) = pending.as_ref().filter(|pending| !acknowledged(&status, pending)) {
+        obey(run, pending, &mut status, now);
+    }
+    if deleting && !status.phase.is_completed() {
+        status.phase = RolloutRunPhase::Canceling;
+    }
+    let mut waits = advance(view, run, &mut status, now);
+    waits.sort();
+    waits.dedup();
+    observe(view, run, &mut status, now);
+    conditions(&mut status, now);
+    status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
+    result.notices = notices(run, &old, &status);
+    result.write = write_status(run, &old, status, now).or_else(|| pending.as_ref().map(|_| drop_pending(run)));
+    result.waits = waits;
+    result
+}
+
+/// Takes the protection off a run that has ended; nothing of it is left in any cluster.
+pub fn unprotect(run: &RolloutRun) -> Option<HubWrite> {
+    let mut finalizers = run.metadata.finalizers.clone().unwrap_or_default();
+    let before = finalizers.len();
+    finalizers.retain(|finalizer| finalizer != keys::FINALIZER_PROTECTION);
+    (finalizers.len() < before).then(|| write_finalizers(run, &finalizers))
+}
+
+/// Answers commands that come too late: a run that has ended does nothing more.
+pub fn refuse_commands(run: &RolloutRun, now: Timestamp) -> Option<HubWrite> {
+    let meta = &run.metadata;
+    let Some(pending) = command::pending(meta, keys::ANNOTATION_PENDING_COMMAND) else {
+        let patch = command::take(meta, keys::ANNOTATION_MANUAL_COMMAND, keys::ANNOTATION_PENDING_COMMAND, now)?;
+        return Some(HubWrite::Patch { kind: HubKind::RolloutRun, key: patch::key(meta), patch });
+    };
+    let old = run.status.clone().unwrap_or_default();
+    if acknowledged(&old, &pending) {
+        return Some(drop_pending(run));
+    }
+    let mut status = old.clone();
+    obey(run, &pending, &mut status, now);
+    write_status(run, &old, status, now)
+}
+
+fn protect(run: &RolloutRun) -> Option<HubWrite> {
+    let mut finalizers = run.metadata.finalizers.clone().unwrap_or_default();
+    if finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION) {
+        return None;
+    }
+    finalizers.push(keys::FINALIZER_PROTECTION.to_owned());
+    Some(write_finalizers(run, &finalizers))
+}
+
+fn write_finalizers(run: &RolloutRun, finalizers: &[String]) -> HubWrite {
+    let version = run.metadata.resource_version.as_deref().unwrap_or_default();
+    HubWrite::Patch {
+        kind: HubKind::RolloutRun,
+        key: patch::key(&run.metadata),
+        patch: patch::finalizers(version, finalizers),
+    }
+}
+
+fn drop_pending(run: &RolloutRun) -> HubWrite {
+    let version = run.metadata.resource_version.as_deref().unwrap_or_default();
+    HubWrite::Patch {
+        kind: HubKind::RolloutRun,
+        key: patch::key(&run.metadata),
+        patch: patch::annotations(version, [(keys::ANNOTATION_PENDING_COMMAND, None)]),
+    }
+}
+
+fn acknowledged(status: &RolloutRunStatus, pending: &Pending) -> bool {
+    status.command.as_ref().is_some_and(|command| command.id == pending.id)
+}
+
+/// Gives a command its effect and records it, in one status.
+fn obey(run: &RolloutRun, pending: &Pending, status: &mut RolloutRunStatus, now: Timestamp) {
+    let outcome = match Command::parse(&pending.command) {
+        None => Err(command::unknown(&pending.command)),
+        Some(command) => command::effect(command, Situation::of(&status.phase, status.error.is_some()))
+            .map(|effect| apply(run, effect, status))
+            .map_err(|why| format!("{command}: {why}")),
+    };
+    status.command = Some(command::acknowledge(pending, outcome, now));
+}
+
+fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus) -> String {
+    match effect {
+        Effect::Pause => {
+            status.phase = RolloutRunPhase::Pausing;
+            "no further pod is released until continue".to_owned()
+        }
+        Effect::Continue => {
+            status.phase = RolloutRunPhase::Progressing;
+            "the run goes on".to_owned()
+        }
+        Effect::ClearError => {
+            status.error = None;
+            "the error is cleared, and the step is tried again".to_owned()
+        }
+        Effect::Cancel => {
+            status.phase = RolloutRunPhase::Canceling;
+            "the run ends, and pods stay as they are".to_owned()
+        }
+        Effect::SkipBatch => {
+            status.error = None;
+            skip(run, status)
+        }
+    }
+}
+
+/// Marks the current batch Skipped and moves behind it. Behind the last batch only the marks on the workloads are left
+/// to be taken off.
+fn skip(run: &RolloutRun, status: &mut RolloutRunStatus) -> String {
+    let Some(batch) = status.batch_status.as_mut() else { return "there is no batch yet".to_owned() };
+    let index = usize::try_from(batch.current_batch_index).unwrap_or(0);
+    if let Some(record) = batch.records.get_mut(index) {
+        record.state = StepState::Skipped;
+    }
+    if index + 1 < batches(run).len() {
+        batch.current_batch_index += 1;
+        batch.current_batch_state = StepState::None;
+    } else {
+        batch.current_batch_state = StepState::ResourceRecycling;
+    }
+    format!("batch {} is skipped, and its pods stay as they are", index + 1)
+}
+
+/// Takes every transition that the API's state allows. Returns what the next one waits for.
+fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Vec<Wait> {
+    loop {
+        match status.phase {
+            RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout => {
+                status.phase = RolloutRunPhase::Progressing;
+            }
+            RolloutRunPhase::Pausing => status.phase = RolloutRunPhase::Paused,
+            RolloutRunPhase::Paused => return vec![paused(run, status)],
+            RolloutRunPhase::Canceling => {
+                let waits = batch::left_behind(view, run, true);
+                if !waits.is_empty() {
+                    return waits;
+                }
+                status.phase = RolloutRunPhase::Canceled;
+            }
+            RolloutRunPhase::Progressing if status.error.is_some() => return vec![stopped(run, status)],
+            RolloutRunPhase::Progressing => match batch::step(view, run, status, now) {
+                Progress::Moved => {}
+                Progress::Waiting(waits) => return waits,
+                Progress::Failed(error) => status.error = Some(error),
+            },
+            RolloutRunPhase::PostRollout => status.phase = RolloutRunPhase::Succeeded,
+            RolloutRunPhase::Succeeded | RolloutRunPhase::Canceled => return Vec::new(),
+            RolloutRunPhase::Unknown(ref phase) => {
+                return vec![Wait {
+                    cluster: String::new(),
+                    object: object(run),
+                    condition: format!("status.phase {phase:?} is of no known meaning"),
+                    unblock: Some(annotate(run, Command::Cancel)),
+                }];
+            }
+        }
+    }
+}
+
+fn paused(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
+    let batch = status.batch_status.as_ref();
+    let index = batch.map_or(0, |batch| batch.current_batch_index) + 1;
+    let breakpoint = batch.is_some_and(|batch| batch.current_batch_state == StepState::Pending);
+    let at = if breakpoint { format!("at the breakpoint of batch {index}") } else { format!("in batch {index}") };
+    Wait {
+        cluster: String::new(),
+        object: object(run),
+        condition: format!("paused {at}"),
+        unblock: Some(annotate(run, Command::Continue)),
+    }
+}
+
+fn stopped(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
+    let error = status.error.clone().unwrap_or_default();
+    Wait {
+        cluster: String::new(),
+        object: object(run),
+        condition: format!("stopped with {}: {}", error.code, error.message),
+        unblock: Some(annotate(run, Command::Retry)),
+    }
+}
+
+/// The run as waits and messages name it.
+pub fn object(run: &RolloutRun) -> String {
+    format!("rolloutrun/{}", run.metadata.name.as_deref().unwrap_or_default())
+}
+
+/// The shell command that gives the run a command.
+pub fn annotate(run: &RolloutRun, command: Command) -> String {
+    let key = patch::key(&run.metadata);
+    format!(
+        "kubectl annotate --overwrite -n {} rolloutrun {} {}={command}",
+        key.namespace,
+        key.name,
+        keys::ANNOTATION_MANUAL_COMMAND
+    )
+}
+
+/// Gives the records the length of the plan. A plan may only grow behind the current batch.
+fn resize_records(run: &RolloutRun, status: &mut RolloutRunStatus) {
+    let batch = status.batch_status.get_or_insert_with(RolloutRunBatchStatus::default);
+    let len = batches(run).len();
+    batch.records.truncate(len);
+    for index in batch.records.len()..len {
+        let index = i32::try_from(index).ok();
+        batch.records.push(RolloutRunStepStatus { index, ..RolloutRunStepStatus::default() });
+    }
+}
+
+/// Refreshes the numbers of the targets while the run is not over.
+fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) {
+    let targets = |batch: &RolloutRunStep| {
+        let workloads = batch.targets.iter().filter_map(|target| batch::find(view, target));
+        workloads.map(|workload| status::workload_status(view, workload, now)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = batches(run).iter().flat_map(targets).collect();
+    all.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
+    all.dedup_by(|a, b| (&a.cluster, &a.name) == (&b.cluster, &b.name));
+    status.target_statuses = all;
+    let Some(progress) = status.batch_status.as_mut() else { return };
+    let current = usize::try_from(progress.current_batch_index).unwrap_or(0);
+    let state = progress.current_batch_state.clone();
+    let (Some(record), Some(batch)) = (progress.records.get_mut(current), batches(run).get(current)) else { return };
+    if state != StepState::None && record.finish_time.is_none() {
+        record.targets = targets(batch);
+    }
+}
+
+fn conditions(status: &mut RolloutRunStatus, now: Timestamp) {
+    let (holds, reason, message) = match (&status.phase, &status.error) {
+        (RolloutRunPhase::Succeeded, _) => (false, "Completed", "rolloutRun is completed"),
+        (RolloutRunPhase::Canceled, _) => (false, "Canceled", "rolloutRun is canceled"),
+        (RolloutRunPhase::Canceling, _) | (_, None) => (true, "Running", "rolloutRun is running"),
+        (_, Some(_)) => (false, "Error", "rolloutRun stop rolling since error exist"),
+    };
+    condition::set(&mut status.conditions, "Progressing", holds, reason, message, now);
+}
+
+/// A wait as status shows it: one that was there before keeps its start.
+fn wait_status(wait: &Wait, before: &[WaitStatus], now: Timestamp) -> WaitStatus {
+    let same = |old: &&WaitStatus| old.cluster == wait.cluster && old.object == wait.object;
+    let since = before.iter().find(same).and_then(|old| old.since.clone());
+    WaitStatus {
+        cluster: wait.cluster.clone(),
+        object: wait.object.clone(),
+        condition: wait.condition.clone(),
+        since: Some(since.unwrap_or_else(|| condition::time(now))),
+        unblock: wait.unblock.clone().unwrap_or_default(),
+    }
+}
+
+fn write_status(
+    run: &RolloutRun,
+    old: &RolloutRunStatus,
+    mut status: RolloutRunStatus,
+    now: Timestamp,
+) -> Option<HubWrite> {
+    if run.status.is_some() && *old == status {
+        return None;
+    }
+    status.last_update_time = Some(condition::time(now));
+    let patch = patch::status(run.metadata.resource_version.as_deref(), old, &status);
+    Some(HubWrite::PatchStatus { kind: HubKind::RolloutRun, key: patch::key(&run.metadata), patch })
+}
+
+/// One event for each transition worth a line.
+fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut add = |warning: bool, reason: &str, message: String| {
+        notices.push(Notice {
+            kind: HubKind::RolloutRun,
+            key: patch::key(&run.metadata),
+            uid: run.metadata.uid.clone().unwrap_or_default(),
+            warning,
+            reason: reason.to_owned(),
+            message,
+        });
+    };
+    let total = batches(run).len();
+    let state = |status: &RolloutRunStatus, index: usize| {
+        status.batch_status.as_ref().and_then(|batch| batch.records.get(index)).map(|record| record.state.clone())
+    };
+    for index in 0..total {
+        let (before, after) = (state(old, index).unwrap_or_default(), state(new, index).unwrap_or_default());
+        let batch = format!("batch {} of {total}", index + 1);
+        match after {
+            _ if before == after => {}
+            StepState::Running => add(false, "BatchStarted", format!("{batch} starts to update pods")),
+            StepState::Succeeded => add(false, "BatchSucceeded", format!("{batch} is done")),
+            StepState::Skipped => add(false, "BatchSkipped", format!("{batch} is skipped")),
+            _ => {}
+        }
+    }
+    if let Some(error) = new.error.as_ref().filter(|error| old.error.as_ref() != Some(error)) {
+        add(true, "FailedRunStep", format!("{}: {}", error.code, error.message));
+    }
+    if old.phase != new.phase {
+        match new.phase {
+            RolloutRunPhase::Paused => add(false, "Paused", paused(run, new).condition),
+            RolloutRunPhase::Succeeded => add(false, "Completed", "rolloutRun is completed".to_owned()),
+            RolloutRunPhase::Canceled => add(false, "StepCanceled", "rolloutRun is canceled".to_owned()),
+            _ => {}
+        }
+    }
+    notices
+}
+
+/// An error as status shows it.
+pub fn error(code: &str, reason: &str, message: String) -> CodeReasonMessage {
+    CodeReasonMessage { code: code.to_owned(), reason: reason.to_owned(), message }
+}

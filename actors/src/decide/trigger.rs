@@ -1,0 +1,135 @@
+//! Whether a run starts now, and if not, what it waits for.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{command::Pending, select};
+use crate::{
+    api::{TriggerPolicy, WorkloadRevision, keys},
+    view::{RolloutView, Workload},
+};
+
+/// The answer of [`evaluate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Start a run. `id` makes one trigger one run; `value` is the annotation's.
+    Start {
+        /// Unique among the triggers of the Rollout.
+        id: String,
+        /// The value of the annotation; empty for Auto.
+        value: String,
+    },
+    /// Start nothing, and say why.
+    Wait {
+        /// CamelCase reason of the `Trigger` condition.
+        reason: &'static str,
+        /// What is waited for.
+        message: String,
+    },
+}
+
+impl Trigger {
+    fn wait(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::Wait { reason, message: message.into() }
+    }
+}
+
+/// Decides whether a run starts. `canceled` are the revisions whose run ended before they were everywhere; Auto never
+/// starts them again.
+pub fn evaluate(
+    view: &RolloutView,
+    workloads: &[&Arc<Workload>],
+    pending: Option<&Pending>,
+    canceled: &[WorkloadRevision],
+) -> Trigger {
+    if let Some(pending) = pending {
+        return Trigger::Start { id: pending.id.clone(), value: pending.command.trim().to_owned() };
+    }
+    let by_hand = format!("set annotation {} to start a run", keys::ANNOTATION_TRIGGER);
+    if view.rollout.spec.trigger_policy != TriggerPolicy::Auto {
+        return Trigger::wait(
+            "UnTriggered",
+            format!("triggerPolicy is {}: {by_hand}", view.rollout.spec.trigger_policy),
+        );
+    }
+    if let Some((cluster, why)) = select::unreliable(view).next() {
+        return Trigger::wait("UnTriggered", format!("waiting for cluster {}: {why}", quoted(cluster)));
+    }
+    if workloads.is_empty() {
+        return Trigger::wait("UnTriggered", "spec.workloadRef.match selects no workload in any cluster");
+    }
+    if let Some(message) = not_waiting(workloads) {
+        return Trigger::wait("UnTriggered", message);
+    }
+    let revisions = revisions(workloads);
+    if !canceled.is_empty() && revisions == canceled.iter().cloned().collect() {
+        return Trigger::wait(
+            "Canceled",
+            format!("the last run of these revisions did not update every pod: {by_hand}"),
+        );
+    }
+    Trigger::Start {
+        id: format!("auto-{}", view.rollout.status.as_ref().and_then(|s| s.trigger_count).unwrap_or(0) + 1),
+        value: String::new(),
+    }
+}
+
+/// The revisions that wait to be rolled out. Workloads without replicas have none of interest: they converge by
+/// themselves.
+pub fn revisions(workloads: &[&Arc<Workload>]) -> BTreeSet<WorkloadRevision> {
+    let sized = workloads.iter().filter(|workload| workload.desired > 0);
+    sized
+        .map(|workload| WorkloadRevision {
+            cluster: workload.cluster.clone(),
+            name: workload.key.name.clone(),
+            revision: workload.updated_revision.clone(),
+        })
+        .collect()
+}
+
+/// Why Auto starts nothing yet: it waits until every selected workload with replicas has an update that no pod has.
+fn not_waiting(workloads: &[&Arc<Workload>]) -> Option<String> {
+    let sized: Vec<_> = workloads.iter().filter(|workload| workload.desired > 0).collect();
+    if sized.is_empty() {
+        return Some("no selected workload has replicas".to_owned());
+    }
+    let states: Vec<_> = sized.iter().map(|workload| (workload, state(workload))).collect();
+    if states.iter().all(|(_, state)| *state == State::UpToDate) {
+        return Some(format!("every workload is up to date ({} selected)", workloads.len()));
+    }
+    let (workload, state) = states.iter().find(|(_, state)| *state != State::Waiting)?;
+    let name = format!("{}/{}", workload.kind.to_lowercase(), workload.key.name);
+    let place = if workload.cluster.is_empty() { name } else { format!("{name} in cluster {}", workload.cluster) };
+    Some(match state {
+        State::Unobserved => format!("waiting for the controller of {place} to observe its newest generation"),
+        State::UpToDate => format!("waiting for {place} to get a new template: it is up to date, others are not"),
+        State::Partial => format!(
+            "waiting for {place} to be on one revision: {} of {} pods are updated",
+            workload.updated_replicas, workload.desired
+        ),
+        State::Waiting => return None,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Unobserved,
+    UpToDate,
+    Partial,
+    Waiting,
+}
+
+fn state(workload: &Workload) -> State {
+    if workload.observed_generation < workload.generation || workload.stable_revision.is_empty() {
+        State::Unobserved
+    } else if workload.stable_revision == workload.updated_revision {
+        State::UpToDate
+    } else if workload.updated_replicas > 0 {
+        State::Partial
+    } else {
+        State::Waiting
+    }
+}
+
+fn quoted(cluster: &str) -> String {
+    if cluster.is_empty() { "the hub".to_owned() } else { cluster.to_owned() }
+}
