@@ -62,7 +62,7 @@ impl ControlPlane {
         loop {
             match Self::start_once(name, &binaries).await {
                 Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
-                    attempt += 1
+                    attempt += 1;
                 }
                 result => return result.with_context(|| format!("control plane `{name}` does not start")),
             }

@@ -1,5 +1,6 @@
 //! Cross-crate and real-API-server tests, and what gets them a control plane.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod conformance;
 pub mod control_plane;
 pub mod kubelet;

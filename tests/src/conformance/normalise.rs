@@ -1,0 +1,172 @@
+//! Makes answers of two API servers comparable: what differs from run to run becomes a placeholder.
+//!
+//! Placeholders for uids and resource versions are numbered by first appearance, so that which of them are equal is still
+//! compared.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// The characters of the API server's random name suffixes, and their number.
+const SUFFIX: (&str, usize) = ("bcdfghjklmnpqrstvwxz2456789", 5);
+
+/// Remembers what it replaced, from step to step.
+#[derive(Debug, Default)]
+pub(super) struct Normaliser {
+    uids: BTreeMap<String, usize>,
+    versions: BTreeMap<String, usize>,
+    names: BTreeMap<String, String>,
+}
+
+impl Normaliser {
+    pub(super) fn normalise(&mut self, body: &Value) -> Value {
+        match body {
+            Value::Object(fields) => self.object(fields),
+            Value::Array(items) => items.iter().map(|item| self.normalise(item)).collect(),
+            Value::String(text) => Value::from(self.text(text)),
+            other => other.clone(),
+        }
+    }
+
+    /// Fields are sorted: the placeholders' numbers must not depend on an order that JSON does not give a meaning.
+    fn object(&mut self, fields: &Map<String, Value>) -> Value {
+        self.learn_generated_name(fields);
+        let fleeting = is_fleeting(fields);
+        let mut sorted: Vec<_> = fields.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        let mut result = Map::new();
+        for (name, value) in sorted {
+            let value = match (name.as_str(), value) {
+                ("resourceVersion", Value::String(version)) => self.version(version),
+                ("continue", Value::String(token)) if !token.is_empty() => Value::from("<continue>"),
+                ("metadata", _) if fleeting => self.without_version(value),
+                ("managedFields", Value::Array(entries)) => self.managed_fields(entries),
+                _ => self.normalise(value),
+            };
+            result.insert(self.text(name), value);
+        }
+        if result.get("kind").is_some_and(|kind| kind == "Table") {
+            hide_ages(&mut result);
+        }
+        Value::Object(result)
+    }
+
+    /// The version of a list or of a bookmark moves with writes of others, so nothing can be said about it.
+    fn without_version(&mut self, metadata: &Value) -> Value {
+        let mut metadata = metadata.clone();
+        if let Some(version) = metadata.get_mut("resourceVersion") {
+            *version = Value::Null;
+        }
+        let mut metadata = self.normalise(&metadata);
+        if let Some(version) = metadata.get_mut("resourceVersion") {
+            *version = Value::from("<resourceVersion>");
+        }
+        metadata
+    }
+
+    /// Entries of one manager are ordered by time, in seconds, so their order says nothing.
+    fn managed_fields(&mut self, entries: &[Value]) -> Value {
+        let mut entries = entries.to_vec();
+        entries.sort_by_key(|entry| {
+            ["manager", "operation", "subresource", "apiVersion"].map(|name| entry[name].to_string())
+        });
+        self.normalise(&Value::Array(entries))
+    }
+
+    fn version(&mut self, version: &str) -> Value {
+        if version.is_empty() || version == "0" {
+            return Value::from(version);
+        }
+        let next = self.versions.len() + 1;
+        Value::from(format!("<resourceVersion {}>", self.versions.entry(version.to_owned()).or_insert(next)))
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        if is_time(text) {
+            return "<time>".to_owned();
+        }
+        if let Some(name) = self.names.get(text) {
+            return name.clone();
+        }
+        hide_current_version(&self.replace_uids(text))
+    }
+
+    fn replace_uids(&mut self, text: &str) -> String {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some(character) = rest.chars().next() {
+            let length = match rest.get(..36) {
+                Some(uid) if is_uid(uid) => {
+                    let next = self.uids.len() + 1;
+                    result += &format!("<uid {}>", self.uids.entry(uid.to_owned()).or_insert(next));
+                    36
+                }
+                _ => {
+                    result.push(character);
+                    character.len_utf8()
+                }
+            };
+            rest = &rest[length..];
+        }
+        result
+    }
+
+    fn learn_generated_name(&mut self, metadata: &Map<String, Value>) {
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
+        let (Some(prefix), Some(name)) = (text("generateName"), text("name")) else { return };
+        let Some(suffix) = name.strip_prefix(prefix) else { return };
+        if suffix.len() == SUFFIX.1 && suffix.chars().all(|it| SUFFIX.0.contains(it)) {
+            let next = self.names.len() + 1;
+            self.names.entry(name.to_owned()).or_insert(format!("{prefix}<generated {next}>"));
+        }
+    }
+}
+
+/// Lists, tables and bookmarks carry the version of the whole collection.
+fn is_fleeting(object: &Map<String, Value>) -> bool {
+    let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    let is_initial_end = annotations.is_some_and(|it| it.get("k8s.io/initial-events-end").is_some());
+    let is_bookmark = object.get("metadata").and_then(Value::as_object).is_some_and(|metadata| {
+        metadata.contains_key("resourceVersion") && !metadata.contains_key("uid") && !metadata.contains_key("name")
+    });
+    object.contains_key("items") || object.contains_key("rows") || is_initial_end || is_bookmark
+}
+
+/// `2026-01-31T12:00:00Z`, with or without a fraction.
+fn is_time(text: &str) -> bool {
+    let shape = |pattern: &str, text: &str| {
+        text.len() == pattern.len()
+            && text
+                .chars()
+                .zip(pattern.chars())
+                .all(|(it, wanted)| it == wanted || (wanted == '0' && it.is_ascii_digit()))
+    };
+    let Some(start) = text.get(..19) else { return false };
+    let rest = text[19..].trim_start_matches('.').trim_start_matches(|it: char| it.is_ascii_digit());
+    shape("0000-00-00T00:00:00", start) && rest == "Z"
+}
+
+fn is_uid(text: &str) -> bool {
+    text.char_indices().all(|(index, it)| match index {
+        8 | 13 | 18 | 23 => it == '-',
+        _ => it.is_ascii_hexdigit() && !it.is_ascii_uppercase(),
+    })
+}
+
+/// `too old resource version: 1 (4711)` names the oldest version the server still knows.
+fn hide_current_version(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("too old resource version: ") else { return text.to_owned() };
+    let Some((asked, _)) = rest.split_once(" (") else { return text.to_owned() };
+    format!("{before}too old resource version: {asked} (<resourceVersion>)")
+}
+
+fn hide_ages(table: &mut Map<String, Value>) {
+    let columns = table.get("columnDefinitions").and_then(Value::as_array);
+    let age = columns.and_then(|columns| columns.iter().position(|it| it["name"] == "Age" || it["type"] == "date"));
+    let rows = table.get_mut("rows").and_then(Value::as_array_mut);
+    for row in rows.into_iter().flatten() {
+        if let Some(cell) = age.and_then(|index| row["cells"].get_mut(index)) {
+            *cell = Value::from("<age>");
+        }
+    }
+}

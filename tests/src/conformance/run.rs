@@ -1,0 +1,238 @@
+//! Runs a script against an API server behind a `kube::Client`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Map, Value, json};
+
+use super::normalise::Normaliser;
+use super::script::{Answer, Script, Step, Transcript};
+
+/// A repeated request gives up after POLL × POLLS: a minute, of wall time or of virtual time.
+const POLL: Duration = Duration::from_millis(100);
+const POLLS: usize = 600;
+
+/// How long a watch may stay silent.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Without a field manager in the request, the API server takes what stands before the `/` here.
+const USER_AGENT: &str = "conformance/1.0 (test)";
+
+/// Runs a script and returns the normalised answers.
+pub async fn run(client: &Client, script: &Script) -> Result<Transcript> {
+    let namespace = format!("conformance-{}", script.name);
+    let mut runner = Runner {
+        client,
+        variables: BTreeMap::from([
+            ("ns".to_owned(), Value::from(namespace.clone())),
+            ("script".to_owned(), Value::from(script.name.clone())),
+        ]),
+        normaliser: Normaliser::default(),
+    };
+    runner.prepare(script, &namespace).await.with_context(|| format!("script `{}`", script.name))?;
+    let mut transcript = Vec::new();
+    for step in &script.steps {
+        let answer = runner.step(step).await;
+        transcript.push(answer.with_context(|| format!("script `{}`, step `{}`", script.name, step.step))?);
+    }
+    Ok(transcript)
+}
+
+struct Runner<'a> {
+    client: &'a Client,
+    variables: BTreeMap<String, Value>,
+    normaliser: Normaliser,
+}
+
+/// An answer as it came.
+struct Raw {
+    status: u16,
+    warnings: Vec<String>,
+    body: Value,
+}
+
+impl Runner<'_> {
+    async fn prepare(&mut self, script: &Script, namespace: &str) -> Result<()> {
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        self.must("POST", "/api/v1/namespaces", Some(&body)).await?;
+        for name in &script.install {
+            let path = Path::new(super::FOLDER).join("install").join(format!("{name}.yaml"));
+            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            let definition = substitute(&serde_saphyr::from_str(&text)?, &self.variables)?;
+            self.install(&definition).await?;
+        }
+        Ok(())
+    }
+
+    /// Installs a CRD and waits until its objects are served.
+    async fn install(&self, definition: &Value) -> Result<()> {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        self.must("POST", path, Some(definition)).await?;
+        let text = |path: &str| get(definition, path).and_then(|it| Some(it.as_str()?.to_owned())).unwrap_or_default();
+        let objects = format!("/apis/{}/v1/{}", text("spec.group"), text("spec.names.plural"));
+        for _ in 0..POLLS {
+            if self.send("GET", &objects, None, &BTreeMap::new()).await?.status().is_success() {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("`{objects}` is not served")
+    }
+
+    async fn must(&self, verb: &str, path: &str, body: Option<&Value>) -> Result<()> {
+        let raw = read(self.send(verb, path, body, &BTreeMap::new()).await?).await?;
+        if raw.status >= 300 {
+            bail!("`{verb} {path}` is answered with {}: {}", raw.status, raw.body);
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<Answer> {
+        let request = substitute(&Value::from(step.request.clone()), &self.variables)?;
+        let (verb, path) =
+            request.as_str().and_then(|it| it.split_once(' ')).context("`do` needs a verb and a path")?;
+        let body = step.body.as_ref().map(|body| substitute(body, &self.variables)).transpose()?;
+        let raw = self.answer(step, verb, path, body.as_ref()).await?;
+        for (variable, path) in &step.keep {
+            let value = get(&raw.body, path).with_context(|| format!("`{path}` is not in the answer {}", raw.body))?;
+            self.variables.insert(variable.clone(), value);
+        }
+        let body = self.normaliser.normalise(&raw.body);
+        let body = if step.show.is_empty() { body } else { show(&body, &step.show) };
+        Ok(Answer { step: step.step.clone(), status: raw.status, warnings: raw.warnings, body })
+    }
+
+    async fn answer(&self, step: &Step, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {
+        if verb == "WATCH" {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("{path}{separator}watch=true");
+            return read_events(self.send("GET", &path, None, &step.headers).await?, step.events).await;
+        }
+        let mut raw = read(self.send(verb, path, body, &step.headers).await?).await?;
+        for _ in 0..POLLS {
+            if step.until.iter().all(|(path, value)| get(&raw.body, path).unwrap_or_default() == *value) {
+                return Ok(raw);
+            }
+            tokio::time::sleep(POLL).await;
+            raw = read(self.send(verb, path, body, &step.headers).await?).await?;
+        }
+        bail!("the answer never gets to {:?}: {}", step.until, raw.body)
+    }
+
+    async fn send(
+        &self,
+        verb: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &BTreeMap<String, String>,
+    ) -> Result<Response<Body>> {
+        let (method, content_type) = match verb {
+            "GET" | "POST" | "PUT" | "DELETE" => (verb, "application/json"),
+            "JSON-PATCH" => ("PATCH", "application/json-patch+json"),
+            "MERGE-PATCH" => ("PATCH", "application/merge-patch+json"),
+            "STRATEGIC-PATCH" => ("PATCH", "application/strategic-merge-patch+json"),
+            "APPLY" => ("PATCH", "application/apply-patch+yaml"),
+            other => bail!("unknown verb `{other}`: see `Step::request` for those there are"),
+        };
+        let mut usual = BTreeMap::from([("accept", "application/json"), ("user-agent", USER_AGENT)]);
+        if body.is_some() {
+            usual.insert("content-type", content_type);
+        }
+        usual.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let request = usual
+            .into_iter()
+            .fold(Request::builder().method(method).uri(path), |it, (name, value)| it.header(name, value));
+        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        Ok(self.client.send(request.body(Body::from(body))?).await?)
+    }
+}
+
+async fn read(response: Response<Body>) -> Result<Raw> {
+    let status = response.status().as_u16();
+    let warnings = warnings(response.headers());
+    let bytes = response.into_body().collect().await?.to_bytes();
+    // A path that nobody serves is answered in plain text.
+    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
+    Ok(Raw { status, warnings, body })
+}
+
+async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<Raw> {
+    let status = response.status().as_u16();
+    if status >= 300 {
+        return read(response).await;
+    }
+    let stream = response.into_body().into_data_stream().map_err(std::io::Error::other);
+    let mut lines = Box::pin(stream.into_async_read()).lines();
+    let mut events = Vec::new();
+    while limit.is_none_or(|limit| events.len() < limit) {
+        let line = tokio::time::timeout(SILENCE, lines.next()).await;
+        let Some(line) = line.with_context(|| format!("the watch is silent after {events:?}"))? else { break };
+        events.push(serde_json::from_str(&line?)?);
+    }
+    Ok(Raw { status, warnings: Vec::new(), body: Value::Array(events) })
+}
+
+/// The text of `299 - "text"`.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let texts = headers.get_all(http::header::WARNING).iter().filter_map(|value| value.to_str().ok());
+    texts.map(|text| text.trim_start_matches("299 - ").trim_matches('"').replace("\\\"", "\"")).collect()
+}
+
+/// Replaces variables: a string that is one variable becomes its value, else its text goes in.
+fn substitute(value: &Value, variables: &BTreeMap<String, Value>) -> Result<Value> {
+    Ok(match value {
+        Value::String(text) => substitute_text(text, variables)?,
+        Value::Array(items) => items.iter().map(|item| substitute(item, variables)).collect::<Result<_>>()?,
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| {
+                let name = substitute_text(name, variables)?.as_str().unwrap_or_default().to_owned();
+                Ok((name, substitute(value, variables)?))
+            });
+            Value::Object(fields.collect::<Result<Map<_, _>>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+fn substitute_text(text: &str, variables: &BTreeMap<String, Value>) -> Result<Value> {
+    let Some((before, rest)) = text.split_once("${") else { return Ok(text.into()) };
+    let (name, after) = rest.split_once('}').with_context(|| format!("`{text}`: `${{` without `}}`"))?;
+    let value = variables.get(name).with_context(|| format!("`{text}`: no step kept `{name}`"))?;
+    if before.is_empty() && after.is_empty() {
+        return Ok(value.clone());
+    }
+    let plain = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let after = substitute_text(after, variables)?;
+    Ok(format!("{before}{plain}{}", after.as_str().map_or_else(|| after.to_string(), str::to_owned)).into())
+}
+
+/// The value at a dotted path; a number indexes a list, and `*` collects from all its items. A dot in a name is `\.`.
+fn get(value: &Value, path: &str) -> Option<Value> {
+    let escaped = path.replace("\\.", "\u{0}");
+    let names: Vec<String> = escaped.split('.').map(|name| name.replace('\u{0}', ".")).collect();
+    walk(value, &names)
+}
+
+fn walk(value: &Value, names: &[String]) -> Option<Value> {
+    let Some((name, rest)) = names.split_first() else { return Some(value.clone()) };
+    match value {
+        Value::Array(items) if name == "*" => {
+            Some(items.iter().map(|item| walk(item, rest).unwrap_or_default()).collect())
+        }
+        Value::Array(items) => walk(items.get(name.parse::<usize>().ok()?)?, rest),
+        Value::Object(fields) => walk(fields.get(name)?, rest),
+        _ => None,
+    }
+}
+
+fn show(body: &Value, paths: &[String]) -> Value {
+    let shown = paths.iter().map(|path| (path.clone(), get(body, path).unwrap_or_default()));
+    Value::Object(shown.collect())
+}

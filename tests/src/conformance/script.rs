@@ -1,0 +1,85 @@
+//! The format of scripts and of their answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Requests in order, in a namespace of their own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// The file's name without its extension.
+    #[serde(skip)]
+    pub name: String,
+    /// What the script shows.
+    pub about: String,
+    /// Objects of `install/` (files without extension) that are there before the first step.
+    #[serde(default)]
+    pub install: Vec<String>,
+    /// The requests.
+    pub steps: Vec<Step>,
+}
+
+/// One request. In its strings `${ns}` is the namespace, `${script}` the script's name, and `${x}` what a step kept as `x`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What happens, in a few words.
+    pub step: String,
+    /// Verb and path: `GET`, `POST`, `PUT`, `DELETE`, `JSON-PATCH`, `MERGE-PATCH`, `STRATEGIC-PATCH`, `APPLY` or `WATCH`.
+    #[serde(rename = "do")]
+    pub request: String,
+    /// The body.
+    #[serde(rename = "with")]
+    pub body: Option<Value>,
+    /// Headers that replace the usual ones.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Variables for later steps, each with its path in the answer.
+    #[serde(default)]
+    pub keep: BTreeMap<String, String>,
+    /// Paths with values: the request is repeated until the answer has them all.
+    #[serde(default)]
+    pub until: BTreeMap<String, Value>,
+    /// A watch ends after so many events, else when the server closes it.
+    pub events: Option<usize>,
+    /// Paths to compare, else the whole answer.
+    #[serde(default)]
+    pub show: Vec<String>,
+}
+
+/// The normalised answers to a script.
+pub type Transcript = Vec<Answer>;
+
+/// The normalised answer to one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The step's words.
+    pub step: String,
+    /// The HTTP status code.
+    pub status: u16,
+    /// `Warning` headers, without code and agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The body, or the events of a watch.
+    pub body: Value,
+}
+
+impl Script {
+    /// Reads a script file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read script `{}`", path.display()))?;
+        let mut script: Self =
+            serde_saphyr::from_str(&text).with_context(|| format!("script `{}` is malformed", path.display()))?;
+        script.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut names = BTreeSet::new();
+        if let Some(twice) = script.steps.iter().find(|step| !names.insert(&step.step)) {
+            bail!("script `{}`: step `{}` appears twice: give it another name", script.name, twice.step);
+        }
+        Ok(script)
+    }
+}
