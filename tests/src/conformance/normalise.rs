@@ -45,8 +45,10 @@ impl Normaliser {
             };
             result.insert(self.text(name), value);
         }
-        if result.get("kind").is_some_and(|kind| kind == "Table") {
-            hide_ages(&mut result);
+        match result.get("kind").and_then(Value::as_str) {
+            Some("Table") => hide_ages(&mut result),
+            Some("Status") => sort_causes(&mut result),
+            _ => {}
         }
         Value::Object(result)
     }
@@ -153,11 +155,29 @@ fn is_uid(text: &str) -> bool {
     })
 }
 
-/// `too old resource version: 1 (4711)` names the oldest version the server still knows.
+/// Messages about versions name the server's own: `too old resource version: 1 (4711)`.
 fn hide_current_version(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("too old resource version: ") else { return text.to_owned() };
-    let Some((asked, _)) = rest.split_once(" (") else { return text.to_owned() };
-    format!("{before}too old resource version: {asked} (<resourceVersion>)")
+    let about = ["too old resource version: ", "does not match the ResourceVersion in record "];
+    let Some(start) = about.iter().find_map(|about| Some(text.find(about)? + about.len())) else { return text.to_owned() };
+    let (before, rest) = text.split_at(start);
+    let Some((asked, after)) = rest.split_once('(') else { return text.to_owned() };
+    let after = after.trim_start_matches(|it: char| it.is_ascii_digit());
+    format!("{before}{asked}(<resourceVersion>{after}")
+}
+
+/// The API server walks fields in random order, so several faults come in random order, twice: listed, and in the message.
+fn sort_causes(status: &mut Map<String, Value>) {
+    let Some(causes) = status.get_mut("details").and_then(|it| it.get_mut("causes")).and_then(Value::as_array_mut) else {
+        return;
+    };
+    let texts: Vec<String> = causes.iter().map(|it| format!("{}: {}", text_of(it, "field"), text_of(it, "message"))).collect();
+    causes.sort_by_key(ToString::to_string);
+    let Some(Value::String(message)) = status.get_mut("message") else { return };
+    *message = message.replace(&format!("[{}]", texts.join(", ")), "[<the causes>]");
+}
+
+fn text_of<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn hide_ages(table: &mut Map<String, Value>) {

@@ -182,7 +182,8 @@ async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<R
 /// The text of `299 - "text"`.
 fn warnings(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(http::header::WARNING).iter().filter_map(|value| value.to_str().ok());
-    texts.map(|text| text.trim_start_matches("299 - ").trim_matches('"').replace("\\\"", "\"")).collect()
+    let quoted = texts.filter_map(|text| text.strip_prefix("299 - \"")?.strip_suffix('"'));
+    quoted.map(|text| text.replace("\\\"", "\"")).collect()
 }
 
 /// Replaces variables: a string that is one variable becomes its value, else its text goes in.
