@@ -6,6 +6,8 @@
 pub mod batch;
 pub mod command;
 pub mod condition;
+#[cfg(test)]
+mod fixtures;
 pub mod goals;
 pub mod history;
 pub mod naming;
@@ -17,6 +19,8 @@ pub mod run;
 pub mod select;
 pub mod status;
 pub mod trigger;
+#[cfg(test)]
+mod walk;
 pub mod workload;
 
 pub use self::{

@@ -26,7 +26,9 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<(
             continue;
         }
         let target = active.is_some_and(|run| is_target(run, workload));
-        let goal = if target || is_selected(view, workload) {
+        // A disabled Rollout takes nothing new; what it parked stays parked.
+        let selected = is_selected(view, workload) && (ours || !view.rollout.spec.disabled);
+        let goal = if target || selected {
             goal(&rollout, active.filter(|_| target), workload)
         } else if ours {
             WorkloadGoal::Released

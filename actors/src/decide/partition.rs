@@ -39,3 +39,88 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        api::intorpercent::IntOrPercent::{self, Int, Percent},
+        decide::fixtures,
+    };
+
+    fn step(replicas: IntOrPercent, window: Option<IntOrPercent>) -> Release {
+        Release::Step { replicas, window }
+    }
+
+    #[test]
+    fn a_table() {
+        let held = |replicas| Release::Held { replicas };
+        // (release, desired, partition now, updated pods available) → partition
+        let table = [
+            (Release::Parked, 5, 0, 0, PARKED),
+            (step(Int(1), None), 5, PARKED, 0, 4),
+            (step(Int(3), None), 5, 4, 1, 2),
+            (step(Int(3), Some(Int(1))), 5, PARKED, 0, 4),
+            (step(Int(3), Some(Int(1))), 5, 4, 0, 4),
+            (step(Int(3), Some(Int(1))), 5, 4, 1, 3),
+            (step(Int(3), Some(Int(1))), 5, 3, 3, 2),
+            (step(Int(3), Some(Int(0))), 5, 4, 1, 3),
+            (step(Percent(100), None), 5, 2, 3, 0),
+            (step(Percent(1), None), 3, PARKED, 0, 2),
+            // A pod lost on the way takes nothing back.
+            (step(Int(3), Some(Int(1))), 5, 3, 0, 3),
+            // Somebody lowered the partition, or scaled up: back to the ceiling.
+            (step(Int(3), None), 5, 0, 5, 2),
+            (step(Int(3), None), 10, 2, 3, 7),
+            (held(Int(3)), 5, 4, 1, 4),
+            (held(Int(3)), 5, 0, 5, 2),
+            (step(Int(3), None), 0, PARKED, 0, 0),
+        ];
+        for (release, desired, now, available, wanted) in table {
+            let mut workload = fixtures::workload("east", "web", desired);
+            workload.partition = now;
+            let counts = PodCounts { updated_available: available, ..PodCounts::default() };
+            assert_eq!(partition(&release, &workload, Some(counts)), wanted, "{release:?} of {desired} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_window_waits_until_pods_and_revisions_are_known() {
+        let mut workload = fixtures::workload("east", "web", 5);
+        let release = step(Int(3), Some(Int(1)));
+        assert_eq!(partition(&release, &workload, None), PARKED);
+        workload.generation += 1;
+        let counts = PodCounts { updated_available: 5, ..PodCounts::default() };
+        assert_eq!(partition(&release, &workload, Some(counts)), PARKED);
+    }
+
+    fn count() -> impl Strategy<Value = IntOrPercent> {
+        prop_oneof![(0..30).prop_map(Int), (0..=100).prop_map(Percent)]
+    }
+
+    proptest! {
+        /// Whatever happened before: no more pods are released than the step allows, and what was released within the
+        /// step is not taken back.
+        #[test]
+        fn the_ceiling_holds(
+            replicas in count(),
+            window in prop::option::of(count()),
+            desired in 0..20i32,
+            now in prop_oneof![0..25i32, Just(PARKED)],
+            available in 0..20i32,
+        ) {
+            let mut workload = fixtures::workload("east", "web", desired);
+            workload.partition = now;
+            let counts = PodCounts { updated_available: available, ..PodCounts::default() };
+            let allowed = replicas.scaled(desired);
+            let next = partition(&step(replicas, window), &workload, Some(counts));
+            prop_assert!(desired - next <= allowed);
+            prop_assert!(next <= now.max(desired - allowed));
+            if let Some(window) = window && now >= desired {
+                prop_assert!(desired - next <= available + window.scaled(desired).max(1));
+            }
+        }
+    }
+}

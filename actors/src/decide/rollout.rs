@@ -128,7 +128,9 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
     } else {
         status.phase = RolloutPhase::Initialized;
         condition::set(&mut status.conditions, "Progressing", false, "", "", now);
-        if creating(&status) && !view.runs.contains_key(&status.rollout_id) {
+        // A trigger that comes while a run cannot be created takes its place.
+        let creating = creating(&status) && !view.runs.contains_key(&status.rollout_id);
+        if creating && !triggered(view, &status) {
             writes.extend(create(view, &workloads, &mut status, now));
         } else if obstacle.is_none() {
             take_trigger = start(view, &workloads, &mut status, now);
@@ -162,7 +164,8 @@ fn finish(
 
 /// Whether everything the Rollout refers to is there and can be carried out. Returns what is not.
 fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) -> Option<String> {
-    let invalid: Vec<_> = validate::rollout(&view.rollout).iter().map(ToString::to_string).collect();
+    let mut invalid: Vec<_> = validate::rollout(&view.rollout).iter().map(ToString::to_string).collect();
+    invalid.extend(unsupported_kind(view));
     let missing = missing(view);
     let (available, reason, message) = if !invalid.is_empty() {
         (false, "InvalidSpec", invalid.join("; "))
@@ -173,6 +176,16 @@ fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) 
     };
     condition::set(&mut status.conditions, "Available", available, reason, message.clone(), now);
     (!available).then_some(message)
+}
+
+/// The kinds this version can roll.
+fn unsupported_kind(view: &RolloutView) -> Option<String> {
+    let reference = view.rollout.spec.workload_ref.as_ref()?;
+    let (version, kind) = (reference.api_version.as_str(), reference.kind.as_str());
+    if (version, kind) == ("apps/v1", "StatefulSet") {
+        return None;
+    }
+    Some(format!("spec.workloadRef: {version} {kind} is not supported in this version: expected apps/v1 StatefulSet"))
 }
 
 fn missing(view: &RolloutView) -> Vec<String> {
@@ -211,6 +224,14 @@ fn creating(status: &RolloutStatus) -> bool {
         .is_some_and(|trigger| matches!(trigger.reason.as_str(), "Create" | "FailedCreate"))
 }
 
+/// Whether there is a trigger annotation that has led to nothing yet.
+fn triggered(view: &RolloutView, status: &RolloutStatus) -> bool {
+    let meta = &view.rollout.metadata;
+    let done = status.trigger.as_ref().map(|trigger| &trigger.id);
+    command::annotation_value(meta, keys::ANNOTATION_TRIGGER).is_some()
+        || command::pending(meta, keys::ANNOTATION_PENDING_TRIGGER).is_some_and(|pending| Some(&pending.id) != done)
+}
+
 /// Evaluates the trigger. Starting a run is two steps: this status names the run, then the run is created. Returns the
 /// write that takes in a trigger annotation, which comes before either.
 fn start(
@@ -240,6 +261,11 @@ fn start(
         Trigger::Start { id, value } => {
             let count = status.trigger_count.unwrap_or(0) + 1;
             let name = run_name(view, workloads, &value, count);
+            if view.runs.contains_key(&name) {
+                set(false, "FailedCreate", format!("rolloutRun {name} exists already: give another name, or none"));
+                status.trigger = Some(TriggerStatus { id, value, run_name: name });
+                return None;
+            }
             set(true, "Create", format!("construct rolloutRun {name}"));
             status.trigger_count = Some(count);
             status.rollout_id.clone_from(&name);
@@ -445,7 +471,7 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
         }
     }
     let write = finish(view, &select::selected(view), &old, status, decision, now);
-    if active.is_none() {
+    if active.is_none() && write.is_some() {
         decision.notices.extend(stays_parked(view));
     }
     write.into_iter().chain(writes).collect()

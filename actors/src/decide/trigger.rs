@@ -121,7 +121,7 @@ enum State {
 fn state(workload: &Workload) -> State {
     if workload.observed_generation < workload.generation || workload.stable_revision.is_empty() {
         State::Unobserved
-    } else if workload.stable_revision == workload.updated_revision {
+    } else if workload.stable_revision == workload.updated_revision && workload.updated_replicas >= workload.replicas {
         State::UpToDate
     } else if workload.updated_replicas > 0 {
         State::Partial
@@ -132,4 +132,77 @@ fn state(workload: &Workload) -> State {
 
 fn quoted(cluster: &str) -> String {
     if cluster.is_empty() { "the hub".to_owned() } else { cluster.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::Rollout, decide::fixtures, view::Health};
+
+    fn answer(view: &RolloutView, canceled: &[WorkloadRevision]) -> String {
+        match evaluate(view, &select::selected(view), None, canceled) {
+            Trigger::Start { id, .. } => format!("start {id}"),
+            Trigger::Wait { reason, message } => format!("{reason}: {message}"),
+        }
+    }
+
+    #[test]
+    fn what_auto_waits_for() {
+        let waiting = fixtures::workload("east", "web", 5);
+        let api = fixtures::workload("west", "api", 5);
+        let with = |change: &dyn Fn(&mut Workload)| {
+            let mut workload = waiting.clone();
+            change(&mut workload);
+            fixtures::view(vec![workload, api.clone()])
+        };
+        let mut unreachable = fixtures::view(vec![waiting.clone(), api.clone()]);
+        unreachable.members.get_mut("west").unwrap().health =
+            Health::Unreachable { since: fixtures::at(0), error: "connection refused".into() };
+        let mut manual = fixtures::view(vec![waiting.clone()]);
+        let mut rollout: Rollout = manual.rollout.as_ref().clone();
+        rollout.spec.trigger_policy = TriggerPolicy::Manual;
+        manual.rollout = Arc::new(rollout);
+        let up_to_date = |workload: &mut Workload| workload.updated_revision = workload.stable_revision.clone();
+        let all_up_to_date = {
+            let mut workload = waiting.clone();
+            (workload.updated_revision, workload.updated_replicas) = ("v1".into(), 5);
+            fixtures::view(vec![workload])
+        };
+        let ready = fixtures::view(vec![waiting.clone(), api.clone()]);
+        let canceled: Vec<_> = revisions(&select::selected(&ready)).into_iter().collect();
+        let table = [
+            ("all wait", answer(&ready, &[])),
+            ("canceled before", answer(&ready, &canceled)),
+            ("another set was canceled", answer(&ready, &canceled[..1])),
+            ("no replicas blocks nothing", answer(&with(&|w| w.desired = 0), &[])),
+            (
+                "one up to date",
+                answer(
+                    &with(&|w| {
+                        up_to_date(w);
+                        w.updated_replicas = 5;
+                    }),
+                    &[],
+                ),
+            ),
+            ("one partly updated", answer(&with(&|w| w.updated_replicas = 2), &[])),
+            (
+                "one on a third revision",
+                answer(
+                    &with(&|w| {
+                        up_to_date(w);
+                        w.updated_replicas = 3;
+                    }),
+                    &[],
+                ),
+            ),
+            ("one not observed", answer(&with(&|w| w.generation = 3), &[])),
+            ("all up to date", answer(&all_up_to_date, &[])),
+            ("nothing selected", answer(&fixtures::view(vec![]), &[])),
+            ("a member unreachable", answer(&unreachable, &[])),
+            ("manual", answer(&manual, &[])),
+        ];
+        let table: String = table.iter().map(|(when, what)| format!("{when:28} {what}\n")).collect();
+        insta::assert_snapshot!(table);
+    }
 }
