@@ -6,7 +6,7 @@
 mod cause;
 mod cel;
 mod formats;
-mod go;
+pub(crate) mod go;
 mod lists;
 mod parse;
 mod prune;
@@ -110,6 +110,11 @@ impl Schema {
     /// The schema of the named field of an object, whether a property or a key of a map.
     pub fn field(&self, name: &str) -> Option<&Schema> {
         self.properties.get(name).or_else(|| self.additional_schema())
+    }
+
+    /// The schema of a field that the schema names.
+    pub fn property(&self, name: &str) -> Option<&Schema> {
+        self.properties.get(name)
     }
 
     /// The schema of the items of a list.

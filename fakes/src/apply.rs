@@ -1,0 +1,166 @@
+//! `managedFields` and server-side apply: which manager owns which field of an object.
+//!
+//! [`update`] keeps the record when an object is created, replaced or patched; [`apply`] merges an applied
+//! configuration into the live object. Both follow structured merge diff as kube-apiserver runs it.
+
+mod compare;
+mod conflict;
+mod entries;
+mod field_set;
+mod jsonform;
+mod known;
+mod merge;
+mod owned;
+mod path;
+mod remove;
+mod types;
+
+use serde_json::{Map, Value, json};
+
+pub use conflict::{ApplyError, Conflict};
+pub use field_set::FieldSet;
+pub use path::PathElement;
+pub use types::Types;
+
+use compare::compare;
+use entries::{Entries, Operation};
+
+/// Who writes, where and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Write<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// The group and version the request is made in.
+    pub api_version: &'a str,
+    /// The subresource written to; empty for the resource itself.
+    pub subresource: &'a str,
+    /// The time of the write, in RFC 3339 with seconds.
+    pub now: &'a str,
+}
+
+/// Keeps `managedFields` when an object is created (`old` is none), replaced or patched.
+///
+/// The manager gets what it changed or added, others lose it; what is gone is nobody's. An object whose managers were
+/// reset stays without.
+pub fn update(old: Option<&Value>, mut new: Value, write: &Write<'_>, types: &Types<'_>) -> Value {
+    let sent = take_managed_fields(&mut new);
+    let mut entries = entries_before(old, sent, write);
+    let is_tracked = old.is_none_or(|old| old["metadata"]["uid"].as_str().unwrap_or_default().is_empty());
+    if entries.is_empty() && !is_tracked {
+        return new;
+    }
+    let delta = compare(old, Some(&new), types).without(&types.reset(write.subresource));
+    if !delta.is_empty() {
+        entries.record(&delta, write);
+    }
+    put_managed_fields(&mut new, entries.into_json());
+    new
+}
+
+/// Merges an applied configuration into the live object, or creates the object from it.
+///
+/// Fails if the configuration changes what another manager owns, unless forced. What the manager applied before and
+/// applies no longer is removed, if nobody else owns it.
+pub fn apply(
+    live: Option<&Value>,
+    applied: &Value,
+    force: bool,
+    write: &Write<'_>,
+    types: &Types<'_>,
+) -> Result<Value, ApplyError> {
+    if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+        return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
+    }
+    let merged = attempt(live, applied, force, write, types);
+    let (Err(ApplyError::Conflicts(conflicts)), "kubectl", Some(live)) = (&merged, write.manager, live) else {
+        return merged;
+    };
+    // What `kubectl apply` wrote on the client's side is taken over from it without a conflict.
+    let Some(allowed) = last_applied(live, types) else { return merged };
+    let left: Vec<Conflict> = conflicts.iter().filter(|conflict| !allowed.has(&conflict.path)).cloned().collect();
+    if left.is_empty() { attempt(Some(live), applied, true, write, types) } else { Err(ApplyError::Conflicts(left)) }
+}
+
+fn attempt(
+    live: Option<&Value>,
+    applied: &Value,
+    force: bool,
+    write: &Write<'_>,
+    types: &Types<'_>,
+) -> Result<Value, ApplyError> {
+    let reset = types.reset(write.subresource);
+    let mut base = live.cloned().unwrap_or_else(|| json!({}));
+    let mut entries = Entries::from_json(take_managed_fields(&mut base)).unwrap_or_default();
+    if let (true, Some(live)) = (entries.is_empty(), live) {
+        let delta = compare(None, Some(live), types).without(&reset);
+        entries.record(&delta, &Write { manager: "before-first-apply", ..*write });
+    }
+    let mut merged = base.clone();
+    merge::merge(&mut merged, applied, types.root()).map_err(ApplyError::Invalid)?;
+    let set = owned::field_set(applied, types.root()).without(&reset);
+    let last = entries.fields_of(write, Operation::Apply);
+    if let Some(last) = last.filter(|last| !last.is_subset(&set)) {
+        let others = entries.all_but(write, Operation::Apply);
+        merged = remove::prune(merged, &last, &set.union(&others), types.root());
+    }
+    let delta = compare(live, Some(&merged), types).without(&reset);
+    let conflicts = entries.conflicts(&delta.changed, write);
+    if !force && !conflicts.is_empty() {
+        return Err(ApplyError::Conflicts(conflicts));
+    }
+    entries.lose(&delta, Some((write, Operation::Apply)));
+    let changed = live.is_none() || merged != base;
+    entries.set_applied(set.difference(types::never_owned()), write, changed);
+    put_managed_fields(&mut merged, entries.into_json());
+    Ok(merged)
+}
+
+/// The fields that the annotation of a client-side apply owns, because they still are as it says.
+fn last_applied(live: &Value, types: &Types<'_>) -> Option<FieldSet> {
+    let annotation = &live["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
+    let last: Value = serde_json::from_str(annotation.as_str()?).ok()?;
+    if last["apiVersion"] != live["apiVersion"] {
+        return None;
+    }
+    let delta = compare(Some(&last), Some(live), types);
+    Some(owned::field_set(&last, types.root()).difference(&delta.changed).difference(&delta.removed))
+}
+
+/// The entries a write starts from: those it sends, if they mean anything, or the live object's.
+fn entries_before(old: Option<&Value>, sent: Option<Value>, write: &Write<'_>) -> Entries {
+    let live = || Entries::from_json(old.and_then(|old| old["metadata"].get("managedFields")).cloned());
+    if !write.subresource.is_empty() {
+        return live().unwrap_or_default();
+    }
+    if sent.as_ref().is_some_and(is_reset) {
+        return Entries::default();
+    }
+    match Entries::from_json(sent) {
+        Some(entries) if !entries.is_empty() => entries,
+        _ => live().unwrap_or_default(),
+    }
+}
+
+/// A list that is empty, or holds one empty entry, asks for all ownership to be forgotten.
+fn is_reset(sent: &Value) -> bool {
+    match sent.as_array().map(Vec::as_slice) {
+        Some([]) => true,
+        Some([one]) => one.as_object().is_some_and(Map::is_empty),
+        _ => false,
+    }
+}
+
+fn take_managed_fields(object: &mut Value) -> Option<Value> {
+    object.get_mut("metadata")?.as_object_mut()?.shift_remove("managedFields")
+}
+
+fn put_managed_fields(object: &mut Value, fields: Option<Value>) {
+    let Some(fields) = fields else { return };
+    let Some(object) = object.as_object_mut() else { return };
+    if let Value::Object(metadata) = object.entry("metadata").or_insert_with(|| json!({})) {
+        metadata.insert("managedFields".to_owned(), fields);
+    }
+}
+
+#[cfg(test)]
+mod tests;

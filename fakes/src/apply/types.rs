@@ -1,0 +1,199 @@
+//! How the parts of an object are owned: by field, by item, or as one value.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use crate::schema::{ListType, Schema};
+
+use super::{
+    FieldSet, PathElement,
+    known::{self, Shape},
+};
+
+/// How an object of one kind is owned.
+#[derive(Debug, Clone, Copy)]
+pub struct Types<'a> {
+    root: Type<'a>,
+    has_status: bool,
+}
+
+impl<'a> Types<'a> {
+    /// Those of a custom resource; without a schema everything is owned by field.
+    pub fn custom(schema: Option<&'a Schema>, has_status: bool) -> Self {
+        Self { root: schema.map_or(Type::Deduced, Type::CustomRoot), has_status }
+    }
+
+    /// Those of a kind that is built in.
+    pub fn built_in(kind: &str) -> Self {
+        let (shape, has_status) = known::kind(kind);
+        Self { root: Type::Known(shape), has_status }
+    }
+
+    pub(super) fn root(&self) -> Type<'a> {
+        self.root
+    }
+
+    /// The fields that a write to the subresource cannot change, and so never owns.
+    pub(super) fn reset(&self, subresource: &str) -> FieldSet {
+        let mut reset = FieldSet::default();
+        let mut add = |name: &str| reset.insert(&[PathElement::Field(name.to_owned())]);
+        if !self.has_status {
+            return reset;
+        }
+        match subresource {
+            "status" => {
+                add("spec");
+                if !matches!(self.root, Type::Known(_)) {
+                    add("metadata");
+                }
+            }
+            _ => add("status"),
+        }
+        reset
+    }
+}
+
+/// The fields nobody ever owns.
+pub(super) fn never_owned() -> &'static FieldSet {
+    static SET: LazyLock<FieldSet> = LazyLock::new(|| {
+        let names = NEVER_OWNED_METADATA.map(|name| (format!("f:{name}"), json!({})));
+        let mut metadata: Value = names.into_iter().collect();
+        metadata["."] = json!({});
+        FieldSet::parse(&json!({"f:apiVersion": {}, "f:kind": {}, "f:metadata": metadata}))
+    });
+    &SET
+}
+
+/// The metadata fields nobody ever owns.
+pub(super) const NEVER_OWNED_METADATA: [&str; 9] = [
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+];
+
+/// How one value is owned.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Type<'a> {
+    /// By the schema of a custom resource.
+    Custom(&'a Schema),
+    /// The same, at the root, where metadata is the well-known one.
+    CustomRoot(&'a Schema),
+    /// By the facts about a built-in type.
+    Known(&'static Shape),
+    /// Part of a built-in type of which there is nothing special to know.
+    Plain,
+    /// By its form alone: lists are one value, objects are owned by field.
+    Deduced,
+}
+
+/// How the items of a list are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Items<'a> {
+    Atomic,
+    Set,
+    Keyed(Keys<'a>),
+}
+
+/// The keys of a map list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keys<'a> {
+    Custom(&'a [String], Option<&'a Schema>),
+    Known(&'static [&'static str]),
+}
+
+impl<'a> Type<'a> {
+    /// The type of a field, and whether the type names it.
+    pub(super) fn field(self, name: &str) -> (Self, bool) {
+        match self {
+            Self::CustomRoot(_) if name == "metadata" => (Self::Known(&known::OBJECT_META), true),
+            Self::CustomRoot(_) if ["apiVersion", "kind"].contains(&name) => (Self::Plain, true),
+            Self::Custom(schema) | Self::CustomRoot(schema) => match schema.property(name) {
+                Some(child) => (Self::Custom(child), true),
+                None => (schema.field(name).map_or(Self::Deduced, Self::Custom), false),
+            },
+            Self::Known(shape) => (shape.field(name).map_or(Self::Plain, Self::Known), true),
+            Self::Plain => (Self::Plain, true),
+            Self::Deduced if name == "metadata" => (Self::Deduced, false),
+            Self::Deduced => (Self::Deduced, false),
+        }
+    }
+
+    /// Whether an object of this type is owned as one value.
+    pub(super) fn is_atomic_map(self) -> bool {
+        match self {
+            Self::Custom(schema) | Self::CustomRoot(schema) => schema.is_atomic_map(),
+            Self::Known(shape) => shape.is_atomic(),
+            Self::Plain | Self::Deduced => false,
+        }
+    }
+
+    /// How the items of a list of this type are told apart.
+    pub(super) fn items(self) -> Items<'a> {
+        match self {
+            Self::Custom(schema) | Self::CustomRoot(schema) => match schema.list_type() {
+                ListType::Atomic => Items::Atomic,
+                ListType::Set => Items::Set,
+                ListType::Map(keys) => Items::Keyed(Keys::Custom(keys, schema.items())),
+            },
+            Self::Known(shape) => shape.items(),
+            Self::Plain | Self::Deduced => Items::Atomic,
+        }
+    }
+
+    /// The type of the items of a list.
+    pub(super) fn item(self) -> Self {
+        match self {
+            Self::Custom(schema) | Self::CustomRoot(schema) => schema.items().map_or(Self::Deduced, Self::Custom),
+            Self::Known(shape) => shape.item().map_or(Self::Plain, Self::Known),
+            Self::Plain => Self::Plain,
+            Self::Deduced => Self::Deduced,
+        }
+    }
+
+    /// The fields that are there, though empty, wherever the object around them is: Go's structs.
+    pub(super) fn always(self) -> &'static [&'static str] {
+        match self {
+            Self::Known(shape) => shape.always(),
+            _ => &[],
+        }
+    }
+}
+
+impl Items<'_> {
+    /// The path element of an item; none if the item has no identity.
+    pub(super) fn element(self, item: &Value) -> Option<PathElement> {
+        match self {
+            Self::Atomic => None,
+            Self::Set => Some(PathElement::Value(item.clone())),
+            Self::Keyed(keys) => keys.element(item),
+        }
+    }
+}
+
+impl Keys<'_> {
+    fn element(self, item: &Value) -> Option<PathElement> {
+        let item = item.as_object()?;
+        let mut keys: Vec<(String, Value)> = match self {
+            Self::Custom(names, schema) => {
+                let value = |name: &String| {
+                    let default = || schema?.property(name)?.default_value();
+                    item.get(name).or_else(default).cloned()
+                };
+                names.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
+            }
+            Self::Known(names) => {
+                let value = |name: &str| item.get(name).cloned().or_else(|| known::default_of_key(name));
+                names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+            }
+        };
+        keys.sort_by(|(left, _), (right, _)| left.cmp(right));
+        (!keys.is_empty()).then_some(PathElement::Key(keys))
+    }
+}
