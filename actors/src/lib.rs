@@ -7,7 +7,7 @@
 
 pub mod api;
 pub mod decide;
-
+pub mod graph;
 pub mod intent;
 pub mod view;
 pub mod world;

@@ -1,0 +1,295 @@
+//! One write to an API server, and what came of it.
+
+use k8s_openapi::{
+    api::core::v1::{Event, EventSource, ObjectReference},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    core::response::Status,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{REQUEST_TIMEOUT, watch::TimedOut};
+use crate::{
+    api,
+    graph::{
+        effects::{Context, within},
+        project::{Projected, project},
+        subject::{Subject, WorkloadKind},
+    },
+    intent::{HubKind, HubWrite, Notice},
+    view::ObjectKey,
+};
+
+/// The field manager of everything we write, and the component of our events.
+const FIELD_MANAGER: &str = "slipway";
+
+/// A write.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// To one of our objects.
+    Hub(HubWrite),
+    /// A merge patch of a workload, guarded by the resourceVersion in it.
+    Workload { kind: WorkloadKind, key: ObjectKey, patch: Value },
+    /// An event about one of our objects.
+    Notice(Notice),
+}
+
+impl Request {
+    /// The watch that shows what is written.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Hub(write) => Some(write.target().0.into()),
+            Self::Workload { kind, .. } => Some(Subject::Workloads { kind: *kind }),
+            Self::Notice(_) => None,
+        }
+    }
+}
+
+/// What came of a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// It landed, and this is the object now.
+    Done(Projected),
+    /// The object is gone, as asked.
+    Deleted { key: ObjectKey, uid: String },
+    /// It landed, and there is no more to say.
+    Noted,
+    /// It was decided on an old version; this is the object as it is.
+    Conflict(Option<Projected>),
+    /// There is no such object.
+    NotFound(String),
+    /// The API server finds it wrong.
+    Invalid(String),
+    /// We may not.
+    Forbidden(String),
+    /// No answer, or none that says what happened: it may have landed.
+    Unreachable(String),
+}
+
+impl Outcome {
+    /// Whether the write landed, and if not, why.
+    pub(crate) fn error(&self) -> Option<String> {
+        match self {
+            Self::Done(_) | Self::Deleted { .. } | Self::Noted => None,
+            Self::Conflict(_) => Some("the object was changed meanwhile".to_owned()),
+            Self::NotFound(message)
+            | Self::Invalid(message)
+            | Self::Forbidden(message)
+            | Self::Unreachable(message) => Some(message.clone()),
+        }
+    }
+}
+
+/// Whether an error is an answer of a server that works.
+pub(super) fn is_answer(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code < 500 && status.code != 429)
+}
+
+/// Performs `request` and waits for its answer, no longer than the limit for each of its requests.
+pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, request: &Request) -> Outcome {
+    let writer = Writer { context, client, cluster };
+    match request {
+        Request::Hub(HubWrite::Patch { kind, key, patch }) => writer.patch(&(*kind).into(), key, patch, false).await,
+        Request::Hub(HubWrite::PatchStatus { kind, key, patch }) => {
+            writer.patch(&(*kind).into(), key, patch, true).await
+        }
+        Request::Hub(HubWrite::CreateRun { key, run }) => writer.create(key, run).await,
+        Request::Hub(HubWrite::DeleteRun { key, uid, resource_version }) => {
+            writer.delete(key, uid, resource_version).await
+        }
+        Request::Workload { kind, key, patch } => {
+            writer.patch(&Subject::Workloads { kind: *kind }, key, patch, false).await
+        }
+        Request::Notice(notice) => writer.record(notice).await,
+    }
+}
+
+struct Writer<'a> {
+    context: &'a Context,
+    client: &'a Client,
+    cluster: &'a str,
+}
+
+impl Writer<'_> {
+    async fn patch(&self, subject: &Subject, key: &ObjectKey, patch: &Value, status: bool) -> Outcome {
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(patch);
+        let answer = if status {
+            self.limit(api.patch_status(&key.name, &params, &patch)).await
+        } else {
+            self.limit(api.patch(&key.name, &params, &patch)).await
+        };
+        match answer {
+            Ok(object) => self.done(subject, object),
+            Err(Failure::Conflict) => self.conflict(subject, key).await,
+            Err(failure) => failure.into(),
+        }
+    }
+
+    /// A run that exists already under our deterministic name is this run, if the same Rollout controls it.
+    async fn create(&self, key: &ObjectKey, run: &Value) -> Outcome {
+        let subject = Subject::RolloutRuns;
+        let object: DynamicObject = match serde_json::from_value(run.clone()) {
+            Ok(object) => object,
+            Err(error) => return Outcome::Invalid(format!("rolloutrun {key} is no object: {error}")),
+        };
+        let owner = controller_uid(&object.metadata);
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match self.limit(api.create(&params, &object)).await {
+            Ok(object) => self.done(&subject, object),
+            Err(Failure::Conflict) => match self.limit(api.get(&key.name)).await {
+                Ok(current) if owner.is_some() && controller_uid(&current.metadata) == owner => {
+                    self.done(&subject, current)
+                }
+                Ok(_) => Outcome::Invalid(format!(
+                    "rolloutrun {key} exists and is not controlled by this rollout; delete or rename it"
+                )),
+                Err(failure) => failure.into(),
+            },
+            Err(failure) => failure.into(),
+        }
+    }
+
+    async fn delete(&self, key: &ObjectKey, uid: &str, resource_version: &str) -> Outcome {
+        let subject = Subject::RolloutRuns;
+        let preconditions =
+            Preconditions { uid: Some(uid.to_owned()), resource_version: Some(resource_version.to_owned()) };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let gone = || Outcome::Deleted { key: key.clone(), uid: uid.to_owned() };
+        match self.limit(api.delete(&key.name, &params)).await {
+            // An object that comes back has finalizers to wait for.
+            Ok(answer) => answer.either(|object| self.done(&subject, object), |_| gone()),
+            Err(Failure::NotFound(_)) => gone(),
+            Err(Failure::Conflict) => self.conflict(&subject, key).await,
+            Err(failure) => failure.into(),
+        }
+    }
+
+    /// An event with a name made from what it says, so that saying it twice records it once.
+    async fn record(&self, notice: &Notice) -> Outcome {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &notice.key.namespace);
+        let event = event(notice, Time(self.context.now()));
+        match self.limit(api.create(&PostParams::default(), &event)).await {
+            Ok(_) | Err(Failure::Conflict) => Outcome::Noted,
+            Err(failure) => {
+                tracing::debug!(cluster = self.cluster, object = %notice.key, ?failure, "event could not be recorded");
+                failure.into()
+            }
+        }
+    }
+
+    /// After a conflict the object is read, so that the next decision is taken on what it is now.
+    async fn conflict(&self, subject: &Subject, key: &ObjectKey) -> Outcome {
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        match self.limit(api.get(&key.name)).await {
+            Ok(object) => Outcome::Conflict(project(self.cluster, subject, object).ok()),
+            Err(Failure::Unreachable(message)) => Outcome::Unreachable(message),
+            Err(_) => Outcome::Conflict(None),
+        }
+    }
+
+    fn done(&self, subject: &Subject, object: DynamicObject) -> Outcome {
+        project(self.cluster, subject, object).map_or(Outcome::Noted, Outcome::Done)
+    }
+
+    async fn limit<T>(&self, work: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        match within(&self.context.clock(), REQUEST_TIMEOUT, work).await {
+            Some(result) => result.map_err(Failure::from),
+            None => Err(Failure::Unreachable(TimedOut.to_string())),
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+enum Failure {
+    Conflict,
+    NotFound(String),
+    Invalid(String),
+    Forbidden(String),
+    Unreachable(String),
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else { return Self::Unreachable(error.to_string()) };
+        let message = message(status);
+        match status.code {
+            409 => Self::Conflict,
+            404 => Self::NotFound(message),
+            401 | 403 => Self::Forbidden(message),
+            429 | 500.. | 0 => Self::Unreachable(message),
+            _ => Self::Invalid(message),
+        }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict => Self::Conflict(None),
+            Failure::NotFound(message) => Self::NotFound(message),
+            Failure::Invalid(message) => Self::Invalid(message),
+            Failure::Forbidden(message) => Self::Forbidden(message),
+            Failure::Unreachable(message) => Self::Unreachable(message),
+        }
+    }
+}
+
+fn message(status: &Status) -> String {
+    if status.message.is_empty() { format!("{} {}", status.code, status.reason) } else { status.message.clone() }
+}
+
+fn controller_uid(meta: &ObjectMeta) -> Option<String> {
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone())
+}
+
+fn event(notice: &Notice, now: Time) -> Event {
+    let Notice { kind, key, uid, warning, reason, message } = notice;
+    let kind = match kind {
+        HubKind::Rollout => "Rollout",
+        HubKind::RolloutRun => "RolloutRun",
+    };
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{}.{}", key.name, digest(&[uid, reason, message]))),
+            namespace: Some(key.namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        involved_object: ObjectReference {
+            api_version: Some(api::API_VERSION.to_owned()),
+            kind: Some(kind.to_owned()),
+            namespace: Some(key.namespace.clone()),
+            name: Some(key.name.clone()),
+            uid: Some(uid.clone()),
+            ..ObjectReference::default()
+        },
+        type_: Some(if *warning { "Warning" } else { "Normal" }.to_owned()),
+        reason: Some(reason.clone()),
+        message: Some(message.clone()),
+        source: Some(EventSource { component: Some(FIELD_MANAGER.to_owned()), host: None }),
+        reporting_component: Some(FIELD_MANAGER.to_owned()),
+        first_timestamp: Some(now.clone()),
+        last_timestamp: Some(now),
+        count: Some(1),
+        ..Event::default()
+    }
+}
+
+/// Sixteen hexadecimal digits that differ where the parts differ.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}

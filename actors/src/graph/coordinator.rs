@@ -1,0 +1,259 @@
+//! The root of the graph: one actor per API server, one per Rollout, and what the hub holds routed to the latter.
+
+mod hub;
+
+use std::collections::BTreeMap;
+
+use kube::Client;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use self::hub::{Hub, News};
+use super::{
+    ActorPath, Injury,
+    child::{Child, ended},
+    cluster::{ClusterActor, ClusterArgs, ClusterMsg, Facts, Subscription},
+    effects::Context,
+    rollout::{HubFacts, RolloutActor, RolloutArgs, RolloutMsg},
+    subject::Subject,
+};
+use crate::{view::ObjectKey, world::World};
+
+/// The name of the hub's actor, and of the only member where the hub is its own.
+const HUB: &str = "";
+
+/// What the coordinator is told.
+pub(crate) enum CoordinatorMsg {
+    /// A fact about the hub is waiting.
+    Wake,
+    RespawnCluster(String),
+    RespawnRollout(ObjectKey),
+    Inject(ActorPath, Injury),
+}
+
+/// The actor.
+pub(crate) struct RolloutCoordinator;
+
+/// Its state.
+pub(crate) struct CoordinatorState {
+    context: Context,
+    me: ActorRef<CoordinatorMsg>,
+    facts: Facts,
+    clusters: BTreeMap<String, ClusterChild>,
+    members: Vec<String>,
+    subscriptions: Vec<Subscription>,
+    hub: Hub,
+    rollouts: BTreeMap<ObjectKey, RolloutChild>,
+}
+
+struct ClusterChild {
+    child: Child<ClusterMsg>,
+    client: Client,
+}
+
+struct RolloutChild {
+    child: Child<RolloutMsg>,
+    facts: HubFacts,
+}
+
+impl Actor for RolloutCoordinator {
+    type Msg = CoordinatorMsg;
+    type State = CoordinatorState;
+    type Arguments = (Context, World);
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<CoordinatorMsg>,
+        (context, world): (Context, World),
+    ) -> Result<CoordinatorState, ActorProcessingErr> {
+        let facts = Facts::new();
+        let reader = me.clone();
+        facts.attach(move || {
+            let _ = reader.cast(CoordinatorMsg::Wake);
+        });
+        let mut clients = BTreeMap::from([(HUB.to_owned(), world.hub)]);
+        clients.extend(world.members.into_iter().map(|member| (member.name, member.client)));
+        let mut members: Vec<String> = clients.keys().filter(|name| *name != HUB).cloned().collect();
+        if members.is_empty() {
+            members.push(HUB.to_owned());
+        }
+        let clusters = clients.into_iter().map(|(name, client)| {
+            let child = Child::new(&context, format!("cluster {name}"));
+            (name, ClusterChild { child, client })
+        });
+        Ok(CoordinatorState {
+            clusters: clusters.collect(),
+            context,
+            me,
+            facts,
+            members,
+            subscriptions: Vec::new(),
+            hub: Hub::default(),
+            rollouts: BTreeMap::new(),
+        })
+    }
+
+    async fn post_start(
+        &self,
+        _: ActorRef<CoordinatorMsg>,
+        state: &mut CoordinatorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let names: Vec<String> = state.clusters.keys().cloned().collect();
+        for name in names {
+            state.spawn_cluster(name).await;
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<CoordinatorMsg>,
+        message: CoordinatorMsg,
+        state: &mut CoordinatorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            CoordinatorMsg::Wake => state.take_in().await,
+            CoordinatorMsg::RespawnCluster(name) => state.spawn_cluster(name).await,
+            CoordinatorMsg::RespawnRollout(key) => state.spawn_rollout(key).await,
+            CoordinatorMsg::Inject(path, injury) => state.inject(path, injury),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<CoordinatorMsg>,
+        event: SupervisionEvent,
+        state: &mut CoordinatorState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some((cell, reason)) = ended(&event) {
+            state.lost(cell, &reason);
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<CoordinatorMsg>,
+        state: &mut CoordinatorState,
+    ) -> Result<(), ActorProcessingErr> {
+        for rollout in state.rollouts.values() {
+            rollout.child.stop_and_wait().await;
+        }
+        for cluster in state.clusters.values() {
+            cluster.child.stop_and_wait().await;
+        }
+        Ok(())
+    }
+}
+
+impl CoordinatorState {
+    /// Begins a cluster's actor, and announces it to everybody who works with that cluster.
+    async fn spawn_cluster(&mut self, name: String) {
+        let Some(cluster) = self.clusters.get_mut(&name) else { return };
+        let args = ClusterArgs { context: self.context.clone(), name: name.clone(), client: cluster.client.clone() };
+        let spawned = ClusterActor::spawn_linked(None, ClusterActor, args, self.me.get_cell()).await;
+        let (me, again) = (self.me.clone(), name.clone());
+        cluster.child.spawned(&self.context, spawned, move || {
+            let _ = me.cast(CoordinatorMsg::RespawnCluster(again));
+        });
+        let Some(actor) = cluster.child.actor().cloned() else { return };
+        if name == HUB {
+            self.hub.restart();
+            let subscribe = |subject| Subscription::new(&self.context, &actor, subject, None, self.facts.clone());
+            self.subscriptions = Subject::HUB.into_iter().map(subscribe).collect();
+        }
+        for rollout in self.rollouts.values() {
+            rollout.child.cast(RolloutMsg::ClusterUp(name.clone(), actor.clone()));
+        }
+    }
+
+    /// Takes in what the hub shows, and tells each Rollout's actor what concerns it.
+    async fn take_in(&mut self) {
+        for ((_, about), fact) in self.facts.drain() {
+            for News { rollout, key, fact } in self.hub.take_in(about, fact) {
+                if let Some(rollout) = self.rollouts.get(&rollout) {
+                    rollout.facts.push(key, fact);
+                }
+            }
+        }
+        // Before all lists are there, absence means nothing.
+        if !self.hub.is_listed() {
+            return;
+        }
+        let hub = &self.hub;
+        self.rollouts.retain(|key, rollout| {
+            let keep = hub.rollout(key).is_some();
+            if !keep {
+                tracing::info!(rollout = %key, "rollout is gone");
+                rollout.child.stop();
+            }
+            keep
+        });
+        let new: Vec<ObjectKey> = hub.rollouts().filter(|key| !self.rollouts.contains_key(*key)).cloned().collect();
+        for key in new {
+            let child = Child::new(&self.context, format!("rollout {key}"));
+            self.rollouts.insert(key.clone(), RolloutChild { child, facts: HubFacts::new() });
+            self.spawn_rollout(key).await;
+        }
+    }
+
+    /// Begins a Rollout's actor with everything the hub has for it.
+    async fn spawn_rollout(&mut self, key: ObjectKey) {
+        let (Some(child), Some(rollout)) = (self.rollouts.get_mut(&key), self.hub.rollout(&key)) else { return };
+        child.facts = HubFacts::new();
+        for (about, fact) in self.hub.facts_for(&key) {
+            child.facts.push(about, fact);
+        }
+        let actor_of = |(name, cluster): (&String, &ClusterChild)| Some((name.clone(), cluster.child.actor()?.clone()));
+        let args = RolloutArgs {
+            context: self.context.clone(),
+            rollout: rollout.clone(),
+            key: key.clone(),
+            hub_facts: child.facts.clone(),
+            clusters: self.clusters.iter().filter_map(actor_of).collect(),
+            members: self.members.clone(),
+        };
+        tracing::info!(rollout = %key, "rollout is taken up");
+        let spawned = RolloutActor::spawn_linked(None, RolloutActor, args, self.me.get_cell()).await;
+        child.child.spawned(&self.context, spawned, respawn_rollout(&self.me, key));
+    }
+
+    /// A child ended. If nobody asked for it, it is begun again later.
+    fn lost(&mut self, cell: &ractor::ActorCell, reason: &str) {
+        if let Some((key, rollout)) = self.rollouts.iter_mut().find(|(_, rollout)| rollout.child.is(cell)) {
+            rollout.child.lost(&self.context, reason, respawn_rollout(&self.me, key.clone()));
+        } else if let Some((name, cluster)) = self.clusters.iter_mut().find(|(_, cluster)| cluster.child.is(cell)) {
+            let (me, name) = (self.me.clone(), name.clone());
+            cluster.child.lost(&self.context, reason, move || {
+                let _ = me.cast(CoordinatorMsg::RespawnCluster(name));
+            });
+        }
+    }
+
+    fn inject(&self, path: ActorPath, injury: Injury) {
+        let to_rollout = |key: &ObjectKey, message| {
+            if let Some(rollout) = self.rollouts.get(key) {
+                rollout.child.cast(message);
+            }
+        };
+        match path {
+            ActorPath::Cluster(name) => {
+                if let Some(cluster) = self.clusters.get(&name) {
+                    cluster.child.cast(ClusterMsg::Injure(injury));
+                }
+            }
+            ActorPath::Rollout(key) => to_rollout(&key, RolloutMsg::Injure(injury)),
+            ActorPath::Workload(key, cluster, name) => {
+                to_rollout(&key, RolloutMsg::InjureWorkload(cluster, name, injury));
+            }
+            ActorPath::Route(key, cluster, name) => to_rollout(&key, RolloutMsg::InjureRoute(cluster, name, injury)),
+        }
+    }
+}
+
+fn respawn_rollout(me: &ActorRef<CoordinatorMsg>, key: ObjectKey) -> impl FnOnce() + Send + 'static {
+    let me = me.clone();
+    move || {
+        let _ = me.cast(CoordinatorMsg::RespawnRollout(key));
+    }
+}

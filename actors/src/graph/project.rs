@@ -1,0 +1,333 @@
+//! From an API object to the small value the graph keeps of it. Pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::{
+    api::{apps::v1::StatefulSet, core::v1 as core},
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, ObjectMeta},
+};
+use kube::{
+    ResourceExt,
+    api::DynamicObject,
+    core::{ParseExpressionError, Selector},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::subject::{RouteKind, Subject, WorkloadKind};
+use crate::{
+    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys},
+    view::{ObjectKey, Pod, Route, Workload},
+};
+
+/// An object as the graph keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Projected {
+    Rollout(Arc<Rollout>),
+    RolloutRun(Arc<RolloutRun>),
+    RolloutStrategy(Arc<RolloutStrategy>),
+    TrafficTopology(Arc<TrafficTopology>),
+    Workload(Arc<Workload>),
+    Pod(Arc<Pod>),
+    Route(Arc<Route>),
+}
+
+impl Projected {
+    /// Its namespace and name, uid, and resourceVersion.
+    pub(crate) fn identity(&self) -> (ObjectKey, String, String) {
+        let of = |meta: &ObjectMeta| {
+            (key(meta), meta.uid.clone().unwrap_or_default(), meta.resource_version.clone().unwrap_or_default())
+        };
+        match self {
+            Self::Rollout(object) => of(&object.metadata),
+            Self::RolloutRun(object) => of(&object.metadata),
+            Self::RolloutStrategy(object) => of(&object.metadata),
+            Self::TrafficTopology(object) => of(&object.metadata),
+            Self::Workload(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Pod(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Route(object) => (object.key.clone(), String::new(), object.resource_version.clone()),
+        }
+    }
+}
+
+/// Why an object cannot be read. The rest of its kind still can.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProjectError {
+    #[error("it does not parse as {kind}: {source}; correct the field, or update the CRD that let it in")]
+    Parse { kind: String, source: serde_json::Error },
+    #[error("spec.selector is not a valid label selector: {0}")]
+    Selector(#[from] ParseExpressionError),
+}
+
+/// Reads `object`, which a watch of `subject` in `cluster` has shown.
+pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -> Result<Projected, ProjectError> {
+    Ok(match subject {
+        Subject::Rollouts => Projected::Rollout(Arc::new(parse(subject, object)?)),
+        Subject::RolloutRuns => Projected::RolloutRun(Arc::new(parse(subject, object)?)),
+        Subject::RolloutStrategies => Projected::RolloutStrategy(Arc::new(parse(subject, object)?)),
+        Subject::TrafficTopologies => Projected::TrafficTopology(Arc::new(parse(subject, object)?)),
+        Subject::Workloads { kind: WorkloadKind::StatefulSet } => {
+            let strategy = object.data.pointer("/spec/updateStrategy").cloned().unwrap_or(Value::Null);
+            Projected::Workload(Arc::new(statefulset(cluster, strategy, &parse(subject, object)?)?))
+        }
+        Subject::Pods { .. } => Projected::Pod(Arc::new(pod(&parse(subject, object)?))),
+        Subject::Routes { kind: RouteKind::HttpRoute, .. } => Projected::Route(Arc::new(http_route(&object))),
+    })
+}
+
+/// Namespace and name of an object.
+pub(crate) fn key(meta: &ObjectMeta) -> ObjectKey {
+    ObjectKey { namespace: meta.namespace.clone().unwrap_or_default(), name: meta.name.clone().unwrap_or_default() }
+}
+
+fn parse<K: DeserializeOwned>(subject: &Subject, object: DynamicObject) -> Result<K, ProjectError> {
+    serde_json::to_value(object)
+        .and_then(serde_json::from_value)
+        .map_err(|source| ProjectError::Parse { kind: subject.resource().kind, source })
+}
+
+fn statefulset(cluster: &str, update_strategy: Value, set: &StatefulSet) -> Result<Workload, ProjectError> {
+    let meta = &set.metadata;
+    let spec = set.spec.clone().unwrap_or_default();
+    let status = set.status.clone().unwrap_or_default();
+    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+    let progressing = set.annotations().get(keys::ANNOTATION_PROGRESSING_INFO);
+    Ok(Workload {
+        kind: "StatefulSet".to_owned(),
+        api_version: "apps/v1".to_owned(),
+        cluster: cluster.to_owned(),
+        key: key(meta),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        observed_generation: status.observed_generation.unwrap_or_default(),
+        deleting: meta.deletion_timestamp.is_some(),
+        labels: set.labels().clone(),
+        rollout: set.annotations().get(keys::ANNOTATION_NAME).cloned(),
+        progressing: progressing.map(|text| serde_json::from_str(text).map_err(|_| text.clone())),
+        recorded_strategy: set.annotations().get(keys::ANNOTATION_RECORDED_STRATEGY).cloned(),
+        update_strategy,
+        strategy_manager: strategy_manager(meta.managed_fields.as_deref().unwrap_or_default()),
+        partition: rolling.and_then(|rolling| rolling.partition).unwrap_or(0),
+        // A controller-defaulted object always has replicas; one that was never defaulted means 1, as the API says.
+        desired: spec.replicas.unwrap_or(1),
+        min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
+        pod_selector: selector(&spec.selector)?,
+        stable_revision: status.current_revision.unwrap_or_default(),
+        updated_revision: status.update_revision.unwrap_or_default(),
+        replicas: status.replicas,
+        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+        current_replicas: status.current_replicas.unwrap_or(0),
+        updated_replicas: status.updated_replicas.unwrap_or(0),
+    })
+}
+
+fn selector(selector: &LabelSelector) -> Result<String, ProjectError> {
+    Ok(Selector::try_from(selector.clone())?.to_string())
+}
+
+/// The manager of the newest entry that owns something of `spec.updateStrategy`.
+fn strategy_manager(entries: &[ManagedFieldsEntry]) -> Option<String> {
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields| fields.pointer("/f:spec/f:updateStrategy").is_some())
+    };
+    let newest = entries.iter().filter(owns).max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    newest.and_then(|entry| entry.manager.clone())
+}
+
+fn pod(pod: &core::Pod) -> Pod {
+    let status = pod.status.clone().unwrap_or_default();
+    let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
+    let since =
+        ready.filter(|condition| condition.status == "True").and_then(|ready| ready.last_transition_time.as_ref());
+    let owner = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
+    Pod {
+        key: key(&pod.metadata),
+        uid: pod.uid().unwrap_or_default(),
+        resource_version: pod.resource_version().unwrap_or_default(),
+        owner_uid: owner.map(|owner| owner.uid.clone()).unwrap_or_default(),
+        revision: pod.labels().get(keys::LABEL_CONTROLLER_REVISION_HASH).cloned().unwrap_or_default(),
+        ready_since: since.map(|time| time.0),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        trouble: trouble(&status),
+    }
+}
+
+/// The first reason why a container waits, other than the two every healthy pod starts with.
+fn trouble(status: &core::PodStatus) -> Option<String> {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let mut reasons = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone());
+    reasons.find(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
+}
+
+/// Read from the JSON: a typed binding would refuse a whole route for one filter it does not know.
+fn http_route(route: &DynamicObject) -> Route {
+    let generation = route.metadata.generation.unwrap_or_default();
+    let accepted = |parent: &Value| {
+        let conditions = parent["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        conditions.iter().any(|condition| {
+            condition["type"] == "Accepted"
+                && condition["status"] == "True"
+                && condition["observedGeneration"].as_i64().is_none_or(|observed| observed >= generation)
+        })
+    };
+    let parents =
+        route.data.pointer("/status/parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Route {
+        kind: "HTTPRoute".to_owned(),
+        key: key(&route.metadata),
+        resource_version: route.metadata.resource_version.clone().unwrap_or_default(),
+        generation,
+        accepted: !parents.is_empty() && parents.iter().all(accepted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const STATEFULSETS: Subject = Subject::Workloads { kind: WorkloadKind::StatefulSet };
+
+    fn read(subject: &Subject, object: Value) -> Result<Projected, ProjectError> {
+        project("east", subject, serde_json::from_value(object).unwrap())
+    }
+
+    fn statefulset(spec: &Value, metadata: &Value) -> Arc<Workload> {
+        let mut object = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"namespace": "ns", "name": "web"},
+            "spec": {"selector": {"matchLabels": {"app": "web"}}, "serviceName": "web", "template": {}},
+        });
+        json_patch::merge(&mut object, &json!({"spec": spec, "metadata": metadata}));
+        match read(&STATEFULSETS, object).unwrap() {
+            Projected::Workload(workload) => workload,
+            other => panic!("{other:?} is no workload"),
+        }
+    }
+
+    #[test]
+    fn absent_fields_mean_what_the_api_says() {
+        let workload = statefulset(&json!({}), &json!({}));
+        assert_eq!((workload.desired, workload.partition, workload.min_ready_seconds), (1, 0, 0));
+        assert_eq!((workload.update_strategy.clone(), workload.rollout.clone()), (Value::Null, None));
+        assert_eq!(workload.pod_selector, "app=web");
+    }
+
+    #[test]
+    fn strategy_is_kept_as_it_stands() {
+        let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 3, "maxUnavailable": "20%"}});
+        let workload = statefulset(&json!({"updateStrategy": strategy.clone(), "replicas": 5}), &json!({}));
+        assert_eq!((workload.partition, workload.desired), (3, 5));
+        assert_eq!(workload.update_strategy, strategy);
+    }
+
+    #[test]
+    fn annotations_are_read_and_bad_ones_kept_as_text() {
+        let annotations = |info: &str| {
+            json!({"annotations": {
+                keys::ANNOTATION_NAME: "app", keys::ANNOTATION_RECORDED_STRATEGY: "{}", keys::ANNOTATION_PROGRESSING_INFO: info,
+            }})
+        };
+        let workload = statefulset(&json!({}), &annotations(r#"{"kind":"Rollout","rollout":"app","rolloutID":"run"}"#));
+        assert_eq!(workload.rollout.as_deref(), Some("app"));
+        assert_eq!(workload.recorded_strategy.as_deref(), Some("{}"));
+        assert_eq!(workload.progressing.as_ref().unwrap().as_ref().unwrap().rollout_id, "run");
+        let workload = statefulset(&json!({}), &annotations("nonsense"));
+        assert_eq!(workload.progressing, Some(Err("nonsense".to_owned())));
+    }
+
+    #[test]
+    fn the_newest_owner_of_the_strategy_is_named() {
+        let entry = |manager: &str, time: &str, fields: Value| json!({"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "time": time, "fieldsType": "FieldsV1", "fieldsV1": fields});
+        let ours = json!({"f:spec": {"f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}}});
+        let other = json!({"f:spec": {"f:replicas": {}}});
+        let cases = [
+            (vec![], None),
+            (vec![entry("hpa", "2026-01-03T00:00:00Z", other.clone())], None),
+            (
+                vec![
+                    entry("slipway", "2026-01-01T00:00:00Z", ours.clone()),
+                    entry("argo", "2026-01-02T00:00:00Z", ours.clone()),
+                    entry("hpa", "2026-01-03T00:00:00Z", other),
+                ],
+                Some("argo"),
+            ),
+        ];
+        for (entries, expected) in cases {
+            let workload = statefulset(&json!({}), &json!({"managedFields": entries}));
+            assert_eq!(workload.strategy_manager.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn pods_show_readiness_owner_and_trouble() {
+        let waiting = |reason: &str| {
+            json!({"containerStatuses": [{
+                "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": reason}},
+            }]})
+        };
+        let ready = |status: &str| {
+            json!({"conditions": [
+                {"type": "Ready", "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            ]})
+        };
+        let since = "2026-01-01T00:00:00Z".parse().ok();
+        let cases = [
+            (json!({}), None, None),
+            (ready("True"), since, None),
+            (ready("False"), None, None),
+            (waiting("ContainerCreating"), None, None),
+            (waiting("PodInitializing"), None, None),
+            (waiting("ImagePullBackOff"), None, Some("ImagePullBackOff".to_owned())),
+        ];
+        let pods = Subject::Pods { namespace: "ns".to_owned(), selector: "app=web".to_owned() };
+        for (status, ready_since, trouble) in cases {
+            let object = json!({"apiVersion": "v1", "kind": "Pod", "status": status, "metadata": {
+                "namespace": "ns", "name": "web-0", "labels": {"controller-revision-hash": "web-1"},
+                "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "other"},
+                    {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "set", "controller": true},
+                ],
+            }});
+            let Projected::Pod(pod) = read(&pods, object).unwrap() else { panic!("no pod") };
+            assert_eq!((pod.ready_since, pod.trouble.clone()), (ready_since, trouble));
+            assert_eq!((pod.owner_uid.as_str(), pod.revision.as_str()), ("set", "web-1"));
+        }
+    }
+
+    #[test]
+    fn a_route_counts_as_accepted_only_by_all_parents_at_its_generation() {
+        let parent = |status: &str, generation: i64| {
+            json!({"conditions": [
+                {"type": "Accepted", "status": status, "observedGeneration": generation},
+            ]})
+        };
+        let cases = [
+            (json!([]), false),
+            (json!([parent("True", 2)]), true),
+            (json!([parent("True", 1)]), false),
+            (json!([parent("True", 2), parent("False", 2)]), false),
+            (json!("nonsense"), false),
+        ];
+        let routes = Subject::Routes { kind: RouteKind::HttpRoute, namespace: "ns".to_owned() };
+        for (parents, expected) in cases {
+            let object = json!({
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+                "metadata": {"namespace": "ns", "name": "web", "generation": 2},
+                "spec": {"rules": [{"filters": [{"type": "SomethingNewer"}]}]}, "status": {"parents": parents},
+            });
+            let Projected::Route(route) = read(&routes, object).unwrap() else { panic!("no route") };
+            assert_eq!(route.accepted, expected, "{parents}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_parse_names_the_kind() {
+        let object = json!({"metadata": {"name": "web"}, "spec": {"replicas": "many"}});
+        let error = read(&STATEFULSETS, object).unwrap_err().to_string();
+        assert!(error.contains("StatefulSet"), "{error}");
+    }
+}

@@ -1,0 +1,227 @@
+//! A Rollout's children: one actor per workload that has a goal, and one per route it names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ractor::{Actor, ActorCell, ActorRef};
+
+use super::RolloutMsg;
+use crate::{
+    graph::{
+        Injury,
+        child::Child,
+        cluster::ClusterMsg,
+        effects::Context,
+        inbox::Inbox,
+        route::{RouteActor, RouteArgs, RouteMsg},
+        subject::{RouteKind, WorkloadKind},
+        workload::{Order, Reports, WorkloadActor, WorkloadArgs, WorkloadMsg},
+    },
+    intent::WorkloadGoal,
+    view::{MemberView, ObjectKey, RolloutView},
+};
+
+/// Cluster and name.
+type Place = (String, String);
+type Clusters = BTreeMap<String, ActorRef<ClusterMsg>>;
+
+/// The children.
+pub(super) struct Children {
+    context: Context,
+    me: ActorRef<RolloutMsg>,
+    key: ObjectKey,
+    reports: Reports,
+    workloads: BTreeMap<Place, WorkloadChild>,
+    routes: BTreeMap<Place, RouteChild>,
+}
+
+struct WorkloadChild {
+    child: Child<WorkloadMsg>,
+    kind: WorkloadKind,
+    orders: Inbox<(), Order>,
+    order: Order,
+}
+
+struct RouteChild {
+    child: Child<RouteMsg>,
+    kind: RouteKind,
+}
+
+impl Children {
+    pub(super) fn new(context: &Context, me: &ActorRef<RolloutMsg>, key: &ObjectKey, reports: &Reports) -> Self {
+        Self {
+            context: context.clone(),
+            me: me.clone(),
+            key: key.clone(),
+            reports: reports.clone(),
+            workloads: BTreeMap::new(),
+            routes: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a workload has an actor, or will have it again.
+    pub(super) fn has_workload(&self, cluster: &str, name: &str) -> bool {
+        self.workloads.contains_key(&(cluster.to_owned(), name.to_owned()))
+    }
+
+    /// Gives every workload its goal; a workload without one keeps no actor.
+    pub(super) async fn assign(
+        &mut self,
+        clusters: &Clusters,
+        kind: Option<WorkloadKind>,
+        goals: BTreeMap<Place, WorkloadGoal>,
+        members: &mut BTreeMap<String, MemberView>,
+    ) {
+        let mut orders = BTreeMap::new();
+        for ((cluster, name), goal) in goals {
+            if let Some(workload) = members.get(&cluster).and_then(|member| member.workloads.get(&name)) {
+                orders.insert((cluster, name), Order { goal, workload: workload.clone() });
+            }
+        }
+        self.workloads.retain(|place, workload| {
+            // A workload that was deleted and made again is another one.
+            let keep = orders.get(place).is_some_and(|order| order.workload.uid == workload.order.workload.uid);
+            if !keep {
+                workload.child.stop();
+                if let Some(member) = members.get_mut(&place.0) {
+                    member.reports.remove(&place.1);
+                }
+            }
+            keep
+        });
+        let Some(kind) = kind else { return };
+        for (place, order) in orders {
+            if let Some(workload) = self.workloads.get_mut(&place) {
+                if workload.order != order {
+                    workload.order = order.clone();
+                    workload.orders.push((), order);
+                }
+                continue;
+            }
+            let child = Child::new(&self.context, format!("workload {} {}/{}", self.key, place.0, place.1));
+            self.workloads.insert(place.clone(), WorkloadChild { child, kind, orders: Inbox::new(), order });
+            self.spawn_workload(clusters, place).await;
+        }
+    }
+
+    /// Begins a workload's actor.
+    pub(super) async fn spawn_workload(&mut self, clusters: &Clusters, place: Place) {
+        let (Some(cluster), Some(workload)) = (clusters.get(&place.0), self.workloads.get_mut(&place)) else { return };
+        workload.orders = Inbox::new();
+        let args = WorkloadArgs {
+            context: self.context.clone(),
+            rollout: self.key.clone(),
+            kind: workload.kind,
+            order: workload.order.clone(),
+            orders: workload.orders.clone(),
+            reports: self.reports.clone(),
+            cluster: cluster.clone(),
+        };
+        let spawned = WorkloadActor::spawn_linked(None, WorkloadActor, args, self.me.get_cell()).await;
+        workload.child.spawned(&self.context, spawned, respawn_workload(&self.me, place));
+    }
+
+    /// Sees to it that exactly the routes the Rollout's topologies name are observed, in every member.
+    pub(super) async fn observe_routes(&mut self, clusters: &Clusters, view: &RolloutView) {
+        let wanted = routes(view);
+        self.routes.retain(|place, route| {
+            let keep = wanted.contains(&(place.clone(), route.kind));
+            if !keep {
+                route.child.stop();
+            }
+            keep
+        });
+        for (place, kind) in wanted {
+            if self.routes.contains_key(&place) {
+                continue;
+            }
+            let child = Child::new(&self.context, format!("route {} {}/{}", self.key, place.0, place.1));
+            self.routes.insert(place.clone(), RouteChild { child, kind });
+            self.spawn_route(clusters, place).await;
+        }
+    }
+
+    /// Begins a route's actor.
+    pub(super) async fn spawn_route(&mut self, clusters: &Clusters, place: Place) {
+        let (Some(cluster), Some(route)) = (clusters.get(&place.0), self.routes.get_mut(&place)) else { return };
+        let args = RouteArgs {
+            context: self.context.clone(),
+            rollout: self.key.clone(),
+            kind: route.kind,
+            name: place.1.clone(),
+            cluster: cluster.clone(),
+        };
+        let spawned = RouteActor::spawn_linked(None, RouteActor, args, self.me.get_cell()).await;
+        route.child.spawned(&self.context, spawned, respawn_route(&self.me, place));
+    }
+
+    /// A child ended. If nobody asked for it, it is begun again later; returns the place of a workload so lost.
+    pub(super) fn lost(&mut self, cell: &ActorCell, reason: &str) -> Option<Place> {
+        if let Some((place, workload)) = self.workloads.iter_mut().find(|(_, workload)| workload.child.is(cell)) {
+            workload.child.lost(&self.context, reason, respawn_workload(&self.me, place.clone()));
+            return Some(place.clone());
+        }
+        let (place, route) = self.routes.iter_mut().find(|(_, route)| route.child.is(cell))?;
+        route.child.lost(&self.context, reason, respawn_route(&self.me, place.clone()));
+        None
+    }
+
+    /// Tells the children of a cluster that its actor was begun anew.
+    pub(super) fn cluster_up(&self, name: &str, cluster: &ActorRef<ClusterMsg>) {
+        for (place, workload) in &self.workloads {
+            if place.0 == name {
+                workload.child.cast(WorkloadMsg::ClusterUp(cluster.clone()));
+            }
+        }
+        for (place, route) in &self.routes {
+            if place.0 == name {
+                route.child.cast(RouteMsg::ClusterUp(cluster.clone()));
+            }
+        }
+    }
+
+    pub(super) fn injure_workload(&self, place: &Place, injury: Injury) {
+        if let Some(workload) = self.workloads.get(place) {
+            workload.child.cast(WorkloadMsg::Injure(injury));
+        }
+    }
+
+    pub(super) fn injure_route(&self, place: &Place, injury: Injury) {
+        if let Some(route) = self.routes.get(place) {
+            route.child.cast(RouteMsg::Injure(injury));
+        }
+    }
+
+    /// Ends all children, one after the other.
+    pub(super) async fn stop(&self) {
+        for workload in self.workloads.values() {
+            workload.child.stop_and_wait().await;
+        }
+        for route in self.routes.values() {
+            route.child.stop_and_wait().await;
+        }
+    }
+}
+
+/// The routes of the topologies the Rollout names, in every member.
+fn routes(view: &RolloutView) -> BTreeSet<(Place, RouteKind)> {
+    let topologies = view.rollout.spec.traffic_topology_refs.iter().filter_map(|name| view.topologies.get(name));
+    let routes = topologies.flat_map(|topology| &topology.spec.routes);
+    let known = routes.filter_map(|route| Some((route.name.clone(), RouteKind::parse(route.kind.as_deref())?)));
+    known
+        .flat_map(|(name, kind)| view.members.keys().map(move |cluster| ((cluster.clone(), name.clone()), kind)))
+        .collect()
+}
+
+fn respawn_workload(me: &ActorRef<RolloutMsg>, (cluster, name): Place) -> impl FnOnce() + Send + 'static {
+    let me = me.clone();
+    move || {
+        let _ = me.cast(RolloutMsg::RespawnWorkload(cluster, name));
+    }
+}
+
+fn respawn_route(me: &ActorRef<RolloutMsg>, (cluster, name): Place) -> impl FnOnce() + Send + 'static {
+    let me = me.clone();
+    move || {
+        let _ = me.cast(RolloutMsg::RespawnRoute(cluster, name));
+    }
+}

@@ -1,0 +1,115 @@
+//! What a cluster can be watched for.
+
+use gateway_api::apis::standard::httproutes::HttpRoute;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use kube::{Api, Client, api::DynamicObject, core::ApiResource};
+
+use crate::{
+    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
+    intent::HubKind,
+};
+
+/// The kinds of workload this version can roll out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WorkloadKind {
+    StatefulSet,
+}
+
+impl WorkloadKind {
+    /// The kind that a reference names, if it is one of ours.
+    pub(crate) fn parse(api_version: &str, kind: &str) -> Option<Self> {
+        match (api_version, kind) {
+            ("apps/v1" | "", "StatefulSet") => Some(Self::StatefulSet),
+            _ => None,
+        }
+    }
+}
+
+/// The kinds of route this version observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RouteKind {
+    HttpRoute,
+}
+
+impl RouteKind {
+    /// The kind that a reference names, if it is one of ours. Without a kind it is an HTTPRoute.
+    pub(crate) fn parse(kind: Option<&str>) -> Option<Self> {
+        match kind.unwrap_or("HTTPRoute") {
+            "HTTPRoute" | "" => Some(Self::HttpRoute),
+            _ => None,
+        }
+    }
+}
+
+/// One watch: a kind, and which of its objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Rollouts,
+    RolloutRuns,
+    RolloutStrategies,
+    TrafficTopologies,
+    Workloads { kind: WorkloadKind },
+    Pods { namespace: String, selector: String },
+    Routes { kind: RouteKind, namespace: String },
+}
+
+impl From<HubKind> for Subject {
+    fn from(kind: HubKind) -> Self {
+        match kind {
+            HubKind::Rollout => Self::Rollouts,
+            HubKind::RolloutRun => Self::RolloutRuns,
+        }
+    }
+}
+
+impl Subject {
+    /// What the hub is watched for.
+    pub(crate) const HUB: [Self; 4] =
+        [Self::Rollouts, Self::RolloutRuns, Self::RolloutStrategies, Self::TrafficTopologies];
+
+    /// Group, version, kind and plural.
+    pub(crate) fn resource(&self) -> ApiResource {
+        match self {
+            Self::Rollouts => ApiResource::erase::<Rollout>(&()),
+            Self::RolloutRuns => ApiResource::erase::<RolloutRun>(&()),
+            Self::RolloutStrategies => ApiResource::erase::<RolloutStrategy>(&()),
+            Self::TrafficTopologies => ApiResource::erase::<TrafficTopology>(&()),
+            Self::Workloads { kind: WorkloadKind::StatefulSet } => ApiResource::erase::<StatefulSet>(&()),
+            Self::Pods { .. } => ApiResource::erase::<Pod>(&()),
+            Self::Routes { kind: RouteKind::HttpRoute, .. } => ApiResource::erase::<HttpRoute>(&()),
+        }
+    }
+
+    /// The label selector of the watch, if it has one.
+    pub(crate) fn selector(&self) -> Option<&str> {
+        match self {
+            Self::Pods { selector, .. } => Some(selector),
+            _ => None,
+        }
+    }
+
+    /// The part of the API the watch covers. Pods and routes are watched by namespace, because a fleet has too many
+    /// of them that are nobody's business here; the others over the whole cluster, one watch for all Rollouts.
+    pub(crate) fn scope(&self, client: Client) -> Api<DynamicObject> {
+        match self {
+            Self::Pods { namespace, .. } | Self::Routes { namespace, .. } => self.namespaced(client, namespace),
+            _ => Api::all_with(client, &self.resource()),
+        }
+    }
+
+    /// The kind in one namespace.
+    pub(crate) fn namespaced(&self, client: Client, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(client, namespace, &self.resource())
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.resource().plural)?;
+        match self {
+            Self::Pods { namespace, selector } => write!(f, " in {namespace} with {selector}"),
+            Self::Routes { namespace, .. } => write!(f, " in {namespace}"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The actor of one workload in one cluster: brings it to its goal and counts its pods.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use super::{
+    Injury,
+    backoff::Backoff,
+    cluster::{About, ClusterMsg, Fact, Facts, Listing, Outcome, Request, Subscription},
+    effects::{Context, Task},
+    inbox::Inbox,
+    mirror::Mirror,
+    project::Projected,
+    subject::{Subject, WorkloadKind},
+};
+use crate::{
+    decide,
+    intent::WorkloadGoal,
+    view::{ObjectKey, Pod, Workload, WorkloadReport},
+};
+
+/// The first pause after a write that failed.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest one.
+const RETRY_CAP: Duration = Duration::from_secs(30);
+
+/// What a workload is to become, and what it was when that was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Order {
+    pub(crate) goal: WorkloadGoal,
+    pub(crate) workload: Arc<Workload>,
+}
+
+/// Reports, by cluster and workload name.
+pub(crate) type Reports = Inbox<(String, String), WorkloadReport>;
+
+/// What the actor is told.
+pub(crate) enum WorkloadMsg {
+    /// An order or a fact is waiting.
+    Wake,
+    /// The cluster's actor was begun anew.
+    ClusterUp(ActorRef<ClusterMsg>),
+    Written {
+        serial: u64,
+        outcome: Outcome,
+    },
+    /// It is time to decide again.
+    Timer,
+    /// The pause after a failed write is over.
+    Retry,
+    Injure(Injury),
+}
+
+/// The actor.
+pub(crate) struct WorkloadActor;
+
+/// What it begins with.
+pub(crate) struct WorkloadArgs {
+    pub(crate) context: Context,
+    pub(crate) rollout: ObjectKey,
+    pub(crate) kind: WorkloadKind,
+    pub(crate) order: Order,
+    pub(crate) orders: Inbox<(), Order>,
+    pub(crate) reports: Reports,
+    pub(crate) cluster: ActorRef<ClusterMsg>,
+}
+
+/// Its state.
+pub(crate) struct WorkloadState {
+    context: Context,
+    me: ActorRef<WorkloadMsg>,
+    rollout: ObjectKey,
+    kind: WorkloadKind,
+    cluster: ActorRef<ClusterMsg>,
+    orders: Inbox<(), Order>,
+    reports: Reports,
+    facts: Facts,
+    /// The last order, as given.
+    order: Order,
+    /// The workload as last seen, which may be by our own write.
+    workload: Arc<Workload>,
+    subscription: Option<Subscription>,
+    pods: Mirror<ObjectKey, Arc<Pod>>,
+    in_flight: Option<u64>,
+    retry: Option<Task>,
+    backoff: Backoff,
+    wake: Option<(Timestamp, Task)>,
+    /// The last write's error, until one succeeds or none is needed.
+    error: Option<String>,
+    /// What was reported last.
+    told: Option<WorkloadReport>,
+}
+
+impl Actor for WorkloadActor {
+    type Msg = WorkloadMsg;
+    type State = WorkloadState;
+    type Arguments = WorkloadArgs;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<WorkloadMsg>,
+        args: WorkloadArgs,
+    ) -> Result<WorkloadState, ActorProcessingErr> {
+        let WorkloadArgs { context, rollout, kind, order, orders, reports, cluster } = args;
+        let facts = Facts::new();
+        for_wake(&me, |wake| facts.attach(wake));
+        for_wake(&me, |wake| orders.attach(wake));
+        let workload = order.workload.clone();
+        let backoff = context.backoff(&format!("write {} {}", workload.cluster, workload.key), RETRY_FIRST, RETRY_CAP);
+        let mut state = WorkloadState {
+            context,
+            me,
+            rollout,
+            kind,
+            cluster,
+            orders,
+            reports,
+            facts,
+            order,
+            workload,
+            subscription: None,
+            pods: Mirror::default(),
+            in_flight: None,
+            retry: None,
+            backoff,
+            wake: None,
+            error: None,
+            told: None,
+        };
+        state.step();
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<WorkloadMsg>,
+        message: WorkloadMsg,
+        state: &mut WorkloadState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            WorkloadMsg::Wake => state.take_in(),
+            WorkloadMsg::ClusterUp(cluster) => state.cluster_up(cluster),
+            WorkloadMsg::Written { serial, outcome } => state.written(serial, outcome),
+            WorkloadMsg::Timer => state.wake = None,
+            WorkloadMsg::Retry => state.retry = None,
+            WorkloadMsg::Injure(injury) => injury.inflict(&me),
+        }
+        state.step();
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<WorkloadMsg>,
+        _: SupervisionEvent,
+        _: &mut WorkloadState,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+fn for_wake(me: &ActorRef<WorkloadMsg>, attach: impl FnOnce(Box<dyn Fn() + Send>)) {
+    let me = me.clone();
+    attach(Box::new(move || {
+        let _ = me.cast(WorkloadMsg::Wake);
+    }));
+}
+
+impl WorkloadState {
+    fn take_in(&mut self) {
+        if let Some(order) = self.orders.drain().remove(&()) {
+            // An order about the version before our own write is about the goal alone.
+            if order.workload != self.order.workload {
+                self.workload = order.workload.clone();
+            }
+            self.order = order;
+        }
+        let current = self.subscription.as_ref().map(Subscription::subject).cloned();
+        for ((_, about), fact) in self.facts.drain() {
+            match (about, fact) {
+                (About::Object(subject, key), Fact::Object(object)) if Some(&subject) == current.as_ref() => {
+                    self.pods.set(key, pod_of(object, &self.workload.uid));
+                }
+                (About::Listing(subject), Fact::Listing(Listing::Complete)) if Some(&subject) == current.as_ref() => {
+                    self.pods.complete();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn cluster_up(&mut self, cluster: ActorRef<ClusterMsg>) {
+        self.cluster = cluster;
+        self.subscription = None;
+        self.pods.restart();
+        // The answer of the old actor will not come; whether the write landed, the watch will show.
+        self.in_flight = None;
+    }
+
+    fn step(&mut self) {
+        self.subscribe();
+        self.decide();
+        self.tell();
+    }
+
+    /// Watches the pods exactly as long as the goal asks for their count.
+    fn subscribe(&mut self) {
+        let watch_pods = matches!(self.order.goal, WorkloadGoal::Controlled { watch_pods: true, .. });
+        let wanted = watch_pods.then(|| Subject::Pods {
+            namespace: self.workload.key.namespace.clone(),
+            selector: self.workload.pod_selector.clone(),
+        });
+        if self.subscription.as_ref().map(Subscription::subject) == wanted.as_ref() {
+            return;
+        }
+        if self.subscription.is_some() {
+            self.pods = Mirror::default();
+        }
+        let facts = &self.facts;
+        self.subscription =
+            wanted.map(|subject| Subscription::new(&self.context, &self.cluster, subject, None, facts.clone()));
+    }
+
+    fn decide(&mut self) {
+        let pods = self.known_pods();
+        let now = self.context.now();
+        let step = decide::workload(&self.order.goal, &self.workload, pods.as_deref(), now);
+        self.set_wake(step.wake, now);
+        let Some(patch) = step.patch else {
+            self.error = None;
+            self.backoff.reset();
+            return;
+        };
+        if self.in_flight.is_some() || self.retry.is_some() {
+            return;
+        }
+        let serial = self.context.serial();
+        let me = self.me.clone();
+        let (cluster, key) = (&self.workload.cluster, &self.workload.key);
+        tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
+        let request = Request::Workload { kind: self.kind, key: key.clone(), patch };
+        let reply = Box::new(move |outcome| {
+            let _ = me.cast(WorkloadMsg::Written { serial, outcome });
+        });
+        // Without a cluster's actor the write waits for the next one.
+        if self.cluster.cast(ClusterMsg::Write { request, reply }).is_ok() {
+            self.in_flight = Some(serial);
+        }
+    }
+
+    fn written(&mut self, serial: u64, outcome: Outcome) {
+        if self.in_flight != Some(serial) {
+            return;
+        }
+        self.in_flight = None;
+        let error = outcome.error();
+        let is_conflict = matches!(outcome, Outcome::Conflict(_));
+        if let Outcome::Done(Projected::Workload(workload)) | Outcome::Conflict(Some(Projected::Workload(workload))) =
+            outcome
+        {
+            self.workload = workload;
+        }
+        let Some(error) = error else {
+            self.error = None;
+            self.backoff.reset();
+            return;
+        };
+        let (cluster, key) = (&self.workload.cluster, &self.workload.key);
+        tracing::info!(rollout = %self.rollout, cluster, object = %key, error, "workload was not written");
+        let delay = self.backoff.next_delay();
+        // A first conflict is nobody's failure: the fresh object is here, and is decided on at once.
+        if is_conflict && self.backoff.failures() == 1 {
+            return;
+        }
+        self.error = Some(error);
+        let me = self.me.clone();
+        self.retry = Some(self.context.after(delay, move || {
+            let _ = me.cast(WorkloadMsg::Retry);
+        }));
+    }
+
+    fn set_wake(&mut self, at: Option<Timestamp>, now: Timestamp) {
+        if self.wake.as_ref().map(|(at, _)| *at) == at {
+            return;
+        }
+        let me = self.me.clone();
+        self.wake = at.map(|at| {
+            let timer = self.context.after(until(at, now), move || {
+                let _ = me.cast(WorkloadMsg::Timer);
+            });
+            (at, timer)
+        });
+    }
+
+    fn known_pods(&self) -> Option<Vec<Arc<Pod>>> {
+        let known = self.subscription.is_some() && self.pods.is_listed();
+        known.then(|| self.pods.items().values().cloned().collect())
+    }
+
+    fn tell(&mut self) {
+        let report = WorkloadReport { pods: self.known_pods(), error: self.error.clone() };
+        if self.told.as_ref() != Some(&report) {
+            self.told = Some(report.clone());
+            self.reports.push((self.workload.cluster.clone(), self.workload.key.name.clone()), report);
+        }
+    }
+}
+
+/// The pod, if it belongs to the workload: two workloads may select the same labels.
+fn pod_of(object: Option<Projected>, owner: &str) -> Option<Arc<Pod>> {
+    match object {
+        Some(Projected::Pod(pod)) if pod.owner_uid == owner => Some(pod),
+        _ => None,
+    }
+}
+
+/// How long to sleep until `at`. A little more than asked, because clocks count in milliseconds; and never nothing, so
+/// that a decision that asks for the past is not asked in a tight loop.
+pub(crate) fn until(at: Timestamp, now: Timestamp) -> Duration {
+    let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+    (left + Duration::from_millis(1)).max(Duration::from_millis(10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_in_the_past_still_takes_a_moment() {
+        let now = Timestamp::from_second(100).unwrap();
+        let cases = [(90, 10), (100, 10), (101, 1001)];
+        for (at, expected_ms) in cases {
+            let at = Timestamp::from_second(at).unwrap();
+            assert_eq!(until(at, now), Duration::from_millis(expected_ms));
+        }
+    }
+}
