@@ -4,3 +4,4 @@
 pub mod conformance;
 pub mod control_plane;
 pub mod kubelet;
+pub mod operator;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use slipway_tests::conformance::{record, run, scripts};
 use slipway_tests::control_plane::ControlPlane;
 use slipway_tests::kubelet::Kubelet;
@@ -23,9 +23,14 @@ async fn main() -> Result<()> {
     let client = plane.client()?;
     let _kubelet = Kubelet::with_bad_images(plane.client()?, BTreeSet::from(["app:bad".to_owned()]));
     let client = &client;
-    stream::iter(&scripts)
+    let results: Vec<Result<()>> = stream::iter(&scripts)
         .map(|script| async move { record(script, &run(client, script).await?) })
         .buffer_unordered(scripts.len().max(1))
-        .try_collect()
-        .await
+        .collect()
+        .await;
+    let failures: Vec<String> = results.into_iter().filter_map(|it| Some(format!("{:#}", it.err()?))).collect();
+    if !failures.is_empty() {
+        bail!("not all scripts were recorded:\n{}", failures.join("\n"));
+    }
+    Ok(())
 }

@@ -158,7 +158,9 @@ fn is_uid(text: &str) -> bool {
 /// Messages about versions name the server's own: `too old resource version: 1 (4711)`.
 fn hide_current_version(text: &str) -> String {
     let about = ["too old resource version: ", "does not match the ResourceVersion in record "];
-    let Some(start) = about.iter().find_map(|about| Some(text.find(about)? + about.len())) else { return text.to_owned() };
+    let Some(start) = about.iter().find_map(|about| Some(text.find(about)? + about.len())) else {
+        return text.to_owned();
+    };
     let (before, rest) = text.split_at(start);
     let Some((asked, after)) = rest.split_once('(') else { return text.to_owned() };
     let after = after.trim_start_matches(|it: char| it.is_ascii_digit());
@@ -167,10 +169,12 @@ fn hide_current_version(text: &str) -> String {
 
 /// The API server walks fields in random order, so several faults come in random order, twice: listed, and in the message.
 fn sort_causes(status: &mut Map<String, Value>) {
-    let Some(causes) = status.get_mut("details").and_then(|it| it.get_mut("causes")).and_then(Value::as_array_mut) else {
+    let Some(causes) = status.get_mut("details").and_then(|it| it.get_mut("causes")).and_then(Value::as_array_mut)
+    else {
         return;
     };
-    let texts: Vec<String> = causes.iter().map(|it| format!("{}: {}", text_of(it, "field"), text_of(it, "message"))).collect();
+    let texts: Vec<String> =
+        causes.iter().map(|it| format!("{}: {}", text_of(it, "field"), text_of(it, "message"))).collect();
     causes.sort_by_key(ToString::to_string);
     let Some(Value::String(message)) = status.get_mut("message") else { return };
     *message = message.replace(&format!("[{}]", texts.join(", ")), "[<the causes>]");

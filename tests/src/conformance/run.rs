@@ -99,7 +99,8 @@ impl Runner<'_> {
         let (verb, path) =
             request.as_str().and_then(|it| it.split_once(' ')).context("`do` needs a verb and a path")?;
         let body = step.body.as_ref().map(|body| substitute(body, &self.variables)).transpose()?;
-        let raw = self.answer(step, verb, path, body.as_ref()).await?;
+        let mut raw = self.answer(step, verb, path, body.as_ref()).await?;
+        self.keep_only(step, &mut raw.body)?;
         for (variable, path) in &step.keep {
             let value = get(&raw.body, path).with_context(|| format!("`{path}` is not in the answer {}", raw.body))?;
             self.variables.insert(variable.clone(), value);
@@ -107,6 +108,19 @@ impl Runner<'_> {
         let body = self.normaliser.normalise(&raw.body);
         let body = if step.show.is_empty() { body } else { show(&body, &step.show) };
         Ok(Answer { step: step.step.clone(), status: raw.status, warnings: raw.warnings, body })
+    }
+
+    fn keep_only(&self, step: &Step, body: &mut Value) -> Result<()> {
+        for (list, wanted) in &step.only {
+            let wanted: Vec<(&String, Value)> = wanted
+                .iter()
+                .map(|(path, value)| Ok((path, substitute(value, &self.variables)?)))
+                .collect::<Result<_>>()?;
+            let items = body.get_mut(list).and_then(Value::as_array_mut);
+            let items = items.with_context(|| format!("the answer has no list `{list}`"))?;
+            items.retain(|item| wanted.iter().all(|(path, value)| get(item, path).as_ref() == Some(value)));
+        }
+        Ok(())
     }
 
     async fn answer(&self, step: &Step, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {

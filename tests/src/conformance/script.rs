@@ -47,6 +47,9 @@ pub struct Step {
     pub until: BTreeMap<String, Value>,
     /// A watch ends after so many events, else when the server closes it.
     pub events: Option<usize>,
+    /// Lists of the answer, each with the paths and values that an item has to have to be compared.
+    #[serde(default)]
+    pub only: BTreeMap<String, BTreeMap<String, Value>>,
     /// Paths to compare, else the whole answer.
     #[serde(default)]
     pub show: Vec<String>,
