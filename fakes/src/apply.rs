@@ -7,6 +7,7 @@ mod compare;
 mod conflict;
 mod entries;
 mod field_set;
+mod fit;
 mod jsonform;
 mod known;
 mod merge;
@@ -71,6 +72,10 @@ pub fn apply(
     if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
+    if let Some(misfit) = fit::misfit(applied, types.root()) {
+        let name = fit::name_of(applied);
+        return Err(ApplyError::Invalid(format!("failed to create typed patch object {name}: {misfit}")));
+    }
     let merged = attempt(live, applied, force, write, types);
     let (Err(ApplyError::Conflicts(conflicts)), "kubectl", Some(live)) = (&merged, write.manager, live) else {
         return merged;
@@ -96,7 +101,7 @@ fn attempt(
         entries.record(&delta, &Write { manager: "before-first-apply", ..*write });
     }
     let mut merged = base.clone();
-    merge::merge(&mut merged, applied, types.root()).map_err(ApplyError::Invalid)?;
+    merge::merge(&mut merged, applied, types.root());
     let set = owned::field_set(applied, types.root()).without(&reset);
     let last = entries.fields_of(write, Operation::Apply);
     if let Some(last) = last.filter(|last| !last.is_subset(&set)) {

@@ -50,6 +50,23 @@ pub enum ListType {
     Map(Vec<String>),
 }
 
+/// The form of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An object.
+    Map,
+    /// A list.
+    List,
+    /// A string.
+    Text,
+    /// A number.
+    Number,
+    /// A boolean.
+    Flag,
+    /// A string, number or boolean.
+    Scalar,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -132,14 +149,22 @@ impl Schema {
         self.map_atomic
     }
 
-    /// Whether the schema describes a list.
-    pub fn is_list(&self) -> bool {
-        self.kind == Some(Kind::Array)
+    /// Whether an object may have fields that the schema does not name.
+    pub fn takes_any_field(&self) -> bool {
+        let is_free = self.properties.is_empty() && self.additional.is_none();
+        self.preserve_unknown || is_free || matches!(self.additional, Some(Additional::Any))
     }
 
-    /// Whether nothing is known about the fields of an object but that they are to be kept.
-    pub fn is_preserving(&self) -> bool {
-        self.preserve_unknown
+    /// The form of the values; none if the schema does not say.
+    pub fn form(&self) -> Option<Form> {
+        Some(match self.kind? {
+            Kind::Object => Form::Map,
+            Kind::Array => Form::List,
+            Kind::Integer | Kind::Number => Form::Number,
+            Kind::Boolean => Form::Flag,
+            Kind::String if self.format.as_deref().is_none_or(|format| format == "byte") => Form::Text,
+            Kind::String | Kind::IntOrString => Form::Scalar,
+        })
     }
 
     /// The default of a missing field.

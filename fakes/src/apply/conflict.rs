@@ -13,7 +13,7 @@ pub enum ApplyError {
     Conflicts(Vec<Conflict>),
     /// The request makes no sense (400).
     BadRequest(String),
-    /// The configuration does not fit its type.
+    /// The configuration does not fit its type (500, with no reason).
     Invalid(String),
 }
 
@@ -74,19 +74,24 @@ fn message(conflicts: &[Conflict]) -> String {
 impl ApplyError {
     /// The Status to answer with.
     pub fn status(&self) -> Value {
-        let (reason, code, message) = match self {
-            Self::Conflicts(conflicts) => return status(conflicts),
-            Self::BadRequest(message) => ("BadRequest", 400, message),
-            Self::Invalid(message) => ("InternalError", 500, message),
+        let head = |message: &str, code: u16| {
+            json!({
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Failure",
+                "message": message,
+                "code": code,
+            })
         };
-        json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": message,
-            "reason": reason,
-            "code": code,
-        })
+        match self {
+            Self::Conflicts(conflicts) => status(conflicts),
+            Self::Invalid(message) => head(message, 500),
+            Self::BadRequest(message) => {
+                let mut status = head(message, 400);
+                status["reason"] = json!("BadRequest");
+                status
+            }
+        }
     }
 }

@@ -252,7 +252,8 @@ fn keys_and_sets() {
     );
     let repeated = service(json!([{"port": 80}, {"port": 80, "protocol": "TCP"}]), json!([]));
     let error = apply(None, &repeated, false, &write("b", "", "v1"), &types).unwrap_err();
-    assert!(matches!(error, ApplyError::Invalid(_)), "{error:?}");
+    let told = r#"failed to create typed patch object (/x; v1, Kind=Service): .spec.ports: duplicate entries for key [port=80,protocol="TCP"]"#;
+    assert_eq!(error, ApplyError::Invalid(told.to_owned()));
 }
 
 #[test]
@@ -284,6 +285,28 @@ fn custom_resources_are_typed_by_their_schema() {
             "f:replicas": {}, "f:free": {"f:x": {".": {}, "f:y": {}}}, "f:items": items, "f:one": {},
         }})
     );
+    for (field, value, expected) in [
+        ("unknown", json!(1), ".spec.unknown: field not declared in schema"),
+        ("replicas", json!("x"), ".spec.replicas: expected numeric (int or float), got string"),
+        (
+            "items",
+            json!([{"v": 1}]),
+            ".spec.items: element 0: associative list with keys has an element that omits all \
+            key fields [\"name\"] (and doesn't have default values for any key fields)",
+        ),
+        (
+            "items",
+            json!([{"name": 1}]),
+            ".spec.items[name=1].name: expected string, got &value.valueUnstructured{Value:1}",
+        ),
+        ("one", json!([]), ".spec.one: expected map, got &{[]}"),
+    ] {
+        let mut misfit = object.clone();
+        misfit["spec"][field] = value;
+        let status = apply(None, &misfit, false, &write("m", "", "g/v1"), &types).unwrap_err().status();
+        let expected = format!("failed to create typed patch object (/x; g/v1, Kind=K): {expected}");
+        assert_eq!(status["message"], expected);
+    }
     let created = update(None, object, &write("m", "", "g/v1"), &types);
     let mut items = items;
     items["."] = json!({});

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::schema::{ListType, Schema};
+use crate::schema::{Form, ListType, Schema, go};
 
 use super::{
-    FieldSet, PathElement,
+    FieldSet, PathElement, fit,
     known::{self, Shape},
 };
 
@@ -78,6 +78,9 @@ pub(super) const NEVER_OWNED_METADATA: [&str; 9] = [
     "resourceVersion",
 ];
 
+/// What every object has at its root, whatever its schema says.
+const NAMED_AT_ROOT: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
 /// How one value is owned.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Type<'a> {
@@ -113,15 +116,48 @@ impl<'a> Type<'a> {
     pub(super) fn field(self, name: &str) -> (Self, bool) {
         match self {
             Self::CustomRoot(_) if name == "metadata" => (Self::Known(&known::OBJECT_META), true),
-            Self::CustomRoot(_) if ["apiVersion", "kind"].contains(&name) => (Self::Plain, true),
+            Self::CustomRoot(_) if NAMED_AT_ROOT.contains(&name) => (Self::Plain, true),
             Self::Custom(schema) | Self::CustomRoot(schema) => match schema.property(name) {
                 Some(child) => (Self::Custom(child), true),
                 None => (schema.field(name).map_or(Self::Deduced, Self::Custom), false),
             },
             Self::Known(shape) => (shape.field(name).map_or(Self::Plain, Self::Known), true),
             Self::Plain => (Self::Plain, true),
-            Self::Deduced if name == "metadata" => (Self::Deduced, false),
             Self::Deduced => (Self::Deduced, false),
+        }
+    }
+
+    /// Whether an object of this type may have the field.
+    pub(super) fn is_declared(self, name: &str) -> bool {
+        match self {
+            Self::Custom(schema) => schema.field(name).is_some() || schema.takes_any_field(),
+            Self::CustomRoot(schema) => {
+                schema.field(name).is_some() || schema.takes_any_field() || NAMED_AT_ROOT.contains(&name)
+            }
+            Self::Known(_) | Self::Plain | Self::Deduced => true,
+        }
+    }
+
+    /// What the type expects instead of the value, in kube-apiserver's words.
+    pub(super) fn expected(self, value: &Value) -> Option<String> {
+        let (Self::Custom(schema) | Self::CustomRoot(schema)) = self else { return None };
+        let wrapped = || format!("&{{{}}}", fit::shown(value));
+        match (schema.form()?, value) {
+            (_, Value::Null)
+            | (Form::Map, Value::Object(_))
+            | (Form::List, Value::Array(_))
+            | (Form::Text, Value::String(_))
+            | (Form::Number, Value::Number(_))
+            | (Form::Flag, Value::Bool(_))
+            | (Form::Scalar, Value::String(_) | Value::Number(_) | Value::Bool(_)) => None,
+            (Form::Map, _) => Some(format!("expected map, got {}", wrapped())),
+            (Form::List, _) => Some(format!("expected list, got {}", wrapped())),
+            (Form::Text, _) => {
+                Some(format!("expected string, got &value.valueUnstructured{{Value:{}}}", fit::shown_as_source(value)))
+            }
+            (Form::Number, _) => Some(format!("expected numeric (int or float), got {}", go_type(value))),
+            (Form::Flag, _) => Some(format!("expected boolean, got {}", wrapped())),
+            (Form::Scalar, _) => Some(format!("expected any scalar, got {}", wrapped())),
         }
     }
 
@@ -174,6 +210,40 @@ impl Items<'_> {
             Self::Set => Some(PathElement::Value(item.clone())),
             Self::Keyed(keys) => keys.element(item),
         }
+    }
+}
+
+impl Items<'_> {
+    /// Why an item has no identity.
+    pub(super) fn missing(self, item: &Value) -> String {
+        let Self::Keyed(keys) = self else { return String::new() };
+        if item.is_null() {
+            return "associative list with keys may not have a null element".to_owned();
+        }
+        if !item.is_object() {
+            return "associative list with keys may not have non-map elements".to_owned();
+        }
+        let names: Vec<String> = match keys {
+            Keys::Custom(names, _) => names.iter().map(|name| go::quote(name)).collect(),
+            Keys::Known(names) => names.iter().map(|name| go::quote(name)).collect(),
+        };
+        format!(
+            "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values \
+             for any key fields)",
+            names.join(" ")
+        )
+    }
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
     }
 }
 

@@ -9,23 +9,39 @@ impl Schema {
     ///
     /// With `old` the object is an update: what did not change is not held against it, and transition rules run.
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut at = Path { prefix: "", text: String::new() };
-        let mut report = Report::default();
-        self.check(object, old, &mut at, &mut report);
-        self.finish(object, old, report)
+        let mut causes = Vec::new();
+        self.validate_after(&mut causes, object, old);
+        causes
     }
 
     /// Like [`Schema::validate`], for a write to the status subresource: the rest of the object is not looked at.
     pub fn validate_status(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut report = Report::default();
-        if let (Some(schema), Some(status)) = (self.properties.get("status"), object.get("status")) {
-            let mut at = Path { prefix: "status", text: String::new() };
-            schema.check(status, old.and_then(|old| old.get("status")), &mut at, &mut report);
-        }
-        self.finish(object, old, report)
+        let mut causes = Vec::new();
+        self.validate_status_after(&mut causes, object, old);
+        causes
     }
 
-    fn finish(&self, object: &Value, old: Option<&Value>, report: Report) -> Vec<Cause> {
+    /// Like [`Schema::validate`], after other checks that found causes: grave ones keep the rules from being run.
+    pub fn validate_after(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
+        let mut at = Path { prefix: "", text: String::new() };
+        let mut report = Report::default();
+        self.check(object, old, &mut at, &mut report);
+        causes.append(&mut report.causes);
+        self.check_whole(causes, object, old);
+    }
+
+    /// Like [`Schema::validate_status`], after other checks that found causes.
+    pub fn validate_status_after(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
+        if let (Some(schema), Some(status)) = (self.properties.get("status"), object.get("status")) {
+            let mut at = Path { prefix: "status", text: String::new() };
+            let mut report = Report::default();
+            schema.check(status, old.and_then(|old| old.get("status")), &mut at, &mut report);
+            causes.append(&mut report.causes);
+        }
+        self.check_whole(causes, object, old);
+    }
+
+    fn check_whole(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
         const BLOCKING: [&str; 5] = [
             "FieldValueNotSupported",
             "FieldValueRequired",
@@ -33,21 +49,19 @@ impl Schema {
             "FieldValueTooMany",
             "FieldValueTypeInvalid",
         ];
-        let mut causes = report.causes;
         if self.inside.keyed_lists && old.is_none_or(|old| old != object && self.duplicates(old).is_empty()) {
             causes.append(&mut self.duplicates(object));
         }
         if !self.inside.rules {
-            return causes;
+            return;
         }
         if causes.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
             let detail = "some validation rules were not checked because the object was invalid; \
                           correct the existing errors to complete validation";
             causes.push(Cause::invalid(NO_FIELD, &Value::Null, detail));
         } else {
-            cel::evaluate(self, object, old, &mut causes);
+            cel::evaluate(self, object, old, causes);
         }
-        causes
     }
 
     fn check(&self, value: &Value, old: Option<&Value>, at: &mut Path<'_>, report: &mut Report) {
