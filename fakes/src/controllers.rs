@@ -2,6 +2,48 @@
 //!
 //! Each has a pure part, which decides from objects alone, and a shell, which carries decisions out.
 
+pub(crate) mod cache;
+pub(crate) mod client;
+pub mod garbage_collector;
 pub(crate) mod object;
+pub(crate) mod queue;
 pub mod revision;
 pub mod statefulset;
+
+use futures::future;
+
+use self::client::Client;
+use crate::delay::{Delay, Delays};
+use crate::server::ApiServer;
+
+/// Streams that lags are drawn from, one per controller.
+const STATEFULSET: u64 = 1;
+const GARBAGE_COLLECTOR: u64 = 2;
+
+/// How controllers behave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerOptions {
+    /// From a change to the sync it causes.
+    pub lag: Delay,
+}
+
+impl Default for ControllerOptions {
+    fn default() -> Self {
+        Self { lag: Delay::between(5, 50) }
+    }
+}
+
+/// Runs every controller of a cluster until the task is dropped.
+pub async fn run(api: ApiServer, options: ControllerOptions, seed: u64) {
+    let client = Client::new(&api, "kube-controller-manager");
+    let delays = |concern| Delays::new(seed, concern);
+    // Joined, not spawned: the order in which they look at a change is always the same.
+    future::join(
+        statefulset::controller::run(client.clone(), options.lag, delays(STATEFULSET)),
+        garbage_collector::run(client, options.lag, delays(GARBAGE_COLLECTOR)),
+    )
+    .await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -232,10 +232,24 @@ mod tests {
         })
     }
 
-    /// The name a Kubernetes 1.34 controller gave this template.
+    /// Names that controllers of Kubernetes 1.34 and 1.36 gave.
     #[test]
-    fn hash_equals_a_recorded_one() {
-        assert_eq!(revision_name("test", &hash(&patch(&defaulted("test")), 0)), "test-776999688b");
+    fn hashes_equal_recorded_ones() {
+        let plain = |app: &str, image: &str, pull: &str| {
+            let mut template = defaulted(image);
+            template["metadata"] = json!({"labels": {"app": app}});
+            template["spec"]["containers"][0]["name"] = "main".into();
+            template["spec"]["containers"][0]["imagePullPolicy"] = pull.into();
+            template
+        };
+        for (name, template) in [
+            ("test-776999688b", defaulted("test")),
+            ("web-5f5678cd86", plain("web", "app:1", "IfNotPresent")),
+            ("small-67985b5d9d", plain("small", "app", "Always")),
+        ] {
+            let (owner, _) = name.split_once('-').unwrap();
+            assert_eq!(revision_name(owner, &hash(&patch(&template), 0)), name);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! [`sync`] is a pure function; the [`controller`] around it carries its plan out.
 
+pub(crate) mod controller;
 mod pod;
 mod roll;
 mod spec;
@@ -137,7 +138,7 @@ fn claim_pods<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action
             (true, false) if !spec.terminating => {
                 actions.push(Action::UpdatePod(without_owner(found, spec.set)));
             }
-            (false, true) if !spec.terminating && !object::is_terminating(found) => {
+            (false, true) if !spec.terminating && !object::is_deleting(found) => {
                 let adopted = with_owner(found, spec.set);
                 actions.push(Action::UpdatePod(adopted.clone()));
                 claimed.push(Cow::Owned(adopted));

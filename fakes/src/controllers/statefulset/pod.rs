@@ -34,7 +34,7 @@ impl<'a> Pod<'a> {
             ordinal: split_name(name).map(|(_, ordinal)| ordinal),
             phase: pod["status"]["phase"].as_str().unwrap_or_default(),
             revision: object::label(pod, REVISION_LABEL).unwrap_or_default(),
-            terminating: object::is_terminating(pod),
+            terminating: object::is_deleting(pod),
             available: false,
             ready,
             ready_since,

@@ -44,7 +44,7 @@ impl<'a> Spec<'a> {
             set,
             name: object::name(set),
             generation: set["metadata"]["generation"].as_i64().unwrap_or_default(),
-            terminating: object::is_terminating(set),
+            terminating: object::is_deleting(set),
             selector: &spec["selector"],
             replicas: int(&spec["replicas"]).unwrap_or(1).max(0),
             start: int(&spec["ordinals"]["start"]).unwrap_or(0),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::clock::stamp;
 
 /// A set, its pods and revisions, with a kubelet that acts at once.
 struct World {
@@ -104,7 +105,7 @@ impl World {
                     let others = self.pods.values().filter(|pod| object::name(pod) != name);
                     self.deleted_while_unavailable |= others.filter(|pod| is_ready(pod)).count() + 1 < self.pods.len();
                 }
-                let stamp = object::format_timestamp(self.now);
+                let stamp = stamp(self.now);
                 self.pods.get_mut(name).unwrap()["metadata"]["deletionTimestamp"] = stamp.into();
             }
         }
@@ -113,8 +114,8 @@ impl World {
     /// Ends terminating pods and makes pods ready whose image is not bad.
     fn kubelet(&mut self) -> bool {
         let before = self.pods.clone();
-        self.pods.retain(|_, pod| !object::is_terminating(pod));
-        let stamp = object::format_timestamp(self.now);
+        self.pods.retain(|_, pod| !object::is_deleting(pod));
+        let stamp = stamp(self.now);
         for pod in self.pods.values_mut().filter(|pod| !is_ready(pod)) {
             let bad = pod["spec"]["containers"][0]["image"] == "bad";
             let ready =
@@ -216,7 +217,7 @@ fn ordered_sets_scale_one_pod_at_a_time() {
     assert!(!world.rest().plan().status_changed);
     assert_eq!(world.describe(), "0=v1 1=v1 2=v1 3=v1");
     world.scale(1).sync();
-    let terminating = world.pods.values().filter(|pod| object::is_terminating(pod));
+    let terminating = world.pods.values().filter(|pod| object::is_deleting(pod));
     assert_eq!(terminating.map(object::name).collect::<Vec<_>>(), ["web-3"]);
     assert_eq!(world.rest().describe(), "0=v1");
     assert_eq!(world.counts(), [1, 1, 1, 1, 1]);
@@ -228,7 +229,7 @@ fn parallel_sets_scale_at_once() {
     world.scale(4).sync();
     assert_eq!(world.describe(), "0=v1 1=v1! 2=v1! 3=v1!");
     world.rest().scale(0).sync();
-    assert!(world.pods.values().all(object::is_terminating));
+    assert!(world.pods.values().all(object::is_deleting));
     assert_eq!(world.rest().counts(), [0; 5]);
 }
 
@@ -365,13 +366,15 @@ fn pods_become_available_after_min_ready_seconds() {
 
 #[test]
 fn history_keeps_its_limit_and_what_is_in_use() {
-    let mut world = World::new("OrderedReady", 2, 2);
+    let mut world = World::new("OrderedReady", 2, 1);
     world.set["spec"]["revisionHistoryLimit"] = 1.into();
-    for image in ["v2", "v3", "v4", "v5"] {
+    world.image("v2").rest();
+    world.partition(2);
+    for image in ["v3", "v4", "v5"] {
         world.image(image).rest();
     }
     let numbers: BTreeSet<_> = world.revisions.values().map(revision::number).collect();
-    assert_eq!(numbers, BTreeSet::from([1, 4, 5]), "the pods' own, the one before, the update's");
+    assert_eq!(numbers, BTreeSet::from([1, 2, 4, 5]), "the two pods' own, the one before, the update's");
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! Carries out what [`sync`] decides, set by set, whenever something of a set changed.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Action, Deletion, Observed, Plan, sync};
+use crate::controllers::cache::{Cache, Change, Name};
+use crate::controllers::client::Client;
+use crate::controllers::object;
+use crate::controllers::queue::Queue;
+use crate::delay::{Delay, Delays};
+use crate::server::DeleteOptions;
+use crate::status::Status;
+use crate::store::{GroupResource, Key, Stored};
+
+/// Runs until the task is dropped. Every sync comes `lag` after the change that made it necessary.
+pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
+    let store = client.store().clone();
+    let (sets, mut sets_changed) = Cache::new(&store, GroupResource::new("apps", "statefulsets"));
+    let (pods, mut pods_changed) = Cache::new(&store, GroupResource::new("", "pods"));
+    let (revisions, mut revisions_changed) = Cache::new(&store, GroupResource::new("apps", "controllerrevisions"));
+    let queue = Queue::new(store.clock().clone());
+    let mut controller = StatefulSetController { client, lag, delays, sets, pods, revisions, queue };
+    loop {
+        controller.observe();
+        while let Some(name) = controller.queue.pop() {
+            let result = controller.sync(&name);
+            if let Err(status) = &result {
+                tracing::debug!("statefulset {}/{}: {status}", name.0, name.1);
+            }
+            controller.queue.done(name, result.is_ok());
+            controller.observe();
+        }
+        tokio::select! {
+            biased;
+            _ = sets_changed.changed() => {}
+            _ = pods_changed.changed() => {}
+            _ = revisions_changed.changed() => {}
+            () = controller.queue.wait() => {}
+        }
+    }
+}
+
+struct StatefulSetController {
+    client: Client,
+    lag: Delay,
+    delays: Delays,
+    sets: Cache,
+    pods: Cache,
+    revisions: Cache,
+    queue: Queue<Name>,
+}
+
+impl StatefulSetController {
+    /// Catches up with the store, and queues every set that a change may concern.
+    fn observe(&mut self) {
+        let sets = self.sets.refresh();
+        let pods = self.pods.refresh();
+        let revisions = self.revisions.refresh();
+        for change in &sets {
+            if let Some(stored) = &change.new {
+                self.enqueue((stored.key.namespace.clone(), stored.key.name.clone()));
+            }
+        }
+        for change in pods.iter().chain(&revisions) {
+            for name in self.sets_of(change) {
+                self.enqueue(name);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, name: Name) {
+        let delay = self.delays.draw(self.lag);
+        self.queue.add(name, delay);
+    }
+
+    /// The sets that control an object before or after its change; for an orphan those that may adopt it.
+    fn sets_of(&self, change: &Change) -> Vec<Name> {
+        let mut names = Vec::new();
+        for stored in [&change.old, &change.new].into_iter().flatten() {
+            match controlling_set(stored) {
+                Owner::Set(name) => names.push((stored.key.namespace.clone(), name)),
+                Owner::Other => {}
+                Owner::Nobody => names.extend(self.selecting(stored)),
+            }
+        }
+        names.sort();
+        names.dedup();
+        names.retain(|name| self.sets.get(name).is_some());
+        names
+    }
+
+    fn selecting(&self, orphan: &Stored) -> Vec<Name> {
+        let sets = self.sets.with_prefix(&orphan.key.namespace, "");
+        let selecting = sets.iter().filter(|set| object::selects(&set.value["spec"]["selector"], &orphan.value));
+        selecting.map(|set| (set.key.namespace.clone(), set.key.name.clone())).collect()
+    }
+
+    fn sync(&mut self, name: &Name) -> Result<(), Status> {
+        let Some(set) = self.sets.get(name).cloned() else { return Ok(()) };
+        let plan = self.plan(&set);
+        let mut status = plan.status.clone();
+        let acted = plan.actions.iter().try_for_each(|action| {
+            let done = self.act(&set, action);
+            if done.is_err() && matches!(action, Action::DeletePod(_, Deletion::Update)) {
+                status.current_replicas += 1;
+            }
+            done
+        });
+        if plan.status_changed {
+            let mut object = Value::clone(&set.value);
+            object["status"] = status.to_value();
+            self.client.update_status(&set.key.resource, object)?;
+        }
+        if let Some(delay) = plan.requeue_after {
+            self.queue.add(name.clone(), delay);
+        }
+        acted
+    }
+
+    fn plan(&self, set: &Stored) -> Plan {
+        let (namespace, uid) = (&set.key.namespace, object::uid(&set.value));
+        let pods = self.pods.controlled_by(namespace, uid);
+        let revisions = self.revisions.controlled_by(namespace, uid);
+        let foreign = self.revisions.with_prefix(namespace, &format!("{}-", set.key.name));
+        let is_foreign =
+            |stored: &&Arc<Stored>| object::controller_uid(&stored.value).is_some_and(|controller| controller != uid);
+        sync(&Observed {
+            set: &set.value,
+            pods: pods.iter().map(|stored| &*stored.value).collect(),
+            revisions: revisions.iter().map(|stored| &*stored.value).collect(),
+            foreign_revisions: foreign.iter().filter(is_foreign).map(|stored| &*stored.value).collect(),
+            now: self.client.store().clock().now(),
+        })
+    }
+
+    fn act(&self, set: &Stored, action: &Action) -> Result<(), Status> {
+        let (pods, revisions) = (GroupResource::new("", "pods"), GroupResource::new("apps", "controllerrevisions"));
+        let key = |resource: &GroupResource, name: &str| Key::new(resource, &set.key.namespace, name);
+        match action {
+            Action::CreateRevision(revision) => self.client.create(&revisions, revision.clone()).map(drop),
+            Action::UpdateRevision(revision) => self.client.update(&revisions, revision.clone()).map(drop),
+            Action::DeleteRevision(name) => self.client.delete(&key(&revisions, name), &DeleteOptions::default()),
+            Action::CreatePod(pod) => self.client.create(&pods, pod.clone()).map(drop),
+            Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).map(drop),
+            Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()),
+        }
+    }
+}
+
+enum Owner {
+    Set(String),
+    Other,
+    Nobody,
+}
+
+fn controlling_set(stored: &Stored) -> Owner {
+    let controller = object::owners(&stored.value).iter().find(|owner| owner["controller"] == true);
+    match controller {
+        None => Owner::Nobody,
+        Some(owner) if owner["kind"] == "StatefulSet" => {
+            Owner::Set(owner["name"].as_str().unwrap_or_default().to_owned())
+        }
+        Some(_) => Owner::Other,
+    }
+}
