@@ -1,5 +1,7 @@
 //! The CRDs against upstream's schema facts, and against the committed files.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -18,17 +18,23 @@ use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStra
     extend("x-kubernetes-validations" = [
         {
             "rule": "!(has(self.batch) && has(self.batchV2))",
-            "message": "batch and batchV2 exclude each other: keep one and remove the other",
+            "message": "stands beside batch: keep one and remove the other",
+            "fieldPath": ".batchV2",
+            "reason": "FieldValueForbidden",
         },
         {
             "rule": "!(has(self.canary) && has(self.canaryV2))",
-            "message": "canary and canaryV2 exclude each other: keep one and remove the other",
+            "message": "stands beside canary: keep one and remove the other",
+            "fieldPath": ".canaryV2",
+            "reason": "FieldValueForbidden",
         },
         {
             // An object with `spec` is refused for that alone.
             "rule": "has(self.spec) || (has(self.batch) && has(self.batch.batches) && size(self.batch.batches) > 0) || \
                 (has(self.batchV2) && has(self.batchV2.batches) && size(self.batchV2.batches) > 0)",
-            "message": "a strategy needs at least one batch: write it under batch.batches, for example [{replicas: 100%}]",
+            "message": "has no batch, so there is nothing to run: write batch.batches with at least one, for example [{replicas: 100%}]",
+            "fieldPath": ".batch",
+            "reason": "FieldValueRequired",
         },
     ])
 )]
@@ -67,6 +73,7 @@ fn declare_spec(schema: &mut schemars::Schema) {
         "x-kubernetes-preserve-unknown-fields": true,
         "x-kubernetes-validations": [{
             "rule": "false",
+            "reason": "FieldValueForbidden",
             "message": "a RolloutStrategy has no spec: move what stands under spec to the top level, \
                 beside metadata (batch:, batchV2:, canary:, canaryV2:, webhooks:)",
         }],

@@ -94,7 +94,8 @@ pub struct WorkloadRef {
     #[serde(rename = "match")]
     #[schemars(extend("x-kubernetes-validations" = [{
         "rule": "has(self.selector) || (has(self.names) && size(self.names) > 0)",
-        "message": "match selects nothing: write a selector, or names with at least one entry",
+        "message": "selects nothing: write a selector, or names with at least one entry",
+        "reason": "FieldValueRequired",
     }]))]
     pub match_: ResourceMatch,
 }

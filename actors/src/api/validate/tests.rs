@@ -1,0 +1,262 @@
+//! Each case: a change to a good object, and the paths that are then refused.
+
+use json_patch::merge;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::RolloutRun;
+
+/// Lays `change` over `good`, checks it, and compares the paths of the errors.
+fn refuses<T: DeserializeOwned>(good: &Value, check: impl Fn(&T) -> Vec<FieldError>, cases: &[(Value, &[&str])]) {
+    for (change, expected) in std::iter::once(&(json!({}), &[][..])).chain(cases) {
+        let mut object = good.clone();
+        merge(&mut object, change);
+        let errors = check(&serde_json::from_value(object).unwrap());
+        let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
+        assert_eq!(&paths, expected, "{change}: {errors:?}");
+        for error in errors {
+            assert!(error.message.len() > 20 && !error.message.ends_with('.'), "{error}");
+        }
+    }
+}
+
+#[test]
+fn rollouts() {
+    let good = json!({
+        "metadata": {"name": "web"},
+        "spec": {"strategyRef": "web", "workloadRef": {"kind": "StatefulSet", "match": {"selector": {}}}},
+    });
+    let of_match = |found: Value| json!({"spec": {"workloadRef": {"match": found}}});
+    let of_selector = |selector: Value| of_match(json!({"selector": selector}));
+    let of_expression = |expression: Value| of_selector(json!({"matchExpressions": [expression]}));
+    let expressions = "spec.workloadRef.match.selector.matchExpressions[0]";
+    refuses(
+        &good,
+        rollout,
+        &[
+            (json!({"spec": null}), &["spec.strategyRef", "spec.workloadRef"]),
+            (json!({"spec": {"triggerPolicy": "Manual"}}), &[]),
+            (json!({"spec": {"triggerPolicy": "auto"}}), &["spec.triggerPolicy"]),
+            (json!({"spec": {"strategyRef": ""}}), &["spec.strategyRef"]),
+            (json!({"spec": {"workloadRef": null}}), &["spec.workloadRef"]),
+            (of_match(json!({"selector": null})), &["spec.workloadRef.match"]),
+            (of_match(json!({"selector": null, "names": []})), &["spec.workloadRef.match"]),
+            (of_match(json!({"selector": null, "names": [{"name": "web"}]})), &[]),
+            (of_match(json!({"names": [{"name": ""}]})), &["spec.workloadRef.match.names[0].name"]),
+            (of_selector(json!({"matchLabels": {"example.com/app": "web", "tier": ""}})), &[]),
+            (of_selector(json!({"matchLabels": {"a b": "web"}})), &["spec.workloadRef.match.selector.matchLabels"]),
+            (
+                of_selector(json!({"matchLabels": {"Up.com/a": "web"}})),
+                &["spec.workloadRef.match.selector.matchLabels"],
+            ),
+            (
+                of_selector(json!({"matchLabels": {"app": "-web"}})),
+                &["spec.workloadRef.match.selector.matchLabels[app]"],
+            ),
+            (of_expression(json!({"key": "app", "operator": "In", "values": ["web"]})), &[]),
+            (of_expression(json!({"key": "app", "operator": "Is"})), &[&format!("{expressions}.operator")]),
+            (of_expression(json!({"key": "", "operator": "Exists"})), &[&format!("{expressions}.key")]),
+            (of_expression(json!({"key": "app", "operator": "In"})), &[&format!("{expressions}.values")]),
+            (
+                of_expression(json!({"key": "app", "operator": "Exists", "values": ["web"]})),
+                &[&format!("{expressions}.values")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn strategies() {
+    let good = json!({"metadata": {"name": "web"}, "batch": {"batches": [{"replicas": 1}, {"replicas": "100%"}]}});
+    let batch = |step: Value| json!({"batch": {"batches": [step]}});
+    let v2 = |step: Value| json!({"batch": null, "batchV2": {"batches": [step]}});
+    refuses(
+        &good,
+        strategy,
+        &[
+            (json!({"batch": null}), &["batch"]),
+            (json!({"batch": {"batches": []}}), &["batch.batches"]),
+            (json!({"batch": null, "batchV2": {}}), &["batchV2.batches"]),
+            (json!({"batch": null, "canary": {"replicas": 1}}), &["batch"]),
+            (json!({"batchV2": {"batches": [{"targets": [{"replicas": 1}]}]}}), &["batchV2"]),
+            (json!({"canary": {"replicas": 1}, "canaryV2": {"targets": [{"replicas": 1}]}}), &["canaryV2"]),
+            (batch(json!({"replicas": "250%"})), &[]),
+            (batch(json!({"replicas": "-5%"})), &["batch.batches[0].replicas"]),
+            (batch(json!({"replicas": "ten"})), &["batch.batches[0].replicas"]),
+            (batch(json!({"replicas": -1})), &["batch.batches[0].replicas"]),
+            (batch(json!({"replicas": 1, "replicaSlidingWindow": "1"})), &["batch.batches[0].replicaSlidingWindow"]),
+            (batch(json!({"replicas": 1, "matchTargets": {}})), &["batch.batches[0].matchTargets"]),
+            (
+                json!({"batch": {"toleration": {"taskFailureThreshold": "some"}}}),
+                &["batch.toleration.taskFailureThreshold"],
+            ),
+            (v2(json!({"targets": []})), &["batchV2.batches[0].targets"]),
+            (
+                v2(json!({"targets": [{"replicas": 1}, {"replicas": "x", "replicaSlidingWindow": -2}]})),
+                &["batchV2.batches[0].targets[1].replicas", "batchV2.batches[0].targets[1].replicaSlidingWindow"],
+            ),
+            (batch(json!({"replicas": 1, "traffic": {"http": {"weight": 20, "filters": []}}})), &[]),
+            (
+                batch(json!({"replicas": 1, "traffic": {"http": {"weight": 101}}})),
+                &["batch.batches[0].traffic.http.weight"],
+            ),
+            (
+                batch(
+                    json!({"replicas": 1, "traffic": {"http": {"weight": 20, "matches": [{}], "stableTraffic": {}}}}),
+                ),
+                &["batch.batches[0].traffic.http.matches", "batch.batches[0].traffic.http.stableTraffic"],
+            ),
+            (
+                json!({"canary": {"replicas": "all", "templateMetadataPatch": {"labels": {"a": "b c"}, "annotations": {"": "x"}}}}),
+                &[
+                    "canary.replicas",
+                    "canary.templateMetadataPatch.labels[a]",
+                    "canary.templateMetadataPatch.annotations",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn hooks() {
+    let good = json!({"metadata": {"name": "web"}, "batch": {"batches": [{"replicas": 1}]}});
+    let hook =
+        |name: &str, url: &str| json!({"name": name, "hookTypes": ["PreBatchStepHook"], "clientConfig": {"url": url}});
+    let of_url = |url: &str| json!({"webhooks": [hook("a", url)]});
+    let refused: &[&str] = &["webhooks[0].clientConfig.url"];
+    refuses(
+        &good,
+        strategy,
+        &[
+            (of_url("https://hooks.example.com:8443/before"), &[]),
+            (of_url("http://10.0.0.1"), &[]),
+            (of_url("http://[::1]:80/"), &[]),
+            (of_url(""), refused),
+            (of_url("hooks.example.com"), refused),
+            (of_url("ftp://hooks.example.com"), refused),
+            (of_url("https:///before"), refused),
+            (of_url("https://:80"), refused),
+            (of_url("https://user@"), refused),
+            (of_url("https://user:secret@hooks.example.com"), refused),
+            (of_url("https://hooks.example.com/?a=b"), refused),
+            (of_url("https://hooks.example.com/#a"), refused),
+            (of_url("https://hooks.example.com/a b"), refused),
+            (json!({"webhooks": [hook("a", "http://a"), hook("a", "http://b")]}), &["webhooks[1].name"]),
+            (
+                json!({"webhooks": [{"name": "a", "clientConfig": {"url": "http://a"}, "failurePolicy": "fail"}]}),
+                &["webhooks[0].hookTypes", "webhooks[0].failurePolicy"],
+            ),
+        ],
+    );
+}
+
+fn good_run() -> Value {
+    let target = |replicas: Value| json!({"cluster": "a", "name": "web", "replicas": replicas});
+    json!({
+        "metadata": {"name": "web-1"},
+        "spec": {
+            "targetType": {"apiVersion": "apps/v1", "kind": "StatefulSet"},
+            "batch": {"batches": [
+                {"targets": [target(json!(1))]},
+                {"targets": [target(json!("50%"))], "breakpoint": true},
+                {"targets": [target(json!("100%"))]},
+            ]},
+        },
+    })
+}
+
+#[test]
+fn runs() {
+    let batch = |targets: Value| json!({"spec": {"batch": {"batches": [{"targets": targets}]}}});
+    let batches = "spec.batch.batches[0].targets";
+    refuses(
+        &good_run(),
+        run,
+        &[
+            (json!({"spec": null}), &["spec.targetType", "spec.batch.batches"]),
+            (json!({"spec": {"batch": {"batches": []}}}), &["spec.batch.batches"]),
+            (json!({"spec": {"canary": {"targets": []}}}), &["spec.canary.targets"]),
+            (batch(json!([])), &[batches]),
+            (batch(json!([{"name": "", "replicas": 1}])), &["spec.batch.batches[0].targets[0].name"]),
+            (
+                batch(
+                    json!([{"cluster": "a", "name": "web", "replicas": 1}, {"cluster": "b", "name": "web", "replicas": 1}]),
+                ),
+                &[],
+            ),
+            (
+                batch(json!([{"name": "web", "replicas": 1}, {"name": "web", "replicas": 2}])),
+                &["spec.batch.batches[0].targets[1]"],
+            ),
+            (
+                batch(json!([{"name": "web", "replicas": "1", "replicaSlidingWindow": "0"}])),
+                &["spec.batch.batches[0].targets[0].replicas", "spec.batch.batches[0].targets[0].replicaSlidingWindow"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn updates_of_a_run() {
+    let old = |state: &str| {
+        let mut old = good_run();
+        old["spec"]["canary"] = json!({"targets": [{"name": "web", "replicas": 1}]});
+        old["status"] = json!({
+            "canaryStatus": {"state": "Pending"},
+            "batchStatus": {"currentBatchIndex": 1, "currentBatchState": state},
+        });
+        old
+    };
+    let check = |state: &str, cases: &[(Value, &[&str])]| {
+        let stored: RolloutRun = serde_json::from_value(old(state)).unwrap();
+        refuses(&old(state), |new: &RolloutRun| run_update(&stored, new), cases);
+    };
+    let change = |index: usize, change: Value| {
+        let mut batches = good_run()["spec"]["batch"]["batches"].clone();
+        merge(&mut batches[index], &change);
+        json!({"spec": {"batch": {"batches": batches}}})
+    };
+    let with_target = |target: Value| json!({"targets": [target]});
+    let more = with_target(json!({"cluster": "a", "name": "web", "replicas": 3}));
+    let window = with_target(json!({"cluster": "a", "name": "web", "replicas": "50%", "replicaSlidingWindow": 1}));
+    let first_only = json!({"spec": {"batch": {"batches": [good_run()["spec"]["batch"]["batches"][0]]}}});
+    check(
+        "Pending",
+        &[
+            (json!({"spec": {"targetType": {"kind": "Deployment"}}}), &["spec.targetType"]),
+            (
+                json!({"spec": {"webhooks": [{}], "trafficTopologyRefs": ["web"]}}),
+                &["spec.webhooks", "spec.trafficTopologyRefs"],
+            ),
+            (json!({"spec": {"canary": null}}), &["spec.canary"]),
+            (json!({"spec": {"canary": {"targets": [{"name": "web", "replicas": 2}]}}}), &[]),
+            (json!({"spec": {"canary": {"podTemplateMetadataPatch": {}}}}), &["spec.canary.podTemplateMetadataPatch"]),
+            (json!({"spec": {"batch": null}}), &["spec.batch"]),
+            (first_only, &["spec.batch.batches"]),
+            (change(0, more.clone()), &["spec.batch.batches[0]"]),
+            (change(1, more.clone()), &[]),
+            (change(1, window.clone()), &[]),
+            (change(1, json!({"breakpoint": false})), &["spec.batch.batches[1].breakpoint"]),
+            (change(2, json!({"breakpoint": true})), &[]),
+        ],
+    );
+    check(
+        "Running",
+        &[
+            (change(1, more), &[]),
+            (change(1, window), &["spec.batch.batches[1]"]),
+            (change(1, with_target(json!({"name": "other", "replicas": 1}))), &["spec.batch.batches[1]"]),
+            (change(2, json!({"properties": {"a": "b"}})), &[]),
+        ],
+    );
+    let mut begun: Value = old("Pending");
+    begun["status"]["canaryStatus"]["state"] = json!("Running");
+    let stored: RolloutRun = serde_json::from_value(begun.clone()).unwrap();
+    refuses(
+        &begun,
+        |new: &RolloutRun| run_update(&stored, new),
+        &[(json!({"spec": {"canary": {"targets": [{"name": "web", "replicas": 2}]}}}), &["spec.canary"])],
+    );
+}
