@@ -1,1 +1,23 @@
-fn main() {}
+//! `slipway`: progressive delivery for a Kubernetes clusterset.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod cli;
+mod clock;
+mod crds;
+mod failure;
+mod operator;
+mod output;
+mod signals;
+mod terminal;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

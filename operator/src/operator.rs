@@ -1,0 +1,104 @@
+//! `slipway operator`: rolls out on real clusters.
+
+mod connect;
+mod member;
+
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::ValueEnum;
+use slipway_actors::{graph, world::World};
+use tracing_subscriber::EnvFilter;
+
+use self::member::MemberArg;
+use crate::{clock::WallClock, failure::Failure, signals::Signals};
+
+/// How long a stop may take: below the 30 seconds after which Kubernetes kills a pod.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// What is logged unless RUST_LOG says otherwise. The client's own errors come back as ours, with object and remedy.
+const DEFAULT_LOG: &str = "info,kube_client=off";
+
+/// Roll out on real clusters, named by kubeconfig contexts.
+///
+/// The hub holds Rollouts, RolloutRuns and strategies; the members hold workloads. Without members the hub is its
+/// own. The hub must be reachable at the start and serve the six kinds; a member that cannot be reached is reported and
+/// tried again. All state is in API objects: stop, kill and start it at any time.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "SIGTERM and Ctrl-C stop it gracefully, with exit code 0. RUST_LOG sets what is logged (default: info)."
+)]
+pub(crate) struct Args {
+    /// Kubeconfig with all contexts; otherwise KUBECONFIG, ~/.kube/config or the pod's service account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the hub; otherwise the current context
+    #[arg(long, value_name = "CONTEXT")]
+    hub: Option<String>,
+    /// A member cluster: its name in manifests and its context; repeat for every member
+    #[arg(long = "member", value_name = "NAME=CONTEXT")]
+    members: Vec<MemberArg>,
+    /// How log lines are written to standard error
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Runs until asked to stop.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    member::check(&args.members).map_err(Failure::BadInput)?;
+    start_logging(args.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(operate(args))
+}
+
+async fn operate(args: &Args) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let clusters = tokio::select! {
+        biased;
+        _ = signals.next() => return Ok(()),
+        clusters = connect::connect(args.kubeconfig.as_deref(), args.hub.as_deref(), &args.members) => clusters?,
+    };
+    let names: Vec<&str> = clusters.members.iter().map(|it| it.name.as_str()).collect();
+    tracing::info!(hub = clusters.hub_url, members = ?names, "the operator starts");
+    let world = World {
+        hub: clusters.hub,
+        members: clusters.members,
+        clock: Arc::new(WallClock),
+        seed: u64::from(std::process::id()),
+    };
+    let mut graph = graph::start(world).await.map_err(|error| Failure::Broke(error.to_string()))?;
+    let signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        () = graph.ended() => {
+            return Err(Failure::Broke("the operator ended by itself, which is a bug; start it again".to_owned()));
+        }
+    };
+    tracing::info!("{signal}: the operator stops");
+    tokio::select! {
+        biased;
+        () = graph.stop() => Ok(()),
+        _ = signals.next() => Err(Failure::Interrupted),
+        () = tokio::time::sleep(STOP_LIMIT) => Err(Failure::Broke(format!(
+            "the operator did not stop within {} seconds; it was ended, and nothing is lost by that",
+            STOP_LIMIT.as_secs()
+        ))),
+    }
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,0 +1,222 @@
+//! The view, built from what the API says.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use slipway_actors::api::{
+    IntOrString, Rollout, RolloutRun, RolloutRunPhase, RolloutWorkloadStatus, StepState, WaitStatus,
+    rolloutrun::{RolloutRunStep, RolloutRunStepStatus},
+};
+
+use super::{Batch, Cluster, Run, State, View, Wait, Workload};
+
+/// The objects a view is built from, as last seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    /// The Rollout.
+    pub rollout: Option<Rollout>,
+    /// The runs of its namespace, by name.
+    pub runs: BTreeMap<String, RolloutRun>,
+    /// The workloads, by cluster and name.
+    pub workloads: BTreeMap<(String, String), StatefulSet>,
+}
+
+impl Observed {
+    /// The current or last run.
+    pub(crate) fn run(&self) -> Option<&RolloutRun> {
+        let status = self.rollout.as_ref()?.status.as_ref()?;
+        self.runs.get(&status.rollout_id)
+    }
+}
+
+/// What there is to see `now`, first looked at `since`. Nothing as long as there is no Rollout.
+pub(crate) fn view(observed: &Observed, since: Timestamp, now: Timestamp) -> Option<View> {
+    let rollout = observed.rollout.as_ref()?;
+    let run = observed.run();
+    Some(View {
+        namespace: rollout.metadata.namespace.clone().unwrap_or_default(),
+        name: rollout.metadata.name.clone().unwrap_or_default(),
+        phase: rollout.status.as_ref().map(|it| it.phase.to_string()).unwrap_or_default(),
+        elapsed: seconds(since, now),
+        run: run.map(|it| run_view(it, now)),
+        clusters: clusters(observed, run),
+        waits: run.filter(|it| !is_over(it)).map_or_else(|| trigger_waits(rollout), run_waits),
+    })
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> i64 {
+    to.duration_since(from).as_secs()
+}
+
+fn is_over(run: &RolloutRun) -> bool {
+    run.status.as_ref().is_some_and(|it| it.phase.is_completed())
+}
+
+fn run_view(run: &RolloutRun, now: Timestamp) -> Run {
+    let status = run.status.clone().unwrap_or_default();
+    let batches = status.batch_status.unwrap_or_default();
+    let current = usize::try_from(batches.current_batch_index).unwrap_or_default();
+    let error = status.error.filter(|it| !it.message.is_empty() || !it.code.is_empty());
+    let steps = run.spec.batch.as_ref().map(|it| it.batches.as_slice()).unwrap_or_default();
+    let place = |index| Place { index, current, phase: &status.phase, failed: error.is_some() };
+    let views = steps.iter().enumerate().map(|(index, step)| {
+        let record = batches.records.get(index).cloned().unwrap_or_default();
+        batch_view(step, &record, &place(index), now)
+    });
+    let began = run.metadata.creation_timestamp.as_ref().map_or(now, |it| it.0);
+    let finished = batches.records.iter().filter_map(|it| it.finish_time.as_ref()).map(|it| it.0).max();
+    let end =
+        if status.phase.is_completed() { finished.or(status.last_update_time.as_ref().map(|it| it.0)) } else { None };
+    Run {
+        name: run.metadata.name.clone().unwrap_or_default(),
+        batches: views.collect(),
+        current,
+        took: seconds(began, end.unwrap_or(now)),
+        error: error.as_ref().map(|it| format!("{}: {}", it.code, it.message)),
+        phase: status.phase.to_string(),
+    }
+}
+
+/// Where a batch stands among the others.
+struct Place<'a> {
+    index: usize,
+    current: usize,
+    phase: &'a RolloutRunPhase,
+    failed: bool,
+}
+
+fn batch_view(step: &RolloutRunStep, record: &RolloutRunStepStatus, place: &Place<'_>, now: Timestamp) -> Batch {
+    let end = record.finish_time.as_ref().map_or(now, |it| it.0);
+    Batch {
+        state: batch_state(&record.state, place),
+        goal: distinct(step.targets.iter().map(|it| pods(&it.replicas))).unwrap_or_else(|| "nothing".to_owned()),
+        window: distinct(step.targets.iter().filter_map(|it| it.replica_sliding_window.as_ref()).map(count)),
+        breakpoint: step.breakpoint,
+        took: record.start_time.as_ref().map(|it| seconds(it.0, end)),
+    }
+}
+
+fn batch_state(record: &StepState, place: &Place<'_>) -> State {
+    match (record, place.phase) {
+        (StepState::Skipped, _) => State::Skipped,
+        (StepState::Succeeded, _) | (_, RolloutRunPhase::Succeeded) => State::Done,
+        (_, RolloutRunPhase::Canceled) => State::Canceled,
+        _ if place.index > place.current => State::Pending,
+        _ if place.index < place.current => State::Done,
+        _ if place.failed => State::Failed,
+        (_, RolloutRunPhase::Paused | RolloutRunPhase::Pausing) => State::Paused,
+        (_, RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout) => State::Pending,
+        _ => State::Running,
+    }
+}
+
+/// The different texts, in order of appearance.
+fn distinct(texts: impl Iterator<Item = String>) -> Option<String> {
+    let mut all = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    (!all.is_empty()).then(|| all.join(" or "))
+}
+
+fn count(value: &IntOrString) -> String {
+    match value {
+        IntOrString::Int(count) => count.to_string(),
+        IntOrString::String(text) => text.clone(),
+    }
+}
+
+fn pods(value: &IntOrString) -> String {
+    match value {
+        IntOrString::Int(1) => "1 pod".to_owned(),
+        IntOrString::Int(count) => format!("{count} pods"),
+        IntOrString::String(share) => share.clone(),
+    }
+}
+
+/// A count or a share of `total`, rounded up; what is no share counts as nothing.
+fn scaled(value: &IntOrString, total: i32) -> i32 {
+    let pods = match value {
+        IntOrString::Int(count) => i64::from(*count),
+        IntOrString::String(text) => {
+            let percent: i64 = text.strip_suffix('%').and_then(|it| it.parse().ok()).unwrap_or_default();
+            percent.saturating_mul(i64::from(total)).saturating_add(99) / 100
+        }
+    };
+    i32::try_from(pods.clamp(0, i64::from(total.max(0)))).unwrap_or(total)
+}
+
+fn clusters(observed: &Observed, run: Option<&RolloutRun>) -> Vec<Cluster> {
+    let mut clusters: BTreeMap<&str, Vec<Workload>> = BTreeMap::new();
+    for ((cluster, name), workload) in &observed.workloads {
+        clusters.entry(cluster).or_default().push(workload_view(cluster, name, workload, run));
+    }
+    clusters.into_iter().map(|(name, workloads)| Cluster { name: name.to_owned(), workloads }).collect()
+}
+
+fn workload_view(cluster: &str, name: &str, workload: &StatefulSet, run: Option<&RolloutRun>) -> Workload {
+    let status = workload.status.clone().unwrap_or_default();
+    let desired = workload.spec.as_ref().and_then(|it| it.replicas).unwrap_or(1);
+    let (updated, available) = (status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
+    // Pods that are available and not on the old revision: exact as long as the old ones are all available.
+    let at_least = (available - (status.replicas - updated)).clamp(0, updated);
+    let reported = run.and_then(|it| target_status(it, cluster, name)).map(|it| it.updated_available_replicas);
+    let mut view = Workload {
+        name: name.to_owned(),
+        state: State::Pending,
+        desired,
+        updated,
+        updated_available: reported.unwrap_or(at_least).max(at_least).min(updated),
+        available,
+        goal: run.filter(|it| !is_over(it)).and_then(|it| goal(it, cluster, name, desired)),
+    };
+    view.state = workload_state(&view, run);
+    view
+}
+
+fn target_status<'a>(run: &'a RolloutRun, cluster: &str, name: &str) -> Option<&'a RolloutWorkloadStatus> {
+    let status = run.status.as_ref().filter(|it| !it.phase.is_completed())?;
+    status.target_statuses.iter().find(|it| it.cluster == cluster && it.name == name)
+}
+
+fn goal(run: &RolloutRun, cluster: &str, name: &str, desired: i32) -> Option<i32> {
+    let index = run.status.as_ref().and_then(|it| it.batch_status.as_ref()).map_or(0, |it| it.current_batch_index);
+    let step = run.spec.batch.as_ref()?.batches.get(usize::try_from(index).ok()?)?;
+    let target = step.targets.iter().find(|it| it.name_ref().matches(cluster, name))?;
+    Some(scaled(&target.replicas, desired))
+}
+
+fn workload_state(workload: &Workload, run: Option<&RolloutRun>) -> State {
+    let whole = workload.updated_available >= workload.desired;
+    let status = run.and_then(|it| it.status.as_ref());
+    match (status.map(|it| &it.phase), workload.goal) {
+        (Some(RolloutRunPhase::Canceled), _) if !whole => State::Canceled,
+        (_, Some(goal)) if workload.updated_available >= goal => State::Done,
+        (Some(RolloutRunPhase::Paused | RolloutRunPhase::Pausing), Some(_)) => State::Paused,
+        (_, Some(_)) => State::Running,
+        _ if whole => State::Done,
+        _ => State::Pending,
+    }
+}
+
+/// Why no run has begun, in the words of the Rollout's conditions.
+fn trigger_waits(rollout: &Rollout) -> Vec<Wait> {
+    let conditions = rollout.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    let kept_back = conditions.iter().filter(|it| {
+        matches!(it.type_.as_str(), "Available" | "Trigger") && it.status == "False" && !it.message.is_empty()
+    });
+    kept_back.map(|it| Wait { what: it.message.clone(), unblock: None }).collect()
+}
+
+fn run_waits(run: &RolloutRun) -> Vec<Wait> {
+    run.status.as_ref().map(|it| it.waits.iter().map(wait).collect()).unwrap_or_default()
+}
+
+fn wait(status: &WaitStatus) -> Wait {
+    let parts = [&status.cluster, &status.object, &status.condition];
+    let what = parts.into_iter().filter(|it| !it.is_empty()).cloned().collect::<Vec<_>>().join(" ");
+    Wait { what, unblock: Some(status.unblock.clone()).filter(|it| !it.is_empty()) }
+}

@@ -1,0 +1,134 @@
+//! The command line as a user meets it: help, output, exit codes, and one clear error for whatever is wrong.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+/// A command that depends on nothing of the machine it runs on.
+fn slipway(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+    command.args(args).env_clear().env("HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    slipway(args).output().unwrap()
+}
+
+fn file(name: &str, text: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// A kubeconfig with contexts `hub` and `east` at an address where nobody listens.
+fn kubeconfig(name: &str) -> String {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    file(
+        name,
+        &format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: hub\n\
+             clusters:\n- name: hub\n  cluster: {{server: 'http://127.0.0.1:{port}'}}\n\
+             contexts:\n- name: hub\n  context: {{cluster: hub, user: me}}\n\
+             - name: east\n  context: {{cluster: hub, user: me}}\n\
+             - name: stray\n  context: {{cluster: nowhere, user: me}}\n\
+             users:\n- name: me\n  user: {{}}\n"
+        ),
+    )
+}
+
+/// Runs and expects the exit code and every part of the error, which is one line or clap's own form.
+fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let output = run(args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert!(error.starts_with("error: "), "{args:?}: {error}");
+    for part in parts {
+        assert!(error.contains(part), "{args:?}: {part:?} is not in: {error}");
+    }
+}
+
+#[test]
+fn help_is_worth_reading() {
+    for (name, args) in
+        [("help", vec!["--help"]), ("help_operator", vec!["operator", "--help"]), ("help_crds", vec!["crds", "--help"])]
+    {
+        let output = run(&args);
+        assert!(output.status.success());
+        insta::assert_snapshot!(name, String::from_utf8(output.stdout).unwrap());
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_code_2() {
+    for args in [&["launch"] as &[&str], &["operator", "--hubb", "x"], &["crds", "extra"]] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_operator_setup_is_refused() {
+    let config = kubeconfig("setup.yaml");
+    let good = |rest: &[&'static str]| [&["operator", "--kubeconfig", &*config] as &[&str], rest].concat().join(" ");
+    let malformed = file("malformed.yaml", "apiVersion: v1\nclusters: [");
+    let listed = file("listed.yaml", "- just\n- a list\n");
+    let headless = file("headless.yaml", "apiVersion: v1\nkind: Config\n");
+    let missing = format!("{}/missing.yaml", env!("CARGO_TARGET_TMPDIR"));
+    for (line, parts) in [
+        (format!("operator --kubeconfig {malformed}"), &["malformed.yaml", "kubectl config view --raw"] as &[&str]),
+        (format!("operator --kubeconfig {listed}"), &["listed.yaml", "kubectl config view --raw"]),
+        (format!("operator --kubeconfig {missing}"), &["missing.yaml", "No such file"]),
+        (format!("operator --kubeconfig {headless}"), &["headless.yaml", "current-context", "--hub CONTEXT"]),
+        (good(&["--hub", "moon"]), &["--hub", "\"moon\"", "setup.yaml", "hub, east, stray"]),
+        (good(&["--hub", "stray"]), &["setup.yaml", "\"stray\"", "nowhere"]),
+        (good(&["--member", "east=moon"]), &["--member east", "\"moon\"", "hub, east, stray"]),
+        (good(&["--member", "a=east", "--member", "a=hub"]), &["--member a", "appears twice", "its own name"]),
+        (good(&["--member", "a=east", "--member", "b=east"]), &["--member b", "already member a"]),
+        (good(&["--member", "a=east", "--member", "b=hub"]), &["--member b", "http://127.0.0.1", "already member a"]),
+        (good(&["--member", "East=east"]), &["--member", "\"East\"", "no DNS label"]),
+        (good(&["--member", "east"]), &["--member", "name=context"]),
+        ("operator".to_owned(), &["kubeconfig", "--kubeconfig FILE"]),
+    ] {
+        refused(&line.split(' ').collect::<Vec<_>>(), 2, parts);
+    }
+}
+
+#[test]
+fn an_unreachable_hub_is_named_by_its_address() {
+    let config = kubeconfig("unreachable.yaml");
+    refused(&["operator", "--kubeconfig", &config], 1, &["hub http://127.0.0.1:", "cannot be reached", "refused"]);
+}
+
+#[test]
+fn crds_are_yaml_of_six_kinds() {
+    let output = run(&["crds"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let names: Vec<&str> = documents.iter().map(|it| it["spec"]["names"]["plural"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["backendroutings", "rolloutruns", "rollouts", "rolloutstrategies", "scaleruns", "traffictopologies"]
+    );
+
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("crds");
+    let output = run(&["crds", "--dir", dir.to_str().unwrap()]);
+    assert!(output.status.success());
+    let files: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let together: Vec<String> = files.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
+    assert_eq!(together.join("---\n"), text);
+    refused(&["crds", "--dir", "/dev/null/crds"], 2, &["--dir", "/dev/null/crds"]);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_panic() {
+    let mut child = slipway(&["crds"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(error, "");
+}
