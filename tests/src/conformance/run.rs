@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(100);
 const POLLS: usize = 600;
 
 /// How long a watch may stay silent.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Without a field manager in the request, the API server takes what stands before the `/` here.
 const USER_AGENT: &str = "conformance/1.0 (test)";
@@ -187,7 +187,10 @@ async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<R
     let mut events = Vec::new();
     while limit.is_none_or(|limit| events.len() < limit) {
         let line = tokio::time::timeout(SILENCE, lines.next()).await;
-        let Some(line) = line.with_context(|| format!("the watch is silent after {events:?}"))? else { break };
+        let Some(line) = line.with_context(|| format!("the watch is silent after {}", Value::from(events.clone())))?
+        else {
+            break;
+        };
         events.push(serde_json::from_str(&line?)?);
     }
     Ok(Raw { status, warnings: Vec::new(), body: Value::Array(events) })
