@@ -13,18 +13,19 @@ use nix::{
 
 /// Builds the binary `slipway` as the workspace has it now and returns its path.
 ///
-/// A test of this package cannot name a binary of another one, and one found in the target folder may be old.
+/// A test of this package cannot name a binary of another one, and one found in the target folder may be old. No
+/// package is named, so that dependencies keep the features they have in the whole workspace and nothing is built twice.
 pub fn binary() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").context("CARGO is not set: run the tests through cargo")?;
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "slipway", "--bin", "slipway", "--message-format", "json"])
+        .args(["build", "--quiet", "--bin", "slipway", "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "`cargo build --package slipway` failed");
+    ensure!(output.status.success(), "`cargo build --bin slipway` failed");
     let text = String::from_utf8(output.stdout)?;
     let artifacts = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let executables = artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
-    executables.last().context("`cargo build --package slipway` named no executable")
+    executables.last().context("`cargo build --bin slipway` named no executable")
 }
 
 /// A running operator. It is killed when dropped.
