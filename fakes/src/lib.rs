@@ -4,8 +4,18 @@
 pub mod apply;
 pub mod clock;
 pub mod controllers;
+pub mod defaults;
+pub mod delay;
+pub mod kubelet;
+mod object;
+pub mod registry;
 pub mod schema;
+pub mod selector;
+pub mod server;
+pub mod status;
 pub mod store;
 
 pub use clock::Clock;
+pub use server::ApiServer;
+pub use status::Status;
 pub use store::Store;

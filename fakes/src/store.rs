@@ -77,12 +77,34 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// An object as an answer carries it, without being stored: what a dry run would have written.
+    pub(crate) fn unsaved(key: Key, mut value: Value) -> Arc<Self> {
+        lead_with_kind(&mut value);
+        let bytes = Bytes::from(value.to_string());
+        Arc::new(Self { key, value: Arc::new(value), bytes, resource_version: 0 })
+    }
+
     fn new(key: Key, mut value: Value, resource_version: u64) -> Self {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".into(), resource_version.to_string().into());
         }
+        lead_with_kind(&mut value);
         let bytes = Bytes::from(value.to_string());
         Self { key, value: Arc::new(value), bytes, resource_version }
+    }
+}
+
+/// Objects say first what they are, so that a list can leave it out without parsing them again.
+fn lead_with_kind(value: &mut Value) {
+    let Some(fields) = value.as_object_mut() else { return };
+    let leads = fields.keys().take(2).eq(["apiVersion", "kind"]);
+    if leads {
+        return;
+    }
+    for (index, field) in ["apiVersion", "kind"].into_iter().enumerate() {
+        if let Some(value) = fields.shift_remove(field) {
+            fields.shift_insert(index.min(fields.len()), field.to_owned(), value);
+        }
     }
 }
 

@@ -1,0 +1,97 @@
+//! What the real server fills in where a built-in object says nothing.
+
+mod pod;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Clock,
+    object::{self, default, field_mut, map_mut},
+    store::GroupResource,
+};
+
+const REVISION_HISTORY_LIMIT: i64 = 10;
+const PROGRESS_DEADLINE_SECONDS: i64 = 600;
+
+/// Fills in the defaults of a built-in object.
+pub fn apply(resource: &GroupResource, object: &mut Value, _clock: &Clock) {
+    match (&*resource.group, &*resource.plural) {
+        ("apps", "statefulsets") => stateful_set(object),
+        ("apps", "deployments") => deployment(object),
+        ("apps", "replicasets") => {
+            let spec = field_mut(object, "spec");
+            default(spec, "replicas", 1);
+            pod::template(spec);
+        }
+        ("", "pods") => pod::pod(object),
+        ("", "services") => service(object),
+        ("", "secrets") => default(map_mut(object), "type", "Opaque"),
+        _ => {}
+    }
+}
+
+fn stateful_set(object: &mut Value) {
+    let spec = field_mut(object, "spec");
+    default(spec, "podManagementPolicy", "OrderedReady");
+    default(spec, "replicas", 1);
+    default(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT);
+    let strategy = map_mut(spec.entry("updateStrategy").or_insert(Value::Null));
+    default(strategy, "type", "RollingUpdate");
+    if strategy["type"] == "RollingUpdate" {
+        let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
+        default(rolling, "partition", 0);
+        default(rolling, "maxUnavailable", 1);
+    }
+    let retention = map_mut(spec.entry("persistentVolumeClaimRetentionPolicy").or_insert(Value::Null));
+    default(retention, "whenDeleted", "Retain");
+    default(retention, "whenScaled", "Retain");
+    pod::template(spec);
+    for claim in spec.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten() {
+        default(map_mut(claim), "apiVersion", "v1");
+        default(map_mut(claim), "kind", "PersistentVolumeClaim");
+        default(field_mut(claim, "spec"), "volumeMode", "Filesystem");
+        claim["status"] = json!({ "phase": "Pending" });
+    }
+}
+
+fn deployment(object: &mut Value) {
+    let spec = field_mut(object, "spec");
+    default(spec, "replicas", 1);
+    default(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT);
+    default(spec, "progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS);
+    let strategy = map_mut(spec.entry("strategy").or_insert(Value::Null));
+    default(strategy, "type", "RollingUpdate");
+    if strategy["type"] == "RollingUpdate" {
+        let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
+        default(rolling, "maxUnavailable", "25%");
+        default(rolling, "maxSurge", "25%");
+    }
+    pod::template(spec);
+}
+
+fn service(object: &mut Value) {
+    let spec = field_mut(object, "spec");
+    default(spec, "type", "ClusterIP");
+    default(spec, "sessionAffinity", "None");
+    default(spec, "internalTrafficPolicy", "Cluster");
+    ports(spec);
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let port = map_mut(port);
+        let number = port.get("port").cloned().unwrap_or_default();
+        default(port, "targetPort", number);
+    }
+    if object::text(object, &["spec", "clusterIP"]) == "None" {
+        let spec = field_mut(object, "spec");
+        default(spec, "clusterIPs", json!(["None"]));
+    }
+    let spec = field_mut(object, "spec");
+    default(spec, "ipFamilies", json!(["IPv4"]));
+    default(spec, "ipFamilyPolicy", "SingleStack");
+}
+
+/// Ports speak TCP unless they say otherwise.
+fn ports(spec: &mut Map<String, Value>) {
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        default(map_mut(port), "protocol", "TCP");
+    }
+}

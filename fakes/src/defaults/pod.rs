@@ -1,0 +1,194 @@
+//! Defaults of pods and pod templates. A StatefulSet's revision hashes the defaulted template, so they must be exact.
+
+use serde_json::{Map, Value, json};
+
+use super::ports;
+use crate::object::{self, default, field_mut, map_mut};
+
+const GRACE_PERIOD_SECONDS: i64 = 30;
+const DEFAULT_FILE_MODE: i64 = 0o644;
+const TOKEN_EXPIRATION_SECONDS: i64 = 3600;
+const TOLERATION_SECONDS: i64 = 300;
+
+pub(super) fn template(spec: &mut Map<String, Value>) {
+    let template = spec.entry("template").or_insert(Value::Null);
+    if !template.is_null() {
+        pod_spec(field_mut(template, "spec"));
+    }
+}
+
+/// Defaults of a pod, with what admission adds: priority and the two tolerations every pod gets.
+pub(super) fn pod(pod: &mut Value) {
+    let spec = field_mut(pod, "spec");
+    pod_spec(spec);
+    default(spec, "enableServiceLinks", true);
+    default(spec, "priority", 0);
+    default(spec, "preemptionPolicy", "PreemptLowerPriority");
+    for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+        requests_from_limits(container);
+    }
+    tolerate(spec);
+    let class = quality_of_service(pod.get("spec").unwrap_or(&Value::Null));
+    default(field_mut(pod, "status"), "qosClass", class);
+}
+
+fn tolerate(spec: &mut Map<String, Value>) {
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    let Some(list) = tolerations.as_array_mut() else { return };
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covered = |toleration: &Value| {
+            let effect = object::text(toleration, &["effect"]);
+            (toleration.get("key").is_none_or(|k| k == key)) && (effect.is_empty() || effect == "NoExecute")
+        };
+        if !list.iter().any(covered) {
+            list.push(json!({
+                "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS
+            }));
+        }
+    }
+}
+
+fn requests_from_limits(container: &mut Value) {
+    let Some(limits) = object::at(container, &["resources", "limits"]).and_then(Value::as_object).cloned() else {
+        return;
+    };
+    let resources = field_mut(container, "resources");
+    let requests = map_mut(resources.entry("requests").or_insert(Value::Null));
+    for (name, limit) in limits {
+        default(requests, &name, limit);
+    }
+}
+
+fn quality_of_service(spec: &Value) -> &'static str {
+    let containers = || spec.get("containers").and_then(Value::as_array).into_iter().flatten();
+    let part =
+        |container: &Value, part: &str, resource: &str| object::at(container, &["resources", part, resource]).cloned();
+    let mut any = false;
+    let mut guaranteed = true;
+    for container in containers() {
+        for resource in ["cpu", "memory"] {
+            let (request, limit) = (part(container, "requests", resource), part(container, "limits", resource));
+            any |= request.is_some() || limit.is_some();
+            guaranteed &= limit.is_some() && (request.is_none() || request == limit);
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+fn pod_spec(spec: &mut Map<String, Value>) {
+    default(spec, "restartPolicy", "Always");
+    default(spec, "terminationGracePeriodSeconds", GRACE_PERIOD_SECONDS);
+    default(spec, "dnsPolicy", "ClusterFirst");
+    default(spec, "securityContext", json!({}));
+    default(spec, "schedulerName", "default-scheduler");
+    // The old name of the field follows the new one.
+    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+        if let Some(name) = spec.get(from).cloned() {
+            default(spec, to, name);
+        }
+    }
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for item in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            container(map_mut(item));
+        }
+    }
+    for item in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        volume(map_mut(item));
+    }
+}
+
+fn container(container: &mut Map<String, Value>) {
+    default(container, "resources", json!({}));
+    default(container, "terminationMessagePath", "/dev/termination-log");
+    default(container, "terminationMessagePolicy", "File");
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
+    default(container, "imagePullPolicy", policy);
+    ports(container);
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(Value::Object(probe)) = container.get_mut(name) {
+            self::probe(probe);
+        }
+    }
+    for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(Value::Object(reference)) = variable.pointer_mut("/valueFrom/fieldRef") {
+            default(reference, "apiVersion", "v1");
+        }
+    }
+    for hook in ["/postStart", "/preStop"] {
+        let lifecycle = container.get_mut("lifecycle");
+        if let Some(Value::Object(get)) = lifecycle.and_then(|l| l.pointer_mut(&format!("{hook}/httpGet"))) {
+            http_get(get);
+        }
+    }
+}
+
+/// An image without tag and digest, or with the tag `latest`.
+fn is_latest(image: &str) -> bool {
+    if image.contains('@') {
+        return false;
+    }
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+}
+
+fn probe(probe: &mut Map<String, Value>) {
+    default(probe, "timeoutSeconds", 1);
+    default(probe, "periodSeconds", 10);
+    default(probe, "successThreshold", 1);
+    default(probe, "failureThreshold", 3);
+    if let Some(Value::Object(get)) = probe.get_mut("httpGet") {
+        http_get(get);
+    }
+    if let Some(Value::Object(grpc)) = probe.get_mut("grpc") {
+        default(grpc, "service", "");
+    }
+}
+
+fn http_get(get: &mut Map<String, Value>) {
+    default(get, "path", "/");
+    default(get, "scheme", "HTTP");
+}
+
+fn volume(volume: &mut Map<String, Value>) {
+    if volume.len() <= 1 {
+        volume.insert("emptyDir".to_owned(), json!({}));
+    }
+    for source in ["configMap", "secret", "downwardAPI", "projected"] {
+        if let Some(Value::Object(source)) = volume.get_mut(source) {
+            default(source, "defaultMode", DEFAULT_FILE_MODE);
+        }
+    }
+    if let Some(Value::Object(path)) = volume.get_mut("hostPath") {
+        default(path, "type", "");
+    }
+    let sources = volume.get_mut("projected").and_then(|projected| projected.get_mut("sources"));
+    for source in sources.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(Value::Object(token)) = source.get_mut("serviceAccountToken") {
+            default(token, "expirationSeconds", TOKEN_EXPIRATION_SECONDS);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_without_a_version_are_always_pulled() {
+        for (image, latest) in [
+            ("web", true),
+            ("web:latest", true),
+            ("web:1.0", false),
+            ("localhost:5000/web", true),
+            ("localhost:5000/web:1", false),
+            ("web@sha256:00", false),
+        ] {
+            assert_eq!(is_latest(image), latest, "{image}");
+        }
+    }
+}

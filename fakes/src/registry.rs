@@ -1,0 +1,204 @@
+//! Which resources are served: the built-in ones and those of installed `CustomResourceDefinitions`.
+
+mod builtin;
+mod custom;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{schema::Schema, store::GroupResource};
+
+pub(crate) use custom::{accept_names, parse_definition};
+
+/// One resource, in all its versions.
+#[derive(Debug)]
+pub struct ResourceType {
+    /// Group and plural, as URLs carry them.
+    pub resource: GroupResource,
+    /// Where its objects are stored: the same, but for `events.k8s.io`, which shares the core group's events.
+    pub stored_as: GroupResource,
+    /// Kind of one object.
+    pub kind: String,
+    /// Kind of a list.
+    pub list_kind: String,
+    /// Singular name.
+    pub singular: String,
+    /// Short names.
+    pub short_names: Vec<String>,
+    /// Categories, such as `all`.
+    pub categories: Vec<String>,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Whether it comes from a `CustomResourceDefinition`.
+    pub custom: bool,
+    /// Versions; the first is the preferred one.
+    pub versions: Vec<Version>,
+    pub(crate) traits: Traits,
+}
+
+/// One version of a resource.
+#[derive(Debug, Default)]
+pub struct Version {
+    /// Name, such as `v1`.
+    pub name: String,
+    /// Whether requests may name it.
+    pub served: bool,
+    /// Whether objects are stored in it.
+    pub storage: bool,
+    /// Whether it has a status subresource.
+    pub status: bool,
+    /// Its scale subresource.
+    pub scale: Option<Scale>,
+    /// Its structural schema, for custom resources.
+    pub schema: Option<Arc<Schema>>,
+    /// The schema as it was installed, for `OpenAPI`.
+    pub raw_schema: Option<serde_json::Value>,
+    /// Its printer columns, for custom resources.
+    pub columns: Vec<Column>,
+    /// Fields that field selectors may name beside name and namespace.
+    pub selectable: Vec<String>,
+}
+
+/// Where the scale subresource finds its numbers, as dotted paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Desired replicas.
+    pub spec_replicas: String,
+    /// Observed replicas.
+    pub status_replicas: String,
+    /// The selector as text, if there is one.
+    pub selector: Option<String>,
+}
+
+/// A printer column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Heading.
+    pub name: String,
+    /// Type, such as `date`.
+    pub kind: String,
+    /// Format, often empty.
+    pub format: String,
+    /// Description.
+    pub description: String,
+    /// Columns above zero are shown by `-o wide` only.
+    pub priority: i64,
+    /// `JSONPath` of the value.
+    pub path: String,
+}
+
+/// How writes of a resource are treated.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a resource, not states")]
+pub(crate) struct Traits {
+    /// Changes of more than metadata and status count in `metadata.generation`.
+    pub(crate) generation: bool,
+    /// An update without resourceVersion is let through.
+    pub(crate) unconditional_update: bool,
+    /// An update of a missing object creates it.
+    pub(crate) create_on_update: bool,
+    /// A deletion answers with the object rather than with a Status.
+    pub(crate) returns_deleted: bool,
+}
+
+impl ResourceType {
+    /// The version objects are stored in.
+    pub fn storage_version(&self) -> Option<&Version> {
+        self.versions.iter().find(|version| version.storage)
+    }
+
+    /// A served version by name.
+    pub fn served(&self, name: &str) -> Option<&Version> {
+        self.versions.iter().find(|version| version.served && version.name == name)
+    }
+
+    /// `group/version`, or the version alone in the core group.
+    pub fn api_version(&self, version: &str) -> String {
+        if self.resource.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.resource.group) }
+    }
+}
+
+/// All served resources by group and plural.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    groups: BTreeMap<String, BTreeMap<String, Arc<ResourceType>>>,
+}
+
+impl Registry {
+    pub(crate) fn builtin() -> Self {
+        let mut registry = Self { groups: BTreeMap::new() };
+        for resource in builtin::resources() {
+            registry.install(resource);
+        }
+        registry
+    }
+
+    pub(crate) fn install(&mut self, resource: ResourceType) {
+        let (group, plural) = (resource.resource.group.to_string(), resource.resource.plural.to_string());
+        self.groups.entry(group).or_default().insert(plural, Arc::new(resource));
+    }
+
+    pub(crate) fn uninstall(&mut self, resource: &GroupResource) {
+        if let Some(resources) = self.groups.get_mut(&*resource.group) {
+            resources.remove(&*resource.plural);
+            if resources.is_empty() {
+                self.groups.remove(&*resource.group);
+            }
+        }
+    }
+
+    pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<ResourceType>> {
+        self.groups.get(group)?.get(plural).cloned()
+    }
+
+    /// Resources of a group; none when the group is not served.
+    pub(crate) fn group(&self, group: &str) -> Vec<Arc<ResourceType>> {
+        self.groups.get(group).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, Vec<&Arc<ResourceType>>)> {
+        self.groups.iter().map(|(group, resources)| (group.as_str(), resources.values().collect()))
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<ResourceType>> {
+        self.groups.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+}
+
+/// Served versions of a group, preferred first, as Kubernetes ranks them.
+pub(crate) fn ranked_versions(resources: &[&Arc<ResourceType>]) -> Vec<String> {
+    let mut versions: Vec<String> = Vec::new();
+    for version in resources.iter().flat_map(|resource| &resource.versions).filter(|version| version.served) {
+        if !versions.contains(&version.name) {
+            versions.push(version.name.clone());
+        }
+    }
+    versions.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| a.cmp(b)));
+    versions
+}
+
+/// GA before beta before alpha, higher numbers first; other names come last, in the order of their letters.
+pub(crate) fn rank(version: &str) -> (u8, u64, u64) {
+    let Some(rest) = version.strip_prefix('v') else { return (0, 0, 0) };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (major, stage) = rest.split_at(digits);
+    let Ok(major) = major.parse() else { return (0, 0, 0) };
+    for (rank, name) in [(2, "beta"), (1, "alpha")] {
+        if let Some(minor) = stage.strip_prefix(name).and_then(|minor| minor.parse().ok()) {
+            return (rank, major, minor);
+        }
+    }
+    if stage.is_empty() { (3, major, 0) } else { (0, 0, 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_rank_as_kubernetes_documents() {
+        let mut versions = ["foo1", "v1alpha1", "v2", "v11beta2", "v10", "v1", "foo10", "v3beta1", "v12alpha1"];
+        versions.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| a.cmp(b)));
+        let documented = ["v10", "v2", "v1", "v11beta2", "v3beta1", "v12alpha1", "v1alpha1", "foo1", "foo10"];
+        assert_eq!(versions, documented);
+    }
+}

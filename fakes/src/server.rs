@@ -1,0 +1,168 @@
+//! The API server: what requests do to the store, in the process and over HTTP.
+
+mod builtin;
+mod convert;
+mod delete;
+mod discovery;
+mod http;
+mod list;
+mod managed;
+mod metadata;
+mod openapi;
+mod patch;
+mod table;
+mod terminate;
+mod watch;
+mod write;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+
+pub use delete::{DeleteOptions, Deletion, Propagation};
+pub use http::ApiBody;
+pub use patch::Patch;
+pub use write::{FieldValidation, WriteOptions};
+
+use crate::{
+    Clock, Store,
+    registry::{Registry, ResourceType, Version},
+    status::Status,
+    store::{GroupResource, Key, Stored},
+};
+
+/// The release the server says it is.
+pub const GIT_VERSION: &str = "v1.36.3";
+
+/// Namespaces that exist from the start.
+const INITIAL_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// A handle on one API server. Clones are the same server.
+#[derive(Clone, Debug)]
+pub struct ApiServer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    registry: RwLock<Registry>,
+}
+
+/// What a write is about: the resource, the version spoken, the subresource.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) resource: Arc<ResourceType>,
+    version: usize,
+    pub(crate) subresource: Subresource,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subresource {
+    None,
+    Status,
+    Scale,
+}
+
+impl Target {
+    pub(crate) fn version(&self) -> &Version {
+        &self.resource.versions[self.version]
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        self.resource.api_version(&self.version().name)
+    }
+
+    pub(crate) fn with(&self, subresource: Subresource) -> Self {
+        Self { subresource, ..self.clone() }
+    }
+
+    fn group_resource(&self) -> &GroupResource {
+        &self.resource.resource
+    }
+
+    fn invalid(&self, name: &str, causes: &[crate::schema::Cause]) -> Status {
+        Status::invalid(&self.resource.kind, &self.resource.resource.group, name, causes)
+    }
+}
+
+impl ApiServer {
+    /// A server with the built-in resources and the initial namespaces. `seed` decides uids and generated names.
+    pub fn new(seed: u64, clock: Clock) -> Self {
+        let store = Store::new(seed, clock);
+        let server = Self { inner: Arc::new(Inner { store, registry: RwLock::new(Registry::builtin()) }) };
+        for name in INITIAL_NAMESPACES {
+            let namespace =
+                serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+            let created = server.create(
+                &GroupResource::new("", "namespaces"),
+                namespace,
+                &WriteOptions::manager("kube-apiserver"),
+            );
+            debug_assert!(created.is_ok(), "initial namespace {name}: {created:?}");
+        }
+        server
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The cluster's clock.
+    pub fn clock(&self) -> &Clock {
+        self.inner.store.clock()
+    }
+
+    /// Installs a `CustomResourceDefinition`, or replaces the one of the same name.
+    pub fn install_crd(&self, definition: Value) -> Result<Arc<Stored>, Status> {
+        let resource = GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions");
+        let options = WriteOptions::manager("install");
+        let key = Key::new(&resource, "", crate::object::name(&definition));
+        match self.store().get(&key) {
+            None => self.create(&resource, definition, &options),
+            Some(old) => {
+                let mut definition = definition;
+                let version = old.resource_version.to_string();
+                crate::object::set_meta(&mut definition, "resourceVersion", Some(version.into()));
+                self.update(&resource, definition, &options)
+            }
+        }
+    }
+
+    /// One object.
+    pub fn get(&self, key: &Key) -> Result<Arc<Stored>, Status> {
+        self.store().get(key).ok_or_else(|| Status::not_found(&key.resource, &key.name))
+    }
+
+    /// The served resources.
+    pub fn resources(&self) -> Vec<Arc<ResourceType>> {
+        self.registry(Registry::all)
+    }
+
+    pub(crate) fn registry<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
+        read(&self.inner.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change_registry(&self, change: impl FnOnce(&mut Registry)) {
+        change(&mut self.inner.registry.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The target of a request that names a version; none when it is not served.
+    pub(crate) fn target(&self, group: &str, version: &str, plural: &str) -> Option<Target> {
+        let resource = self.registry(|registry| registry.find(group, plural))?;
+        let version = resource.versions.iter().position(|v| v.served && v.name == version)?;
+        Some(Target { resource, version, subresource: Subresource::None })
+    }
+
+    /// The target of a write from inside the process: the storage version.
+    fn internal_target(&self, resource: &GroupResource) -> Result<Target, Status> {
+        let found = self.registry(|registry| registry.find(&resource.group, &resource.plural));
+        let resource = found.ok_or_else(Status::no_such_resource)?;
+        let version = resource.versions.iter().position(|v| v.storage).ok_or_else(Status::no_such_resource)?;
+        Ok(Target { resource, version, subresource: Subresource::None })
+    }
+}
+
+#[cfg(test)]
+mod tests;

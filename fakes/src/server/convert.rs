@@ -1,0 +1,65 @@
+//! Between the version a request speaks and the one objects are stored in.
+
+use serde_json::{Map, Value};
+
+use super::Target;
+use crate::object::map_mut;
+
+/// Names of the same fields in `events.k8s.io/v1` and in core.
+const EVENT_FIELDS: [(&str, &str); 7] = [
+    ("note", "message"),
+    ("regarding", "involvedObject"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+];
+
+/// Whether stored bytes are not what the request's version looks like.
+pub(super) fn differs(target: &Target) -> bool {
+    !target.version().storage || is_event(target)
+}
+
+/// A stored object in the version of the request.
+pub(super) fn outgoing(target: &Target, object: &Value) -> Value {
+    let mut object = object.clone();
+    if is_event(target) {
+        rename(map_mut(&mut object), |(new, core)| (core, new));
+    }
+    map_mut(&mut object).insert("apiVersion".to_owned(), target.api_version().into());
+    object
+}
+
+/// An object of the request in the stored version.
+pub(super) fn incoming(target: &Target, mut object: Value) -> Value {
+    if !differs(target) {
+        return object;
+    }
+    let version = if is_event(target) {
+        rename(map_mut(&mut object), |(new, core)| (new, core));
+        Some("v1".to_owned())
+    } else {
+        target.resource.storage_version().map(|version| target.resource.api_version(&version.name))
+    };
+    if let Some(version) = version {
+        map_mut(&mut object).insert("apiVersion".to_owned(), version.into());
+    }
+    object
+}
+
+fn is_event(target: &Target) -> bool {
+    target.resource.stored_as != target.resource.resource
+}
+
+fn rename(
+    fields: &mut Map<String, Value>,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
+    for pair in EVENT_FIELDS {
+        let (from, to) = direction(pair);
+        if let Some(value) = fields.shift_remove(from) {
+            fields.insert(to.to_owned(), value);
+        }
+    }
+}

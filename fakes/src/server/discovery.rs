@@ -1,0 +1,200 @@
+//! Discovery: which groups, versions and resources there are, in the aggregated and in the old form.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    ApiServer, GIT_VERSION,
+    http::{ApiBody, Incoming, json as respond, typed},
+};
+use crate::{
+    registry::{ResourceType, Version, ranked_versions},
+    status::Status,
+};
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+pub(super) fn version() -> Value {
+    let numbers = GIT_VERSION.trim_start_matches('v');
+    let mut parts = numbers.split('.');
+    json!({
+        "major": parts.next().unwrap_or_default(),
+        "minor": parts.next().unwrap_or_default(),
+        "emulationMajor": "1",
+        "emulationMinor": "36",
+        "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": "35",
+        "gitVersion": GIT_VERSION,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "gc",
+        "platform": "linux/amd64",
+    })
+}
+
+fn wants_aggregated(incoming: &Incoming<'_>) -> bool {
+    let accept = incoming.accept();
+    accept
+        .split(',')
+        .any(|range| range.contains("as=APIGroupDiscoveryList") && range.contains("v=v2;") | range.ends_with("v=v2"))
+        || accept.contains("v=v2;as=APIGroupDiscoveryList")
+}
+
+impl ApiServer {
+    pub(super) fn discover_core(&self, incoming: &Incoming<'_>) -> Response<ApiBody> {
+        if wants_aggregated(incoming) {
+            let resources = self.registry(|registry| registry.group(""));
+            return aggregated(&[group_discovery("", &resources.iter().collect::<Vec<_>>())]);
+        }
+        respond(
+            StatusCode::OK,
+            &json!({
+                "kind": "APIVersions",
+                "versions": ["v1"],
+                "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1" }],
+            }),
+        )
+    }
+
+    pub(super) fn discover_groups(&self, incoming: &Incoming<'_>) -> Response<ApiBody> {
+        let combined = wants_aggregated(incoming);
+        let groups: Vec<Value> = self.registry(|registry| {
+            let groups = registry.groups().filter(|(group, _)| !group.is_empty());
+            groups.map(|(name, all)| if combined { group_discovery(name, &all) } else { group(name, &all) }).collect()
+        });
+        if combined {
+            return aggregated(&groups);
+        }
+        respond(StatusCode::OK, &json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }))
+    }
+
+    pub(super) fn discover_group(&self, name: &str) -> Result<Response<ApiBody>, Status> {
+        let resources = self.registry(|registry| registry.group(name));
+        if resources.is_empty() || name.is_empty() {
+            return Err(Status::no_such_resource());
+        }
+        let mut found = group(name, &resources.iter().collect::<Vec<_>>());
+        found["kind"] = json!("APIGroup");
+        found["apiVersion"] = json!("v1");
+        Ok(respond(StatusCode::OK, &found))
+    }
+
+    pub(super) fn discover_resources(&self, group: &str, version: &str) -> Result<Response<ApiBody>, Status> {
+        let resources = self.registry(|registry| registry.group(group));
+        let served: Vec<_> = resources.iter().filter_map(|r| r.served(version).map(|version| (r, version))).collect();
+        if served.is_empty() {
+            return Err(Status::no_such_resource());
+        }
+        let list: Vec<Value> = served.iter().flat_map(|(resource, version)| old_resources(resource, version)).collect();
+        let group_version = served[0].0.api_version(version);
+        let list = json!({
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list
+        });
+        Ok(respond(StatusCode::OK, &list))
+    }
+}
+
+fn aggregated(groups: &[Value]) -> Response<ApiBody> {
+    let list = json!({
+        "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": groups
+    });
+    typed(AGGREGATED, &list)
+}
+
+fn group(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
+    let versions: Vec<Value> = ranked_versions(resources)
+        .into_iter()
+        .map(|version| json!({ "groupVersion": format!("{name}/{version}"), "version": version }))
+        .collect();
+    let preferred = versions.first().cloned().unwrap_or_default();
+    json!({ "name": name, "versions": versions, "preferredVersion": preferred })
+}
+
+fn group_discovery(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
+    let versions: Vec<Value> = ranked_versions(resources)
+        .into_iter()
+        .map(|version| {
+            let served = resources.iter().filter_map(|r| r.served(&version).map(|version| (*r, version)));
+            let list: Vec<Value> = served.map(|(resource, version)| new_resource(resource, version, name)).collect();
+            json!({ "version": version, "resources": list, "freshness": "Current" })
+        })
+        .collect();
+    let metadata = if name.is_empty() { json!({}) } else { json!({ "name": name }) };
+    json!({ "metadata": metadata, "versions": versions })
+}
+
+fn verbs() -> Value {
+    json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+}
+
+fn new_resource(resource: &ResourceType, version: &Version, group: &str) -> Value {
+    let kind = |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
+    let own = kind(group, &version.name, &resource.kind);
+    let mut subresources = Vec::new();
+    let mut subresource = |name: &str, kind: &Value| {
+        subresources.push(json!({
+            "subresource": name, "responseKind": kind, "verbs": ["get", "patch", "update"]
+        }));
+    };
+    if version.scale.is_some() {
+        subresource("scale", &kind("autoscaling", "v1", "Scale"));
+    }
+    if version.status {
+        subresource("status", &own);
+    }
+    let mut entry = json!({
+        "resource": &*resource.resource.plural,
+        "responseKind": own,
+        "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": resource.singular,
+        "verbs": verbs(),
+    });
+    if !resource.short_names.is_empty() {
+        entry["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        entry["categories"] = json!(resource.categories);
+    }
+    if !subresources.is_empty() {
+        entry["subresources"] = json!(subresources);
+    }
+    entry
+}
+
+fn old_resources(resource: &ResourceType, version: &Version) -> Vec<Value> {
+    let plural = &*resource.resource.plural;
+    let mut main = json!({
+        "name": plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": verbs(),
+    });
+    if !resource.short_names.is_empty() {
+        main["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        main["categories"] = json!(resource.categories);
+    }
+    let sub = |name: &str, kind: &str| {
+        json!({
+            "name": format!("{plural}/{name}"), "singularName": "", "namespaced": resource.namespaced, "kind": kind,
+            "verbs": ["get", "patch", "update"]
+        })
+    };
+    let mut entries = vec![main];
+    if version.scale.is_some() {
+        let mut scale = sub("scale", "Scale");
+        scale["group"] = json!("autoscaling");
+        scale["version"] = json!("v1");
+        entries.push(scale);
+    }
+    if version.status {
+        entries.push(sub("status", &resource.kind));
+    }
+    entries
+}

@@ -1,0 +1,212 @@
+//! Requests that name one object.
+
+use http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{ApiBody, Incoming, bytes, json as respond_json};
+use crate::{
+    object,
+    server::{ApiServer, Deletion, Patch, Subresource, Target, convert},
+    status::Status,
+    store::{GroupResource, Key},
+};
+
+impl ApiServer {
+    pub(super) fn item(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        namespace: &str,
+        name: &str,
+        subresource: &[&str],
+    ) -> Result<Response<ApiBody>, Status> {
+        let key = Key::new(&target.resource.stored_as, namespace, name);
+        let builtin_pod = !target.resource.custom && &*target.resource.resource.plural == "pods";
+        let target = match subresource {
+            [] => target.clone(),
+            ["status"] if target.version().status => target.with(Subresource::Status),
+            ["scale"] if target.version().scale.is_some() => {
+                return self.scale(incoming, &target.with(Subresource::Scale), &key);
+            }
+            ["binding"] if builtin_pod && incoming.method == Method::POST => return self.bind(incoming, target, &key),
+            ["eviction"] if builtin_pod && incoming.method == Method::POST => {
+                return self.evict(incoming, target, &key);
+            }
+            _ => return Err(Status::no_such_resource()),
+        };
+        match *incoming.method {
+            Method::GET if incoming.query.is("watch") => {
+                let one = format!("metadata.name={name}");
+                self.watch(incoming, &target, Some(namespace), Some(&one))
+            }
+            Method::GET => {
+                let found = self.store().get(&key);
+                let stored = found.ok_or_else(|| Status::not_found(&target.resource.resource, name))?;
+                Ok(self.present(incoming, &target, StatusCode::OK, &stored))
+            }
+            Method::PUT => self.put(incoming, &target, &key),
+            Method::PATCH => {
+                let patch = read_patch(incoming, &target)?;
+                let options = incoming.write_options()?;
+                let (stored, created) = self.patch_at(&target, &key, &patch, &options)?;
+                let code = if created { StatusCode::CREATED } else { StatusCode::OK };
+                Ok(self.present(incoming, &target, code, &stored))
+            }
+            Method::DELETE if subresource.is_empty() => {
+                let deletion = self.delete_at(&target, &key, &incoming.delete_options()?)?;
+                Ok(self.present_deletion(incoming, &target, &key, &deletion))
+            }
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    fn put(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+        let mut sent = incoming.value()?;
+        check_kind(&sent, target)?;
+        let named = object::name(&sent);
+        if named.is_empty() {
+            object::set_meta(&mut sent, "name", Some(key.name.clone().into()));
+        } else if named != key.name {
+            let (named, name) = (named, &key.name);
+            return Err(Status::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({name})"
+            )));
+        }
+        check_namespace(&mut sent, &key.namespace)?;
+        let exists = self.store().get(key).is_some();
+        let sent = convert::incoming(target, sent);
+        let stored = self.update_at(target, sent, &incoming.write_options()?)?;
+        let code = if exists { StatusCode::OK } else { StatusCode::CREATED };
+        Ok(self.present(incoming, target, code, &stored))
+    }
+
+    fn present_deletion(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        key: &Key,
+        deletion: &Deletion,
+    ) -> Response<ApiBody> {
+        match deletion {
+            Deletion::Pending(stored) => self.present(incoming, target, StatusCode::OK, stored),
+            Deletion::Done(stored) if target.resource.traits.returns_deleted => {
+                self.present(incoming, target, StatusCode::OK, stored)
+            }
+            Deletion::Done(stored) => {
+                let details = details(&target.resource.resource, &key.name, object::uid(&stored.value));
+                let status = json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details
+                });
+                respond_json(StatusCode::OK, &status)
+            }
+        }
+    }
+
+    fn bind(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+        let binding = incoming.value()?;
+        let node = object::text(&binding, &["target", "name"]);
+        if node.is_empty() {
+            let cause = crate::schema::Cause::required("target.name", "");
+            return Err(Status::invalid("Binding", "", &key.name, &[cause]));
+        }
+        let patch = Patch::Merge(json!({ "spec": { "nodeName": node } }));
+        self.patch_at(target, key, &patch, &incoming.write_options()?)?;
+        let scheduled = json!({
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null,
+            "lastTransitionTime": self.clock().stamp()
+        });
+        let patch = Patch::Strategic(json!({ "status": { "conditions": [scheduled] } }));
+        self.patch_at(&target.with(Subresource::Status), key, &patch, &incoming.write_options()?)?;
+        Ok(success(StatusCode::CREATED))
+    }
+
+    fn evict(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+        self.delete_at(
+            target,
+            key,
+            &crate::server::DeleteOptions { dry_run: incoming.write_options()?.dry_run, ..Default::default() },
+        )?;
+        Ok(success(StatusCode::CREATED))
+    }
+}
+
+fn success(code: StatusCode) -> Response<ApiBody> {
+    let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
+    bytes(code, status.to_string().into())
+}
+
+fn details(resource: &GroupResource, name: &str, uid: &str) -> Value {
+    let mut details = json!({ "name": name });
+    if !resource.group.is_empty() {
+        details["group"] = json!(&*resource.group);
+    }
+    details["kind"] = json!(&*resource.plural);
+    details["uid"] = json!(uid);
+    details
+}
+
+/// The object says it is what the URL says.
+pub(super) fn check_kind(object: &Value, target: &Target) -> Result<(), Status> {
+    let (api_version, kind) = (object::text(object, &["apiVersion"]), object::text(object, &["kind"]));
+    let (wanted_version, wanted_kind) = (target.api_version(), &target.resource.kind);
+    if target.subresource == Subresource::Scale {
+        return Ok(());
+    }
+    // Clients of built-in kinds may leave both out.
+    let fits = |found: &str, wanted: &str| found == wanted || (found.is_empty() && !target.resource.custom);
+    if fits(api_version, &wanted_version) && fits(kind, wanted_kind) {
+        return Ok(());
+    }
+    if api_version.is_empty() || kind.is_empty() {
+        let what = if kind.is_empty() { "Kind" } else { "apiVersion" };
+        return Err(Status::bad_request(format!("Object '{what}' is missing in '{object}'")));
+    }
+    if fits(kind, wanted_kind) {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({wanted_version})"
+        )));
+    }
+    Err(Status::bad_request(format!(
+        "{kind} in version {:?} cannot be handled as a {wanted_kind}: the object provided is unrecognized \
+         (must be of type {wanted_kind})",
+        api_version.rsplit('/').next().unwrap_or_default()
+    )))
+}
+
+/// The object's namespace is the URL's, or absent and then set.
+pub(super) fn check_namespace(object: &mut Value, namespace: &str) -> Result<(), Status> {
+    let named = object::namespace(object);
+    if named.is_empty() && !namespace.is_empty() {
+        object::set_meta(object, "namespace", Some(namespace.into()));
+    } else if named != namespace && !namespace.is_empty() {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target) -> Result<Patch, Status> {
+    match incoming.content_type() {
+        "application/json-patch+json" => {
+            let operations = incoming.value()?;
+            let patch = serde_json::from_value(operations);
+            patch.map(Patch::Json).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+        }
+        "application/merge-patch+json" => incoming.value().map(Patch::Merge),
+        "application/strategic-merge-patch+json" => incoming.value().map(Patch::Strategic),
+        "application/apply-patch+yaml" => {
+            if incoming.query.get("fieldManager").is_none_or(str::is_empty) {
+                let cause = crate::schema::Cause::required("fieldManager", "is required for apply patch");
+                return Err(Status::invalid("PatchOptions", "meta.k8s.io", "", &[cause]));
+            }
+            let applied = incoming.value()?;
+            check_kind(&applied, target)?;
+            Ok(Patch::Apply(convert::incoming(target, applied)))
+        }
+        other => Err(Status::unsupported_media_type(format!(
+            "the body of the request was in an unknown format ({other}) - accepted media types include: \
+             application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        ))),
+    }
+}

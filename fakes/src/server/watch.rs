@@ -1,0 +1,213 @@
+//! Watches: the changes after a revision, as a stream that ends by its time.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::{FutureExt, Stream, future::BoxFuture, stream};
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    ApiServer, Target, convert,
+    http::{ApiBody, Format, Incoming},
+    list::{Selection, parse_revision},
+    table,
+};
+use crate::{
+    object,
+    status::Status,
+    store::{Event, EventType, Stored, Subscription},
+};
+
+/// How often a quiet watch tells how far it is.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a watch lives that asks for no time. The real server draws between 30 and 60 minutes.
+const DEFAULT_TIMEOUT_SECONDS: u64 = 45 * 60;
+
+struct Watch {
+    server: ApiServer,
+    target: Target,
+    namespace: Option<String>,
+    selection: Selection,
+    format: Format,
+    whole_rows: Option<String>,
+    revision: u64,
+    changed: Subscription,
+    ready: VecDeque<Bytes>,
+    ended: bool,
+    bookmarks: bool,
+    bookmark: BoxFuture<'static, ()>,
+    deadline: BoxFuture<'static, ()>,
+}
+
+impl ApiServer {
+    pub(super) fn watch(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        namespace: Option<&str>,
+        also: Option<&str>,
+    ) -> Result<Response<ApiBody>, Status> {
+        let query = &incoming.query;
+        let selection = Selection::read(target, query, also)?;
+        let asked = query.get("resourceVersion").unwrap_or_default();
+        let initial = query.is("sendInitialEvents");
+        let timeout = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|s| *s > 0);
+        let mut watch = Watch {
+            server: self.clone(),
+            target: target.clone(),
+            namespace: namespace.map(str::to_owned),
+            selection,
+            format: incoming.format,
+            whole_rows: query.get("includeObject").map(str::to_owned),
+            revision: 0,
+            // Before the first look at the changes, so that none falls in between.
+            changed: self.store().subscribe_to(&target.resource.stored_as),
+            ready: VecDeque::new(),
+            ended: false,
+            bookmarks: query.is("allowWatchBookmarks"),
+            bookmark: sleep(self, BOOKMARK_INTERVAL),
+            deadline: sleep(self, Duration::from_secs(timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS))),
+        };
+        if initial || asked.is_empty() || asked == "0" {
+            if !asked.is_empty() {
+                self.check_not_future(parse_revision(asked)?)?;
+            }
+            watch.send_present_state();
+            if initial && watch.bookmarks {
+                watch.send_bookmark(true);
+            }
+        } else {
+            watch.revision = parse_revision(asked)?;
+            self.check_not_future(watch.revision)?;
+        }
+        let mut response = Response::new(ApiBody::stream(watch.into_stream()));
+        *response.status_mut() = StatusCode::OK;
+        let json = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        Ok(response)
+    }
+}
+
+/// Starts to count when it is first polled, in the reader's runtime.
+fn sleep(server: &ApiServer, duration: Duration) -> BoxFuture<'static, ()> {
+    let clock = server.clock().clone();
+    async move { clock.sleep(duration).await }.boxed()
+}
+
+impl Watch {
+    fn into_stream(self) -> impl Stream<Item = Bytes> + Send {
+        stream::unfold(self, |mut watch| async move {
+            let next = watch.next().await?;
+            Some((next, watch))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            if self.ended {
+                return None;
+            }
+            self.take_changes();
+            if !self.ready.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                _ = self.changed.changed() => {}
+                () = &mut self.deadline => self.ended = true,
+                () = &mut self.bookmark, if self.bookmarks => {
+                    self.take_changes();
+                    self.send_bookmark(false);
+                    self.bookmark = sleep(&self.server, BOOKMARK_INTERVAL);
+                }
+            }
+        }
+    }
+
+    fn send_present_state(&mut self) {
+        let stored_as = self.target.resource.stored_as.clone();
+        let (items, revision) = self.server.store().snapshot(&stored_as, self.namespace.as_deref());
+        self.revision = revision;
+        for stored in items {
+            if self.selection.matches(&stored.value) {
+                self.send("ADDED", &stored);
+            }
+        }
+    }
+
+    fn take_changes(&mut self) {
+        match self.server.store().changes(self.revision, &self.target.resource.stored_as) {
+            Ok((events, revision)) => {
+                self.revision = revision;
+                for event in &events {
+                    self.take(event);
+                }
+            }
+            Err(gone) => {
+                let status = Status::expired(gone.to_string());
+                self.ready.push_back(frame("ERROR", &status.to_bytes()));
+                self.ended = true;
+            }
+        }
+    }
+
+    /// A change into or out of the selection is an addition or a removal to this watcher.
+    fn take(&mut self, event: &Event) {
+        if self.namespace.as_ref().is_some_and(|namespace| *namespace != event.key().namespace) {
+            return;
+        }
+        let old = event.old.as_ref().filter(|old| self.selection.matches(&old.value));
+        let new = event.kind != EventType::Deleted && self.selection.matches(&event.new.value);
+        match (old, new) {
+            (None, true) => self.send("ADDED", &event.new),
+            (Some(_), true) => self.send("MODIFIED", &event.new),
+            (Some(_), false) if event.kind == EventType::Deleted => self.send("DELETED", &event.new),
+            (Some(old), false) => {
+                let mut value = Value::clone(&old.value);
+                object::set_meta(&mut value, "resourceVersion", Some(event.resource_version.to_string().into()));
+                let left = Stored::unsaved(old.key.clone(), value);
+                self.send("DELETED", &left);
+            }
+            (None, false) => {}
+        }
+    }
+
+    fn send(&mut self, kind: &str, stored: &Stored) {
+        let framed = match self.format {
+            Format::Plain if !convert::differs(&self.target) => frame(kind, &stored.bytes),
+            Format::Plain => frame(kind, convert::outgoing(&self.target, &stored.value).to_string().as_bytes()),
+            Format::Partial => frame(kind, table::partial(&stored.value).to_string().as_bytes()),
+            Format::Table => {
+                let include = self.whole_rows.as_deref();
+                let revision = object::resource_version(&stored.value).unwrap_or_default();
+                let table = self.server.table_of(&self.target, include, &[&stored.value], revision);
+                frame(kind, table.to_string().as_bytes())
+            }
+        };
+        self.ready.push_back(framed);
+    }
+
+    fn send_bookmark(&mut self, initial: bool) {
+        let mut metadata = json!({ "resourceVersion": self.revision.to_string(), "creationTimestamp": null });
+        if initial {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+        }
+        let (kind, api_version) = (&self.target.resource.kind, self.target.api_version());
+        let mark = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
+        self.ready.push_back(frame("BOOKMARK", mark.to_string().as_bytes()));
+    }
+}
+
+fn frame(kind: &str, object: &[u8]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(object.len() + kind.len() + 24);
+    framed.put_slice(b"{\"type\":\"");
+    framed.put_slice(kind.as_bytes());
+    framed.put_slice(b"\",\"object\":");
+    framed.put_slice(object);
+    framed.put_slice(b"}\n");
+    framed.freeze()
+}

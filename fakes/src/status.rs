@@ -1,0 +1,154 @@
+//! The `Status` an API server answers with when it refuses a request.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    schema::{Cause, invalid_status},
+    store::GroupResource,
+};
+
+/// A refused request: HTTP code, reason, message and details.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Status {
+    /// HTTP status code.
+    pub code: u16,
+    /// Machine-readable reason, such as `NotFound`.
+    pub reason: &'static str,
+    /// What happened.
+    pub message: String,
+    /// The object concerned and the causes, as `details` carries them.
+    pub details: Option<Value>,
+    /// Where a list can go on although its snapshot is gone.
+    pub continue_token: Option<String>,
+}
+
+impl Status {
+    /// A refusal without details.
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: None, continue_token: None }
+    }
+
+    /// 400: the request makes no sense.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// 403: the object may not be written now.
+    pub fn forbidden(resource: &GroupResource, name: &str, why: &str) -> Self {
+        let message = format!("{resource} {name:?} is forbidden: {why}");
+        Self::new(403, "Forbidden", message).with_object(resource, name)
+    }
+
+    /// 404: no such object.
+    pub fn not_found(resource: &GroupResource, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).with_object(resource, name)
+    }
+
+    /// 404: no such resource.
+    pub fn no_such_resource() -> Self {
+        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
+        status.details = Some(json!({}));
+        status
+    }
+
+    /// 405: the resource does not know the verb.
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        let mut status = Self::new(405, "MethodNotAllowed", message);
+        status.details = Some(json!({}));
+        status
+    }
+
+    /// 409: the name is taken.
+    pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
+        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).with_object(resource, name)
+    }
+
+    /// 409: the object is not what the writer thinks it is.
+    pub fn conflict(resource: &GroupResource, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {resource} {name:?}: {why}");
+        Self::new(409, "Conflict", message).with_object(resource, name)
+    }
+
+    /// 409: the object is at another resourceVersion than the writer read.
+    pub fn modified(resource: &GroupResource, name: &str) -> Self {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(resource, name, why)
+    }
+
+    /// 410: the revision asked for is compacted.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    /// 415: the body is of a type the server does not read.
+    pub fn unsupported_media_type(message: impl Into<String>) -> Self {
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 422: the object breaks the rules of its kind.
+    pub fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
+        let value = invalid_status(kind, group, name, causes);
+        Self {
+            code: 422,
+            reason: "Invalid",
+            message: value.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            details: value.get("details").cloned(),
+            continue_token: None,
+        }
+    }
+
+    /// Adds an entry to `details.causes`.
+    #[must_use]
+    pub fn with_cause(mut self, reason: &str, message: &str, field: &str) -> Self {
+        let mut cause = Map::from_iter([("reason".to_owned(), reason.into()), ("message".to_owned(), message.into())]);
+        if !field.is_empty() {
+            cause.insert("field".to_owned(), field.into());
+        }
+        let details = self.details.get_or_insert_with(|| json!({}));
+        match details.get_mut("causes").and_then(Value::as_array_mut) {
+            Some(causes) => causes.push(Value::Object(cause)),
+            None => details["causes"] = json!([cause]),
+        }
+        self
+    }
+
+    fn with_object(mut self, resource: &GroupResource, name: &str) -> Self {
+        let mut details = json!({ "name": name });
+        if !resource.group.is_empty() {
+            details["group"] = json!(&*resource.group);
+        }
+        details["kind"] = json!(&*resource.plural);
+        self.details = Some(details);
+        self
+    }
+
+    /// The answer's body.
+    pub fn to_value(&self) -> Value {
+        let mut value = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        });
+        if let Some(token) = &self.continue_token {
+            value["metadata"] = json!({ "continue": token });
+        }
+        if !self.reason.is_empty() {
+            value["reason"] = self.reason.into();
+        }
+        if let Some(details) = &self.details {
+            value["details"] = details.clone();
+        }
+        value["code"] = self.code.into();
+        value
+    }
+
+    /// The answer's body, serialised.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::from(self.to_value().to_string())
+    }
+}
