@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 
 pub use compare::{Accepted, Difference, compare, judge};
 pub use run::run;
-pub use script::{Answer, Script, Step, Transcript};
+pub use script::{Answer, Request, Script, Step, Transcript};
 
 /// The folder of scripts.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance");

@@ -110,6 +110,15 @@ impl Runner<'_> {
         Ok(Answer { step: step.step.clone(), status: raw.status, warnings: raw.warnings, body })
     }
 
+    /// Verb, path and body with their variables replaced.
+    fn fill_in(&self, request: &str, body: Option<&Value>) -> Result<(String, String, Option<Value>)> {
+        let request = substitute(&Value::from(request), &self.variables)?;
+        let (verb, path) =
+            request.as_str().and_then(|it| it.split_once(' ')).context("`do` needs a verb and a path")?;
+        let body = body.map(|body| substitute(body, &self.variables)).transpose()?;
+        Ok((verb.to_owned(), path.to_owned(), body))
+    }
+
     fn keep_only(&self, step: &Step, body: &mut Value) -> Result<()> {
         for (list, wanted) in &step.only {
             let wanted: Vec<(&String, Value)> = wanted
@@ -127,7 +136,12 @@ impl Runner<'_> {
         if verb == "WATCH" {
             let separator = if path.contains('?') { '&' } else { '?' };
             let path = format!("{path}{separator}watch=true");
-            return read_events(self.send("GET", &path, None, &step.headers).await?, step.events).await;
+            let response = self.send("GET", &path, None, &step.headers).await?;
+            for request in &step.meanwhile {
+                let (verb, path, body) = self.fill_in(&request.request, request.body.as_ref())?;
+                self.must(&verb, &path, body.as_ref()).await?;
+            }
+            return read_events(response, step.events).await;
         }
         let mut raw = read(self.send(verb, path, body, &step.headers).await?).await?;
         for _ in 0..POLLS {

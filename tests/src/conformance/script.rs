@@ -45,6 +45,9 @@ pub struct Step {
     /// Paths with values: the request is repeated until the answer has them all.
     #[serde(default)]
     pub until: BTreeMap<String, Value>,
+    /// Requests that are sent once a watch stands.
+    #[serde(default)]
+    pub meanwhile: Vec<Request>,
     /// A watch ends after so many events, else when the server closes it.
     pub events: Option<usize>,
     /// Lists of the answer, each with the paths and values that an item has to have to be compared.
@@ -53,6 +56,18 @@ pub struct Step {
     /// Paths to compare, else the whole answer.
     #[serde(default)]
     pub show: Vec<String>,
+}
+
+/// A request whose answer has only to be a success.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Verb and path, as in a step.
+    #[serde(rename = "do")]
+    pub request: String,
+    /// The body.
+    #[serde(rename = "with")]
+    pub body: Option<Value>,
 }
 
 /// The normalised answers to a script.
