@@ -21,6 +21,8 @@ mod project;
 mod rollout;
 mod route;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod workload;
 
 use std::collections::BTreeSet;

@@ -225,6 +225,11 @@ impl Actor for ClusterActor {
         Ok(())
     }
 
+    async fn post_stop(&self, _: ActorRef<ClusterMsg>, state: &mut ClusterState) -> Result<(), ActorProcessingErr> {
+        tracing::debug!(cluster = state.name, "cluster ends");
+        Ok(())
+    }
+
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<ClusterMsg>,

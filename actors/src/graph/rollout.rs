@@ -209,6 +209,7 @@ impl Actor for RolloutActor {
 
     async fn post_stop(&self, _: ActorRef<RolloutMsg>, state: &mut RolloutState) -> Result<(), ActorProcessingErr> {
         state.children.stop().await;
+        tracing::debug!(rollout = %state.key, "rollout ends");
         Ok(())
     }
 }

@@ -77,6 +77,11 @@ impl Actor for RouteActor {
         Ok(())
     }
 
+    async fn post_stop(&self, _: ActorRef<RouteMsg>, state: &mut RouteState) -> Result<(), ActorProcessingErr> {
+        tracing::debug!(rollout = %state.rollout, object = %state.key, "route ends");
+        Ok(())
+    }
+
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<RouteMsg>,

@@ -151,6 +151,11 @@ impl Actor for WorkloadActor {
         Ok(())
     }
 
+    async fn post_stop(&self, _: ActorRef<WorkloadMsg>, state: &mut WorkloadState) -> Result<(), ActorProcessingErr> {
+        tracing::debug!(rollout = %state.rollout, cluster = state.workload.cluster, object = %state.workload.key, "workload ends");
+        Ok(())
+    }
+
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<WorkloadMsg>,
