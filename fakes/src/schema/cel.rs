@@ -1,11 +1,9 @@
 //! `x-kubernetes-validations`: CEL rules on the nodes of a schema.
 
 mod convert;
+mod functions;
 
-use kube_cel::{
-    KubeCelExt,
-    cel::{self, Context, Program, objects::OptionalValue},
-};
+use kube_cel::cel::{self, Context, Program, objects::OptionalValue};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -30,7 +28,7 @@ pub(super) struct Rule {
 
 thread_local! {
     /// The functions of CEL and Kubernetes: registering them costs more than evaluating a rule.
-    static FUNCTIONS: Context<'static> = Context::default().with_all();
+    static FUNCTIONS: Context<'static> = functions::context();
 }
 
 impl Rule {
@@ -75,7 +73,7 @@ impl Rule {
             Ok(cel::Value::Bool(true)) => return None,
             Ok(cel::Value::Bool(false)) => self.failure_message(scope, rule_text),
             Ok(_) => return Some(node.broken(schema, &format!("rule does not give a boolean: {rule_text}"))),
-            Err(error) => return Some(node.broken(schema, &format!("{error} evaluating rule: {rule_text}"))),
+            Err(error) => return Some(node.broken(schema, &functions::told(&error, rule_text))),
         };
         let field = node.field(self.field_path.as_deref(), schema);
         let omitted = matches!(schema.kind, Some(Kind::Object | Kind::Array));

@@ -129,7 +129,9 @@ fn is_hostname(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    text.len() <= 255 && text.split('.').all(is_label)
+    let is_domain = |text: &str| text.len() >= 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    let labels_fit = text.len() <= 255 && text.split('.').all(is_label);
+    labels_fit && text.rsplit_once('.').is_none_or(|(_, last)| is_domain(last))
 }
 
 fn is_scheme(text: &str) -> bool {

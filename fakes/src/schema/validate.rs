@@ -135,23 +135,26 @@ impl Schema {
     }
 
     fn check_number(&self, number: &Number, value: &Value, at: &Path<'_>, report: &mut Report) {
-        let format = self.format.as_deref();
-        if self.kind == Some(Kind::Integer) && format == Some("int32") && !fits_int32(number) {
-            report.general(at, &format!("Checked value must be of type integer with format int32 in {}", at.text));
+        if self.kind == Some(Kind::Integer) && !fits_integer(number, self.format.as_deref()) {
+            let format = match &self.format {
+                Some(format) => format!("with format {format}"),
+                None => "(default format)".to_owned(),
+            };
+            report.general(at, &format!("Checked value must be of type integer {format} in {}", at.text));
         }
         let checks = &self.checks;
         if let Some(factor) = checks.multiple_of.as_ref().filter(|factor| !is_multiple(number, factor)) {
             report.invalid(at, value, &format!("should be a multiple of {}", go::number_text(factor)));
         }
         if let Some(limit) = &checks.minimum {
-            let order = compare(number, limit);
+            let order = compare_to_bound(number, limit);
             if order.is_lt() || (checks.exclusive_minimum && order.is_eq()) {
                 let or_equal = if checks.exclusive_minimum { "" } else { "or equal to " };
                 report.invalid(at, value, &format!("should be greater than {or_equal}{}", bound_text(number, limit)));
             }
         }
         if let Some(limit) = &checks.maximum {
-            let order = compare(number, limit);
+            let order = compare_to_bound(number, limit);
             if order.is_gt() || (checks.exclusive_maximum && order.is_eq()) {
                 let or_equal = if checks.exclusive_maximum { "" } else { "or equal to " };
                 report.invalid(at, value, &format!("should be less than {or_equal}{}", bound_text(number, limit)));
@@ -383,8 +386,11 @@ fn json_type(value: &Value) -> (&'static str, &'static str) {
     }
 }
 
-fn fits_int32(number: &Number) -> bool {
-    number.as_i64().map_or(number.is_f64(), |integer| i32::try_from(integer).is_ok())
+fn fits_integer(number: &Number, format: Option<&str>) -> bool {
+    match number.as_i64() {
+        Some(integer) => format != Some("int32") || i32::try_from(integer).is_ok(),
+        None => number.as_f64().is_some_and(|float| number.is_f64() && float.fract() == 0.0),
+    }
 }
 
 fn is_multiple(number: &Number, factor: &Number) -> bool {
@@ -401,6 +407,14 @@ fn compare(left: &Number, right: &Number) -> std::cmp::Ordering {
     match (left.as_i64(), right.as_i64()) {
         (Some(left), Some(right)) => left.cmp(&right),
         _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(std::cmp::Ordering::Equal),
+    }
+}
+
+/// An integer is compared with the whole part of its bound.
+fn compare_to_bound(number: &Number, limit: &Number) -> std::cmp::Ordering {
+    match limit.as_f64().filter(|_| limit.is_f64()).zip(number.as_f64().filter(|_| !number.is_f64())) {
+        Some((limit, number)) => number.total_cmp(&limit.trunc()),
+        None => compare(number, limit),
     }
 }
 
