@@ -66,6 +66,8 @@ pub enum Action {
     UpdateRevision(Value),
     /// Delete the ControllerRevision of this name: history is over its limit.
     DeleteRevision(String),
+    /// Create this PersistentVolumeClaim unless one of its name exists.
+    CreateClaim(Value),
     /// Create this pod.
     CreatePod(Value),
     /// Write this pod, whose labels or owner were not as they must be.

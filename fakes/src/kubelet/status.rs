@@ -23,13 +23,13 @@ pub(super) fn wanted(pod: &Value, options: &KubeletOptions, held: bool, address:
     let old = &pod["status"];
     let now = stamp(now);
     let containers = object::list(&pod["spec"]["containers"]);
-    let states: Vec<Container> = containers.iter().map(|container| state(container, old, options)).collect();
-    let running = states.iter().all(|state| *state == Container::Running) && !held;
+    let found: Vec<Container> = containers.iter().map(|container| state(container, old, options)).collect();
+    let running = found.iter().all(|state| *state == Container::Running) && !held;
     let ready = running && gates_open(pod);
 
     let mut status = old.clone();
     let keep = |field: &str, value: Value| if old[field].is_null() { value } else { old[field].clone() };
-    let pending = states.contains(&Container::Waiting);
+    let pending = found.contains(&Container::Waiting);
     status["phase"] = if pending { "Pending" } else { "Running" }.into();
     if let Some(generation) = pod["metadata"]["generation"].as_i64() {
         status["observedGeneration"] = generation.into();
@@ -39,7 +39,7 @@ pub(super) fn wanted(pod: &Value, options: &KubeletOptions, held: bool, address:
     status["startTime"] = keep("startTime", now.as_str().into());
     let conditions = [("PodScheduled", true), ("Initialized", true), ("ContainersReady", running), ("Ready", ready)];
     status["conditions"] = conditions_of(pod, &conditions, &now);
-    let statuses = containers.iter().zip(states);
+    let statuses = containers.iter().zip(found);
     status["containerStatuses"] =
         statuses.map(|(container, state)| container_status(container, state, held, old, &now)).collect();
     status

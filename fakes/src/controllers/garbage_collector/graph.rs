@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::{FOREGROUND, ORPHAN};
 use crate::controllers::object;
 use crate::server::Propagation;
@@ -39,14 +37,9 @@ pub(super) enum Step {
 /// True when a change can matter: events own nothing, and most writes touch neither owners nor deletion.
 pub(super) fn concerns(old: Option<&Stored>, new: Option<&Stored>) -> bool {
     let Some(stored) = new.or(old) else { return false };
-    let metadata = |stored: Option<&Stored>, field: &str| {
-        stored.map_or(Value::Null, |stored| stored.value["metadata"][field].clone())
-    };
-    let changed = |field: &str| metadata(old, field) != metadata(new, field);
-    &*stored.key.resource.plural != "events"
-        && (old.is_none()
-            || new.is_none()
-            || ["ownerReferences", "deletionTimestamp", "finalizers"].into_iter().any(changed))
+    let (Some(old), Some(new)) = (old, new) else { return &*stored.key.resource.plural != "events" };
+    let fields = ["ownerReferences", "deletionTimestamp", "finalizers"];
+    fields.into_iter().any(|field| old.value["metadata"][field] != new.value["metadata"][field])
 }
 
 impl Node {

@@ -142,6 +142,11 @@ impl StatefulSetController {
             Action::CreateRevision(revision) => self.client.create(&revisions, revision.clone()).map(drop),
             Action::UpdateRevision(revision) => self.client.update(&revisions, revision.clone()).map(drop),
             Action::DeleteRevision(name) => self.client.delete(&key(&revisions, name), &DeleteOptions::default()),
+            Action::CreateClaim(claim) => {
+                let claims = GroupResource::new("", "persistentvolumeclaims");
+                let exists = self.client.store().get(&key(&claims, object::name(claim))).is_some();
+                if exists { Ok(()) } else { self.client.create(&claims, claim.clone()).map(drop) }
+            }
             Action::CreatePod(pod) => self.client.create(&pods, pod.clone()).map(drop),
             Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).map(drop),
             Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()),

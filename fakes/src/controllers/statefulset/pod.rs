@@ -119,12 +119,32 @@ pub(super) fn new_pod(spec: &Spec<'_>, revision: &Value, ordinal: i32) -> Value 
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec})
 }
 
+/// The claims of one pod. They stay when the pod goes: the retention policy is always `Retain` here.
+pub(super) fn claims(spec: &Spec<'_>, ordinal: i32) -> impl Iterator<Item = Value> {
+    let labels = spec.set["spec"]["selector"]["matchLabels"].as_object();
+    object::list(&spec.set["spec"]["volumeClaimTemplates"]).iter().map(move |template| {
+        let mut claim = template.clone();
+        claim["apiVersion"] = "v1".into();
+        claim["kind"] = "PersistentVolumeClaim".into();
+        claim["metadata"]["name"] = claim_name(spec, template, ordinal).into();
+        claim["metadata"]["namespace"] = object::namespace(spec.set).into();
+        for (key, value) in labels.into_iter().flatten() {
+            claim["metadata"]["labels"][key] = value.clone();
+        }
+        claim
+    })
+}
+
+fn claim_name(spec: &Spec<'_>, template: &Value, ordinal: i32) -> String {
+    format!("{}-{}-{ordinal}", object::name(template), spec.name)
+}
+
 /// The template's volumes, those of claim templates first and in the place of volumes of their name.
 fn volumes(spec: &Spec<'_>, pod_spec: &Value, ordinal: i32) -> Vec<Value> {
     let templates = object::list(&spec.set["spec"]["volumeClaimTemplates"]);
-    let claims = templates.iter().map(|claim| {
-        let claim = object::name(claim);
-        json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{claim}-{}-{ordinal}", spec.name)}})
+    let claims = templates.iter().map(|template| {
+        let claim = json!({"claimName": claim_name(spec, template, ordinal)});
+        json!({"name": object::name(template), "persistentVolumeClaim": claim})
     });
     let own = object::list(&pod_spec["volumes"]).iter();
     let own = own.filter(|volume| !templates.iter().any(|claim| volume["name"] == object::name(claim)));

@@ -28,7 +28,9 @@ pub(super) fn roll(
 ) -> StatefulSetStatus {
     let mut status = StatefulSetStatus::new(spec, history);
     if spec.terminating {
-        pods.iter().for_each(|pod| status.count(pod));
+        for pod in pods {
+            status.count(pod);
+        }
         return status;
     }
     let (replicas, condemned) = split(spec, pods);
@@ -83,6 +85,7 @@ fn process_replicas(
     for replica in replicas {
         let done = match replica {
             Replica::Missing(ordinal) => {
+                actions.extend(pod::claims(spec, *ordinal).map(Action::CreateClaim));
                 actions.push(Action::CreatePod(create(spec, history, *ordinal)));
                 false
             }

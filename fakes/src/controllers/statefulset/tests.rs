@@ -91,6 +91,7 @@ impl World {
             Action::UpdateRevision(revision) => {
                 self.revisions.insert(object::name(revision).into(), revision.clone());
             }
+            Action::CreateClaim(_) => {}
             Action::DeleteRevision(name) => drop(self.revisions.remove(name)),
             Action::CreatePod(pod) => {
                 let mut pod = pod.clone();
@@ -181,9 +182,12 @@ fn a_pod_carries_its_identity() {
         spec
     });
     let plan = world.plan();
-    let [Action::CreateRevision(revision), Action::CreatePod(pod)] = &plan.actions[..] else {
+    let [Action::CreateRevision(revision), Action::CreateClaim(claim), Action::CreatePod(pod)] = &plan.actions[..]
+    else {
         panic!("{:?}", plan.actions)
     };
+    let claimed = json!({"name": "data-web-3", "namespace": "shop", "labels": {"app": "web"}});
+    assert_eq!(*claim, json!({"metadata": claimed, "apiVersion": "v1", "kind": "PersistentVolumeClaim"}));
     let hash = object::name(revision);
     assert_eq!(
         pod["metadata"],
