@@ -81,7 +81,7 @@ impl Cluster {
     async fn rest(&self) {
         for _ in 0..1000 {
             let before = self.api.store().revision();
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             if self.api.store().revision() == before {
                 return;
             }

@@ -98,13 +98,10 @@ async fn a_change_concerns_owners_and_dependents() {
     let (store, mut graph) = graph(&rows);
     let mut write = |row: Option<Row>, uid: &str| {
         let old = store.get(&key(uid));
-        let new = match row {
-            Some(row) => Some(store.put(key(uid), value(row), None).unwrap()),
-            None => {
-                store.remove(&key(uid), None).unwrap();
-                None
-            }
-        };
+        let new = row.map(|row| store.put(key(uid), value(row), None).unwrap());
+        if new.is_none() {
+            store.remove(&key(uid), None).unwrap();
+        }
         assert!(concerns(old.as_deref(), new.as_deref()) || row == Some(("pod", "set!", "")));
         let affected = graph.observe(old.as_deref(), new.as_deref());
         affected.into_iter().collect::<Vec<_>>().join(" ")
