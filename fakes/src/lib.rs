@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod clock;
+pub mod cluster;
 pub mod controllers;
 pub mod defaults;
 pub mod delay;
@@ -16,6 +17,9 @@ pub mod status;
 pub mod store;
 
 pub use clock::Clock;
+pub use cluster::{Cluster, ClusterOptions};
+pub use delay::Delay;
+pub use kubelet::{Kubelet, KubeletOptions};
 pub use server::ApiServer;
 pub use status::Status;
 pub use store::Store;

@@ -100,6 +100,25 @@ impl Status {
         }
     }
 
+    /// A refusal that is at hand as a body.
+    pub(crate) fn from_value(value: &Value) -> Self {
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+        let reason = match text("reason") {
+            "Conflict" => "Conflict",
+            "BadRequest" => "BadRequest",
+            "Invalid" => "Invalid",
+            _ => "",
+        };
+        let code = value.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        Self {
+            code: code.unwrap_or(500),
+            reason,
+            message: text("message").to_owned(),
+            details: value.get("details").cloned(),
+            continue_token: None,
+        }
+    }
+
     /// Adds an entry to `details.causes`.
     #[must_use]
     pub fn with_cause(mut self, reason: &str, message: &str, field: &str) -> Self {

@@ -2,48 +2,96 @@
 
 use serde_json::Value;
 
-use super::{Target, WriteOptions, write::Changed};
-use crate::{Clock, object, status::Status};
+use super::{Subresource, Target, WriteOptions, write::Changed};
+use crate::{
+    Clock,
+    apply::{self, Types, Write},
+    object,
+    status::Status,
+};
+
+fn types(target: &Target) -> Types<'_> {
+    if target.resource.custom {
+        Types::custom(target.version().schema.as_deref(), target.version().status)
+    } else {
+        Types::built_in(&target.resource.kind)
+    }
+}
+
+fn subresource(target: &Target) -> &'static str {
+    match target.subresource {
+        Subresource::None => "",
+        Subresource::Status => "status",
+        Subresource::Scale => "scale",
+    }
+}
 
 /// Records what a create or an update changed.
-pub(super) fn stamp(old: Option<&Value>, new: &mut Value, _target: &Target, _options: &WriteOptions, _clock: &Clock) {
-    if let Some(managed) = old.and_then(|old| object::meta(old, "managedFields")) {
-        object::set_meta(new, "managedFields", Some(managed.clone()));
-    }
+pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &WriteOptions, clock: &Clock) -> Value {
+    let write = Write {
+        manager: &options.field_manager,
+        api_version: &target.api_version(),
+        subresource: subresource(target),
+        now: &clock.stamp(),
+    };
+    apply::update(old, new, &write, &types(target))
 }
 
 /// Merges an applied object into the live one.
 pub(super) fn apply(
     live: Option<&Value>,
     applied: &Value,
-    _target: &Target,
-    _options: &WriteOptions,
-    _clock: &Clock,
+    target: &Target,
+    options: &WriteOptions,
+    clock: &Clock,
 ) -> Result<Changed, Status> {
-    let mut object = live.cloned().unwrap_or_default();
-    object::merge(&mut object, applied);
-    Ok(Changed::Applied(object))
+    let write = Write {
+        manager: &options.field_manager,
+        api_version: &target.api_version(),
+        subresource: subresource(target),
+        now: &clock.stamp(),
+    };
+    let merged = apply::apply(live, applied, options.force, &write, &types(target));
+    merged.map(Changed::Applied).map_err(|error| Status::from_value(&error.status()))
 }
 
 /// Whether two states differ in nothing but the times in managedFields: writing the second would change nothing.
 pub(super) fn same_but_for_times(old: &Value, new: &Value) -> bool {
-    let timeless = |object: &Value| -> Vec<Value> {
-        let entries = object::meta(object, "managedFields").and_then(Value::as_array).cloned().unwrap_or_default();
-        entries
-            .into_iter()
-            .map(|mut entry| {
-                object::map_mut(&mut entry).shift_remove("time");
-                entry
-            })
-            .collect()
-    };
-    if old == new {
-        return true;
+    fn entries(object: &Value) -> &[Value] {
+        let entries = object::meta(object, "managedFields").and_then(Value::as_array);
+        entries.map(Vec::as_slice).unwrap_or_default()
     }
-    let fields = |object: &Value| -> Value {
-        let mut object = object.clone();
-        object::set_meta(&mut object, "managedFields", None);
-        object
+    let same_fields = |old: Option<&Value>, new: Option<&Value>, but: &str| match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let count = |map: &serde_json::Map<String, Value>| map.len() - usize::from(map.contains_key(but));
+            count(old) == count(new) && old.iter().all(|(field, value)| field == but || new.get(field) == Some(value))
+        }
+        (old, new) => old == new,
     };
-    fields(old) == fields(new) && timeless(old) == timeless(new)
+    same_fields(Some(old), Some(new), "metadata")
+        && same_fields(old.get("metadata"), new.get("metadata"), "managedFields")
+        && entries(old).len() == entries(new).len()
+        && entries(old).iter().zip(entries(new)).all(|(old, new)| same_fields(Some(old), Some(new), "time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_times_of_managed_fields_do_not_count() {
+        let object = |time: &str, manager: &str, data: u32| json!({ "data": data, "metadata": { "managedFields": [{ "manager": manager, "time": time }] } });
+        let old = object("1", "a", 1);
+        for (new, same) in [
+            (object("1", "a", 1), true),
+            (object("2", "a", 1), true),
+            (object("1", "b", 1), false),
+            (object("1", "a", 2), false),
+            (json!({ "data": 1, "metadata": {} }), false),
+        ] {
+            assert_eq!(same_but_for_times(&old, &new), same, "{new}");
+        }
+    }
 }

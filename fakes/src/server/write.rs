@@ -120,7 +120,7 @@ impl ApiServer {
         }
         self.check(&object, None, target)?;
         if !stamped {
-            managed::stamp(None, &mut object, target, options, self.clock());
+            object = managed::stamp(None, object, target, options, self.clock());
         }
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_some() {
@@ -197,7 +197,7 @@ impl ApiServer {
         builtin::count_generation(old, &mut new, target);
         self.check(&new, Some(old), target)?;
         if !stamped {
-            managed::stamp(Some(old), &mut new, target, options, self.clock());
+            new = managed::stamp(Some(old), new, target, options, self.clock());
         }
         if managed::same_but_for_times(old, &new) {
             return Ok(Ok(current.clone()));
