@@ -1,0 +1,206 @@
+//! What a RolloutRun asks for and shows.
+
+use serde_json::Value;
+
+use super::{Change, Verb, Who, WorkloadId, int, new_command, requests, text};
+use crate::scenario::HUB;
+
+/// A RolloutRun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFacts {
+    /// Its name.
+    pub name: String,
+    /// Its batches.
+    pub batches: Vec<BatchFacts>,
+    /// `status.phase`.
+    pub phase: String,
+    /// `status.batchStatus.currentBatchIndex`.
+    pub index: usize,
+    /// `status.batchStatus.currentBatchState`.
+    pub state: String,
+    /// `status.error` as (code, reason, message).
+    pub error: Option<(String, String, String)>,
+    /// Conditions: type to (status, reason, message).
+    pub conditions: std::collections::BTreeMap<String, (String, String, String)>,
+    /// Annotations that ask for something.
+    pub requests: Vec<String>,
+    /// Whether it is gone.
+    pub gone: bool,
+}
+
+/// One batch of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchFacts {
+    /// What it wants of whom.
+    pub targets: Vec<TargetFacts>,
+    /// Whether it stops before it begins.
+    pub breakpoint: bool,
+    /// The state of its record.
+    pub state: String,
+    /// Whether it was ever seen to begin moving pods: from then on its counts are authorised.
+    pub begun: bool,
+    /// Whether a user gave `continue` while the run stood at this batch.
+    pub continued: bool,
+}
+
+/// What a batch wants of one workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// The cluster; empty for any.
+    pub cluster: String,
+    /// The name.
+    pub name: String,
+    /// Updated pods in all.
+    pub replicas: Quantity,
+    /// The sliding window.
+    pub window: Option<Quantity>,
+}
+
+impl TargetFacts {
+    /// Whether a workload is meant.
+    pub fn is(&self, id: &WorkloadId) -> bool {
+        self.name == id.name && (self.cluster.is_empty() || self.cluster == id.cluster)
+    }
+}
+
+/// A count or a percentage, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// So many.
+    Count(i32),
+    /// So many percent.
+    Percent(i32),
+}
+
+impl Quantity {
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(_) => Some(Self::Count(int(value))),
+            Value::String(text) => text.strip_suffix('%')?.parse().ok().map(Self::Percent),
+            _ => None,
+        }
+    }
+
+    /// How many that is of `total`; never more than all.
+    pub fn of(self, total: i32) -> i32 {
+        let count = match self {
+            Self::Count(count) => i64::from(count),
+            Self::Percent(percent) => (i64::from(percent) * i64::from(total) + 99) / 100,
+        };
+        i32::try_from(count.clamp(0, i64::from(total.max(0)))).unwrap_or(total)
+    }
+}
+
+/// Whether a batch in this state may have moved pods.
+pub fn has_begun(state: &str) -> bool {
+    matches!(state, "Running" | "PostBatchStepHook" | "ResourceRecycling" | "Succeeded")
+}
+
+impl RunFacts {
+    pub(super) fn new(change: &Change<'_>) -> Self {
+        let mut run = Self { name: change.name.to_owned(), ..Self::default() };
+        run.update(change);
+        run
+    }
+
+    pub(super) fn update(&mut self, change: &Change<'_>) {
+        let (spec, status) = (&change.new["spec"], &change.new["status"]);
+        self.gone = change.verb == Verb::Delete;
+        if change.old.is_none_or(|old| old["spec"] != *spec) {
+            self.read_batches(spec);
+        }
+        self.phase = text(&status["phase"]);
+        self.index = usize::try_from(int(&status["batchStatus"]["currentBatchIndex"])).unwrap_or_default();
+        self.state = text(&status["batchStatus"]["currentBatchState"]);
+        self.requests = requests(change.new);
+        self.error = status["error"].is_object().then(|| {
+            let of = |key: &str| text(&status["error"][key]);
+            (of("code"), of("reason"), of("message"))
+        });
+        let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.conditions = conditions
+            .iter()
+            .map(|c| (text(&c["type"]), (text(&c["status"]), text(&c["reason"]), text(&c["message"]))))
+            .collect();
+        for (index, batch) in self.batches.iter_mut().enumerate() {
+            batch.state = text(&status["batchStatus"]["records"][index]["state"]);
+            let current = index == self.index && has_begun(&self.state);
+            batch.begun |= current || has_begun(&batch.state);
+        }
+        if change.who == Who::User
+            && let Some(command) = new_command(change)
+        {
+            self.commanded(&command);
+        }
+    }
+
+    pub(super) fn commanded(&mut self, command: &str) {
+        if matches!(command, "continue" | "resume")
+            && let Some(batch) = self.batches.get_mut(self.index)
+        {
+            batch.continued = true;
+        }
+    }
+
+    fn read_batches(&mut self, spec: &Value) {
+        let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.batches.resize(batches.len(), BatchFacts::default());
+        for (facts, batch) in self.batches.iter_mut().zip(batches) {
+            facts.breakpoint = batch["breakpoint"] == true;
+            let targets = batch["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+            facts.targets = targets.iter().filter_map(target).collect();
+        }
+    }
+
+    /// What the run wants of a workload, batch by batch.
+    pub fn targets_of<'a>(&'a self, id: &'a WorkloadId) -> impl Iterator<Item = (&'a BatchFacts, &'a TargetFacts)> {
+        self.batches.iter().flat_map(move |batch| batch.targets.iter().filter(|t| t.is(id)).map(move |t| (batch, t)))
+    }
+
+    /// The counts the run has authorised for a workload so far.
+    pub fn authorised(&self, id: &WorkloadId) -> Vec<Quantity> {
+        self.targets_of(id).filter(|(batch, _)| batch.begun).map(|(_, target)| target.replicas).collect()
+    }
+
+    /// Whether it has come to its end.
+    pub fn ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Canceled")
+    }
+
+    /// Whether it stands at the breakpoint of its current batch.
+    pub fn at_breakpoint(&self) -> bool {
+        self.phase == "Paused"
+            && self.batches.get(self.index).is_some_and(|batch| batch.breakpoint && !batch.begun && !batch.continued)
+    }
+}
+
+fn target(value: &Value) -> Option<TargetFacts> {
+    let cluster = text(&value["cluster"]);
+    Some(TargetFacts {
+        cluster: if cluster == HUB { String::new() } else { cluster },
+        name: text(&value["name"]),
+        replicas: Quantity::read(&value["replicas"])?,
+        window: Quantity::read(&value["replicaSlidingWindow"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_round_up_and_never_exceed_the_total() {
+        for (quantity, total, count) in [
+            (Quantity::Count(3), 5, 3),
+            (Quantity::Count(9), 5, 5),
+            (Quantity::Count(-1), 5, 0),
+            (Quantity::Percent(50), 5, 3),
+            (Quantity::Percent(1), 100, 1),
+            (Quantity::Percent(100), 5, 5),
+            (Quantity::Percent(250), 5, 5),
+            (Quantity::Percent(50), 0, 0),
+        ] {
+            assert_eq!(quantity.of(total), count, "{quantity:?} of {total}");
+        }
+    }
+}

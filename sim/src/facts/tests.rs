@@ -1,0 +1,170 @@
+use serde_json::json;
+
+use super::*;
+
+/// A world of one workload `east/web` and one run, told write by write.
+pub(crate) struct Told {
+    pub(crate) facts: Facts,
+    seconds: u64,
+    objects: BTreeMap<(String, String), Value>,
+}
+
+impl Told {
+    pub(crate) fn new() -> Self {
+        Self { facts: Facts::default(), seconds: 0, objects: BTreeMap::new() }
+    }
+
+    /// A write, one second after the last; null deletes.
+    pub(crate) fn write(&mut self, who: Who, plural: &str, name: &str, new: &Value) -> (Delta, Value, Option<Value>) {
+        self.seconds += 1;
+        let key = (plural.to_owned(), name.to_owned());
+        let old = self.objects.get(&key).cloned();
+        let gone = new.is_null();
+        let new = if gone { old.clone().unwrap() } else { new.clone() };
+        let verb = match (gone, &old) {
+            (true, _) => Verb::Delete,
+            (false, None) => Verb::Create,
+            (false, Some(_)) => Verb::Update,
+        };
+        let cluster = if plural.starts_with("rollout") { "hub" } else { "east" };
+        let change = Change {
+            at: Duration::from_secs(self.seconds),
+            cluster,
+            who,
+            verb,
+            plural,
+            namespace: "default",
+            name,
+            old: old.as_ref(),
+            new: &new,
+        };
+        let delta = self.facts.apply(&change);
+        if gone {
+            self.objects.remove(&key)
+        } else {
+            self.objects.insert(key, new.clone())
+        };
+        (delta, new, old)
+    }
+
+    pub(crate) fn web(&self) -> &WorkloadFacts {
+        self.facts.named("east/web").unwrap().1
+    }
+}
+
+pub(crate) fn set(replicas: i32, partition: i32, image: &str, stable: &str, updated: &str) -> Value {
+    json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": replicas,
+            "updateStrategy": {"rollingUpdate": {"partition": partition}},
+            "template": {"spec": {"containers": [{"image": image}]}},
+        },
+        "status": {"currentRevision": stable, "updateRevision": updated},
+    })
+}
+
+pub(crate) fn pod(uid: &str, revision: &str, ready: bool) -> Value {
+    json!({
+        "metadata": {
+            "uid": uid,
+            "labels": {"controller-revision-hash": revision},
+            "ownerReferences": [{"controller": true, "name": "web"}],
+        },
+        "spec": {"containers": [{"image": revision}]},
+        "status": {"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}]},
+    })
+}
+
+pub(crate) fn run(index: usize, state: &str, phase: &str) -> Value {
+    let batch = |replicas: Value, breakpoint: bool| {
+        let target = json!({"cluster": "east", "name": "web", "replicas": replicas, "replicaSlidingWindow": 1});
+        json!({"breakpoint": breakpoint, "targets": [target]})
+    };
+    json!({
+        "metadata": {"name": "web-1"},
+        "spec": {"batch": {"batches": [batch(json!(1), false), batch(json!("50%"), true), batch(json!("100%"), false)]}},
+        "status": {"phase": phase, "batchStatus": {"currentBatchIndex": index, "currentBatchState": state}},
+    })
+}
+
+/// Five pods on v1, parked, v2 waiting, and a run.
+pub(crate) fn waiting() -> Told {
+    let mut told = Told::new();
+    told.write(Who::User, "statefulsets", "web", &set(5, 0, "v1", "v1", "v1"));
+    for ordinal in 0..5 {
+        told.write(Who::Cluster, "pods", &format!("web-{ordinal}"), &pod(&format!("a{ordinal}"), "v1", true));
+    }
+    told.write(Who::Operator, "statefulsets", "web", &set(5, i32::MAX, "v1", "v1", "v1"));
+    told.write(Who::User, "statefulsets", "web", &set(5, i32::MAX, "v2", "v1", "v2"));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "", "Progressing"));
+    told
+}
+
+#[test]
+fn ceilings_follow_what_has_begun() {
+    let mut told = waiting();
+    assert_eq!((told.web().ceiling, told.web().exposed()), (0, 0));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    assert_eq!(told.web().ceiling, 1);
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(1, "Running", "Progressing"));
+    assert_eq!(told.web().ceiling, 3, "50% of five, rounded up");
+    told.write(Who::User, "statefulsets", "web", &set(8, i32::MAX, "v2", "v1", "v2"));
+    assert_eq!(told.web().ceiling, 4, "50% of eight");
+    told.write(Who::User, "statefulsets", "web", &set(2, i32::MAX, "v2", "v1", "v2"));
+    assert_eq!(told.web().ceiling, 4, "what was authorised once stays so");
+    told.write(Who::Cluster, "statefulsets", "web", &set(2, i32::MAX, "v3", "v1", "v3"));
+    assert_eq!(told.web().ceiling, 1, "a new revision begins with what the active run has begun");
+}
+
+#[test]
+fn whoever_opens_an_ordinal_answers_for_its_pod() {
+    let mut told = waiting();
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    told.write(Who::Operator, "statefulsets", "web", &set(5, 4, "v2", "v1", "v2"));
+    told.write(Who::Cluster, "pods", "web-4", &Value::Null);
+    told.write(Who::Cluster, "pods", "web-4", &pod("b4", "v2", false));
+    assert_eq!(told.web().exposed(), 1);
+    told.write(Who::User, "statefulsets", "web", &set(7, 4, "v2", "v1", "v2"));
+    for ordinal in [5, 6] {
+        told.write(Who::Cluster, "pods", &format!("web-{ordinal}"), &pod(&format!("b{ordinal}"), "v2", false));
+    }
+    assert_eq!(told.web().exposed(), 1, "the scale-up put two more there");
+    told.write(Who::Operator, "statefulsets", "web", &set(7, i32::MAX, "v2", "v1", "v2"));
+    told.write(Who::Operator, "statefulsets", "web", &set(7, 3, "v2", "v1", "v2"));
+    told.write(Who::Cluster, "pods", "web-6", &Value::Null);
+    told.write(Who::Cluster, "pods", "web-6", &pod("c6", "v2", false));
+    assert_eq!(told.web().exposed(), 2, "opened again by the operator");
+}
+
+#[test]
+fn a_place_is_down_from_the_roll_until_it_serves_again() {
+    let mut told = waiting();
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    let (delta, ..) = told.write(Who::User, "pods", "web-2", &Value::Null);
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }), "a user's own doing");
+    told.write(Who::Operator, "statefulsets", "web", &set(5, 4, "v2", "v1", "v2"));
+    let mut terminating = pod("a4", "v1", true);
+    terminating["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    let (delta, ..) = told.write(Who::Cluster, "pods", "web-4", &terminating);
+    assert!(matches!(delta, Delta::Pod { taken_down: true, .. }));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "web-4", &Value::Null);
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }), "counted once");
+    told.write(Who::Cluster, "pods", "web-4", &pod("b4", "v2", false));
+    assert_eq!(told.web().down, BTreeMap::from([(4, 1)]), "a window of one");
+    told.write(Who::Cluster, "pods", "web-4", &pod("b4", "v2", true));
+    assert!(told.web().down.is_empty());
+}
+
+#[test]
+fn a_continue_counts_for_the_batch_it_was_given_at() {
+    let mut told = waiting();
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(1, "Pending", "Paused"));
+    assert!(told.facts.runs[0].at_breakpoint());
+    let mut commanded = run(1, "Pending", "Paused");
+    commanded["metadata"]["annotations"] = json!({"rollout.kusionstack.io/manual-command": "continue"});
+    told.write(Who::User, "rolloutruns", "web-1", &commanded);
+    let continued: Vec<_> = told.facts.runs[0].batches.iter().map(|batch| batch.continued).collect();
+    assert_eq!(continued, [false, true, false]);
+    assert_eq!(told.facts.runs[0].requests, ["rollout.kusionstack.io/manual-command"]);
+}

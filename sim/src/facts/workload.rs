@@ -1,0 +1,175 @@
+//! What a StatefulSet shows, and who is to answer for which of its pods.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{Change, OURS, PodFacts, Quantity, Verb, Who, int, text};
+
+/// A StatefulSet with its pods.
+///
+/// A partition opens the ordinals from it upwards to a new revision. Whoever opened an ordinal answers for the pod
+/// that is put on the new revision there: a scale-up below which a step stands open, or a partition lowered by hand,
+/// is not the operator's doing (it must close again what it can, but cannot be before it).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadFacts {
+    /// `spec.replicas`.
+    pub desired: i32,
+    /// The partition; zero when there is none.
+    pub partition: i32,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
+    /// The image of the template's first container.
+    pub image: String,
+    /// `status.currentRevision`.
+    pub stable: String,
+    /// `status.updateRevision`.
+    pub updated: String,
+    /// Labels and annotations of the API on it.
+    pub ours: BTreeSet<String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Its pods by name.
+    pub pods: BTreeMap<String, PodFacts>,
+    /// Ordinals last opened by someone else than the operator.
+    pub foreign: BTreeSet<i32>,
+    /// Ordinals whose pod was taken down to be updated and is not back, with what the step that opened them allows.
+    pub down: BTreeMap<i32, i32>,
+    /// The most updated pods authorised so far.
+    pub ceiling: i32,
+    /// The counts authorised so far.
+    authorised: Vec<Quantity>,
+    /// What the step that opened an ordinal allows to be down at a time.
+    allowances: BTreeMap<i32, i32>,
+}
+
+/// `spec.replicas`, one by default.
+pub(super) fn replicas(set: &Value) -> i32 {
+    set["spec"]["replicas"].as_i64().map_or(1, |_| int(&set["spec"]["replicas"]))
+}
+
+impl WorkloadFacts {
+    /// Takes in a write of the StatefulSet. `active` is what the run that moves it has authorised, if one does.
+    pub(super) fn update(&mut self, change: &Change<'_>, allowance: i32, active: Option<Vec<Quantity>>) {
+        let set = change.new;
+        let open_before: BTreeSet<i32> = self.open().collect();
+        let image_before =
+            std::mem::replace(&mut self.image, text(&set["spec"]["template"]["spec"]["containers"][0]["image"]));
+        self.desired = replicas(set);
+        self.partition = int(&set["spec"]["updateStrategy"]["rollingUpdate"]["partition"]);
+        self.min_ready_seconds = int(&set["spec"]["minReadySeconds"]);
+        self.deleting = set["metadata"]["deletionTimestamp"].is_string();
+        self.ours = ours(set);
+        for ordinal in self.open().filter(|ordinal| !open_before.contains(ordinal)).collect::<Vec<_>>() {
+            self.opened(ordinal, change.who, allowance);
+        }
+        if change.who != Who::Operator && active.is_none() && image_before != self.image {
+            // Nothing is being rolled: what an unparked workload does with a new template is the user's doing.
+            self.foreign.extend(self.open().collect::<Vec<_>>());
+        }
+        let updated = text(&set["status"]["updateRevision"]);
+        if updated != self.updated {
+            self.authorised = active.unwrap_or_default();
+            self.ceiling = 0;
+        }
+        self.stable = text(&set["status"]["currentRevision"]);
+        self.updated = updated;
+        self.recount();
+    }
+
+    fn opened(&mut self, ordinal: i32, who: Who, allowance: i32) {
+        self.allowances.insert(ordinal, allowance);
+        if who == Who::Operator {
+            self.foreign.remove(&ordinal);
+        } else {
+            self.foreign.insert(ordinal);
+        }
+    }
+
+    /// The ordinals that follow a new template.
+    fn open(&self) -> impl Iterator<Item = i32> + use<> {
+        self.partition.max(0)..self.desired
+    }
+
+    /// Lets a count be reached.
+    pub(super) fn authorise(&mut self, quantity: Quantity) {
+        if !self.authorised.contains(&quantity) {
+            self.authorised.push(quantity);
+            self.recount();
+        }
+    }
+
+    fn recount(&mut self) {
+        let most = self.authorised.iter().map(|quantity| quantity.of(self.desired)).max();
+        self.ceiling = self.ceiling.max(most.unwrap_or_default());
+    }
+
+    /// Takes in a write of one of the pods; true when it took a serving pod down in order to update it.
+    pub(super) fn pod(&mut self, change: &Change<'_>, now: Duration) -> bool {
+        let before = self.pods.get(change.name).cloned();
+        let foreign = before.is_none() && self.foreign.contains(&PodFacts::read(change, None, false).ordinal);
+        let pod = PodFacts::read(change, before.as_ref(), foreign);
+        let ordinal = pod.ordinal;
+        let goes = change.verb == Verb::Delete || pod.terminating;
+        let went = before.as_ref().is_some_and(|before| before.uid == pod.uid && before.ready()) && goes;
+        if change.verb == Verb::Delete {
+            self.pods.remove(change.name);
+        } else {
+            self.pods.insert(change.name.to_owned(), pod);
+        }
+        self.settle(now);
+        let by_roll = change.who == Who::Cluster && self.open().any(|open| open == ordinal);
+        let ours = change.who == Who::Operator || (by_roll && !self.foreign.contains(&ordinal));
+        if !(went && ours && ordinal < self.desired) {
+            return false;
+        }
+        let allowance = self.allowances.get(&ordinal).copied().filter(|_| by_roll).unwrap_or_default();
+        self.down.insert(ordinal, allowance);
+        true
+    }
+
+    /// Forgets ordinals that are served again or not wanted any more.
+    fn settle(&mut self, now: Duration) {
+        let up: BTreeSet<i32> =
+            self.pods.values().filter(|pod| self.is_available(pod, now)).map(|pod| pod.ordinal).collect();
+        let desired = self.desired;
+        self.down.retain(|ordinal, _| *ordinal < desired && !up.contains(ordinal));
+    }
+
+    fn is_available(&self, pod: &PodFacts, now: Duration) -> bool {
+        let wait = Duration::from_secs(u64::try_from(self.min_ready_seconds).unwrap_or_default());
+        !pod.terminating && pod.ready_since.is_some_and(|since| since + wait <= now)
+    }
+
+    /// Whether a new template changes no pod.
+    pub fn parked(&self) -> bool {
+        self.partition >= self.desired && self.partition > 0
+    }
+
+    /// Whether there is a revision to move to.
+    pub fn pending(&self) -> bool {
+        self.stable != self.updated
+    }
+
+    /// The pods the operator put on the update revision, as long as there is one to move to.
+    pub fn exposed(&self) -> usize {
+        if !self.pending() {
+            return 0;
+        }
+        self.pods.values().filter(|pod| pod.revision == self.updated && !pod.foreign).count()
+    }
+
+    /// The pods on the update revision, whoever put them there.
+    pub fn on_update(&self) -> impl Iterator<Item = &PodFacts> {
+        self.pods.values().filter(|pod| pod.revision == self.updated && !pod.terminating)
+    }
+}
+
+fn ours(set: &Value) -> BTreeSet<String> {
+    let maps = [&set["metadata"]["labels"], &set["metadata"]["annotations"]];
+    let keys = maps.into_iter().filter_map(Value::as_object).flatten().map(|(key, _)| key);
+    keys.filter(|key| key.contains(OURS)).cloned().collect()
+}

@@ -1,0 +1,56 @@
+//! What a run put on objects goes with it.
+
+use super::{About, Ending, Invariant};
+use crate::facts::{Facts, RunFacts};
+
+/// After the end of a run its workloads carry no `progressing-info` and no command is left on Rollout or run; after
+/// the Rollout is gone its workloads carry nothing of ours, but for the record of the user's strategy where an update
+/// is pending, and its runs are gone.
+pub(super) struct NothingLeftBehind;
+
+impl Invariant for NothingLeftBehind {
+    fn about(&self) -> About {
+        About {
+            name: "nothing_left_behind",
+            sentence: "nothing a run put on objects stays after its end, nothing of ours after the Rollout's",
+            reference: "DESIGN section 5, nothing left behind",
+            live: true,
+        }
+    }
+
+    fn finish(&mut self, facts: &Facts, ending: &Ending) -> Option<String> {
+        if !ending.unmet.is_empty() {
+            // It did not come to the end, which is a breach of its own.
+            return None;
+        }
+        let rollouts_gone = !facts.rollouts.is_empty() && facts.rollouts.values().all(|rollout| rollout.gone);
+        let active = facts.runs.iter().any(|run| !run.gone && !run.ended());
+        requests(facts)
+            .or_else(|| if rollouts_gone { after_rollout(facts) } else { None })
+            .or_else(|| if active { None } else { progressing(facts) })
+    }
+}
+
+fn requests(facts: &Facts) -> Option<String> {
+    let rollouts = facts.rollouts.values().filter(|r| !r.gone).map(|r| ("rollout", &r.name, &r.requests));
+    let runs = facts.runs.iter().filter(|r| !r.gone).map(|r| ("rolloutrun", &r.name, &r.requests));
+    let (kind, name, left) = rollouts.chain(runs).find(|(_, _, requests)| !requests.is_empty())?;
+    Some(format!("{kind} {name} still carries {}", left.join(", ")))
+}
+
+fn progressing(facts: &Facts) -> Option<String> {
+    facts.workloads.iter().find_map(|(id, workload)| {
+        let left = workload.ours.iter().find(|key| key.ends_with("/progressing-info"))?;
+        Some(format!("{id} still carries {left}"))
+    })
+}
+
+fn after_rollout(facts: &Facts) -> Option<String> {
+    let left = facts.workloads.iter().find_map(|(id, workload)| {
+        let kept = |key: &&String| workload.pending() && key.ends_with("/update-strategy");
+        let left = workload.ours.iter().find(|key| !kept(key))?;
+        Some(format!("{id} still carries {left}, but its Rollout is gone"))
+    });
+    let run = |run: &&RunFacts| !run.gone;
+    left.or_else(|| facts.runs.iter().find(run).map(|run| format!("run {} outlived its Rollout", run.name)))
+}

@@ -1,0 +1,75 @@
+//! Deliberate defects, to see that each invariant notices the one it is there for.
+//!
+//! Nothing but tests of the simulator switches one on. The operator under test stays as it is: its writes are changed
+//! on the wire, or a rogue writes in its name.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::link::Wanted;
+
+/// A defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sabotage {
+    /// Every partition is one too low.
+    PartitionTooLow,
+    /// Two serving pods are deleted as soon as a batch begins.
+    PodsDeleted,
+    /// A pause at a breakpoint is written as progress.
+    BreakpointIgnored,
+    /// The current batch is set back to the first one.
+    BatchSetBack,
+    /// From the tenth write on nothing is written.
+    WritesSwallowed,
+    /// Something is written although there is nothing to do.
+    WritesAtRest,
+    /// `progressing-info` is never removed.
+    AnnotationKept,
+    /// Something is logged at level ERROR.
+    ErrorLogged,
+    /// Something panics.
+    Panic,
+}
+
+/// What becomes of a write.
+pub(crate) enum Tampered {
+    /// It passes as it is.
+    Not,
+    /// It never gets there.
+    Swallowed,
+    /// It has another body.
+    Changed(Bytes),
+}
+
+impl Sabotage {
+    /// Changes a write on its way.
+    pub(crate) fn tamper(self, wanted: &Wanted, body: &Bytes) -> Tampered {
+        let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Tampered::Not };
+        let changed = match self {
+            Self::PartitionTooLow if wanted.plural == "statefulsets" => lower_partition(&mut value),
+            Self::BreakpointIgnored if wanted.plural == "rolloutruns" && value["status"]["phase"] == "Paused" => {
+                value["status"]["phase"] = "Progressing".into();
+                true
+            }
+            Self::AnnotationKept if wanted.plural == "statefulsets" => keep_annotation(&mut value),
+            Self::WritesSwallowed if wanted.plural == "rolloutruns" && wanted.status => return Tampered::Swallowed,
+            _ => false,
+        };
+        if changed { Tampered::Changed(Bytes::from(value.to_string())) } else { Tampered::Not }
+    }
+}
+
+fn lower_partition(value: &mut Value) -> bool {
+    let Some(partition) = value.pointer_mut("/spec/updateStrategy/rollingUpdate/partition") else { return false };
+    let Some(number) = partition.as_i64().filter(|number| (1..1000).contains(number)) else { return false };
+    *partition = (number - 1).into();
+    true
+}
+
+fn keep_annotation(value: &mut Value) -> bool {
+    let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else {
+        return false;
+    };
+    let key = "rollout.kusionstack.io/progressing-info";
+    annotations.get(key).is_some_and(Value::is_null) && annotations.remove(key).is_some()
+}

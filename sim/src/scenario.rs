@@ -1,0 +1,219 @@
+//! Scenarios: what a YAML file in `scenarios/` says.
+//!
+//! A scenario names clusters, the objects in them, what users do when, which faults strike, and what must be true in
+//! the end. The words are kubectl's and Kubernetes'; no Rust is needed to write one.
+
+mod application;
+mod check;
+mod expect;
+mod fault;
+mod kind;
+mod quantity;
+mod timeline;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use self::{
+    application::{Application, Workload},
+    expect::{Expect, ExpectRun, ExpectWorkload},
+    fault::{Hang, NextAnswer, NextFault, Strike, Swarm, UNREACHABLE_FOR, Unreachable, Where},
+    kind::Kind,
+    quantity::{Ratio, Span, Time},
+    timeline::{
+        Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, Injure, ObjectRef, Patch, Restart, Scale,
+        SetImage, Step,
+    },
+};
+
+/// The hub's name in scenarios, traces and timelines.
+pub const HUB: &str = "hub";
+
+/// A whole scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// The file it was read from, for messages and the replay command.
+    #[serde(skip)]
+    pub file: String,
+    /// What the scenario shows, in prose.
+    pub description: String,
+    /// The hub, where Rollouts and their runs are.
+    #[serde(default)]
+    pub hub: Hub,
+    /// The member clusters. Without any the hub is its own member.
+    #[serde(default)]
+    pub clusters: Vec<Cluster>,
+    /// One application in the compact form.
+    pub application: Option<Application>,
+    /// Further objects, there from the start.
+    #[serde(default)]
+    pub objects: Vec<Object>,
+    /// Images whose pods never become ready.
+    #[serde(default)]
+    pub bad_images: Vec<String>,
+    /// What users do and which faults are scripted, in order.
+    #[serde(default)]
+    pub timeline: Vec<Step>,
+    /// Faults that strike at random.
+    #[serde(default)]
+    pub faults: Swarm,
+    /// What must be true in the end.
+    #[serde(default)]
+    pub expect: Expect,
+    /// Invariants that do not hold here, each with the reason.
+    #[serde(default)]
+    pub except: BTreeMap<String, String>,
+    /// The most virtual time the scenario may take from its start to its expectation, pauses of the timeline included.
+    #[serde(default = "default_until")]
+    pub until: Time,
+    /// How long the operator is watched at rest after the end.
+    #[serde(default = "default_rest")]
+    pub rest: Time,
+    /// Seeds that failed once. They are run with every test.
+    #[serde(default)]
+    pub seeds: Vec<u64>,
+}
+
+/// The hub's own settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Hub {
+    /// Time on the wire between operator and hub, each way.
+    #[serde(default = "default_latency")]
+    pub latency: Span,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { latency: default_latency() }
+    }
+}
+
+/// A member cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Cluster {
+    /// Its name, as run targets give it.
+    pub name: String,
+    /// Time on the wire between operator and cluster, each way.
+    #[serde(default = "default_latency")]
+    pub latency: Span,
+    /// How long a pod takes from its creation until it is ready.
+    #[serde(default = "default_ready")]
+    pub pods_ready_after: Span,
+}
+
+/// An object that is there from the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Object {
+    /// The cluster it is in; the hub when absent.
+    pub cluster: Option<String>,
+    /// The manifest, as for `kubectl apply`.
+    pub manifest: Value,
+}
+
+const fn default_latency() -> Span {
+    Span::millis(2, 20)
+}
+
+const fn default_ready() -> Span {
+    Span::millis(1000, 3000)
+}
+
+const fn default_until() -> Time {
+    Time::secs(1800)
+}
+
+const fn default_rest() -> Time {
+    Time::secs(300)
+}
+
+/// Why a scenario cannot be run: file, field, what is wrong and what to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError {
+    /// The file.
+    pub file: String,
+    /// The path of the field; empty when the file as a whole is meant.
+    pub field: String,
+    /// What is wrong and what to write instead.
+    pub problem: String,
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for ScenarioError {}
+
+impl Scenario {
+    /// Reads a scenario from a file.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError {
+            file: file.clone(),
+            field: String::new(),
+            problem: format!("cannot be read: {error}; give the path of a scenario such as scenarios/quick-start.yaml"),
+        })?;
+        Self::parse(&file, &text)
+    }
+
+    /// Reads a scenario from text. `file` is what messages and the replay command call it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
+        let fail = |field: String, problem: String| ScenarioError { file: file.to_owned(), field, problem };
+        let value: Value = serde_saphyr::from_str(text)
+            .map_err(|error| fail(String::new(), format!("is no YAML document: {}", error.without_snippet())))?;
+        let mut scenario: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            let field = error.path().to_string();
+            let field = if field == "." { String::new() } else { field };
+            fail(field, remedy(&error.into_inner().to_string()))
+        })?;
+        scenario.file = file.to_owned();
+        check::check(&scenario).map_err(|(field, problem)| fail(field, problem))?;
+        Ok(scenario)
+    }
+
+    /// The clusters workloads are in, by the name manifests give them: the hub is its own member when there is no
+    /// other.
+    pub fn member_names(&self) -> Vec<&str> {
+        if self.clusters.is_empty() { vec![""] } else { self.clusters.iter().map(|c| c.name.as_str()).collect() }
+    }
+
+    /// The hub's objects at the start, then the members', each with its cluster; the hub is `HUB`.
+    pub fn manifests(&self) -> Vec<(String, Value)> {
+        let mut all = Vec::new();
+        if let Some(application) = &self.application {
+            all.extend(application.manifests());
+        }
+        all.extend(self.objects.iter().map(|o| (cluster_name(o.cluster.as_deref()), o.manifest.clone())));
+        all
+    }
+}
+
+/// The cluster a scenario means: without a name, the hub.
+pub(crate) fn cluster_name(name: Option<&str>) -> String {
+    name.filter(|name| !name.is_empty()).unwrap_or(HUB).to_owned()
+}
+
+/// Serde's message with what to do about it.
+fn remedy(message: &str) -> String {
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        format!("{message}; correct or remove it")
+    } else if message.starts_with("missing field") {
+        format!("{message}; add it")
+    } else {
+        message.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

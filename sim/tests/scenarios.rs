@@ -1,0 +1,86 @@
+//! Every scenario: its timeline against the reviewed snapshot, every seed that ever failed, and the mutation checks.
+
+use std::path::{Path, PathBuf};
+
+use slipway_sim::{Options, Sabotage, Scenario, run, run_with};
+
+/// The seed of the snapshots.
+const SEED: u64 = 1;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// A scenario by the path that messages and replay commands show.
+fn scenario(path: &Path) -> Scenario {
+    let name = format!("scenarios/{}", path.file_name().unwrap().to_str().unwrap());
+    Scenario::parse(&name, &std::fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn named(name: &str) -> Scenario {
+    scenario(&folder().join(format!("{name}.yaml")))
+}
+
+#[test]
+fn timelines() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder().join("snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::glob!("../../scenarios", "*.yaml", |path| {
+            let scenario = scenario(path);
+            let outcome = run(&scenario, SEED);
+            insta::assert_snapshot!("timeline", outcome.timeline);
+            assert!(outcome.ok, "{}", outcome.timeline);
+        });
+    });
+}
+
+#[test]
+fn seeds_that_failed_once() {
+    let mut files: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+        let scenario = scenario(path);
+        for seed in &scenario.seeds {
+            let outcome = run(&scenario, *seed);
+            assert!(outcome.ok, "{}", outcome.timeline);
+        }
+    }
+}
+
+/// The operator crashes at each of its writes in turn, before and after it lands, and the end is the same.
+#[test]
+fn a_crash_at_every_write_changes_nothing() {
+    let scenario = named("crash-at-every-write");
+    let writes = run(&scenario, SEED).writes;
+    assert!(writes > 10, "only {writes} writes");
+    for write in 1..=writes {
+        for landed in [false, true] {
+            let outcome = run_with(&scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
+            assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
+        }
+    }
+}
+
+/// Each invariant notices the defect it is there for, and the output says how to see it again.
+#[test]
+fn every_defect_is_noticed() {
+    for (sabotage, invariant) in [
+        (Sabotage::PartitionTooLow, "exposure_ceiling"),
+        (Sabotage::PodsDeleted, "capacity_floor"),
+        (Sabotage::BreakpointIgnored, "no_step_past_breakpoint"),
+        (Sabotage::BatchSetBack, "monotone"),
+        (Sabotage::WritesSwallowed, "finished"),
+        (Sabotage::WritesAtRest, "silence_at_rest"),
+        (Sabotage::AnnotationKept, "nothing_left_behind"),
+        (Sabotage::ErrorLogged, "no_alarm"),
+        (Sabotage::Panic, "no_alarm"),
+    ] {
+        let outcome = run_with(&named("quick-start"), SEED, Options { crash_at: None, sabotage: Some(sabotage) });
+        assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
+        let replay = "replay: slipway simulate scenarios/quick-start.yaml --seed 1";
+        assert!(outcome.timeline.contains(replay), "{}", outcome.timeline);
+    }
+}
