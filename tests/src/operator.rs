@@ -11,14 +11,18 @@ use nix::{
     unistd::Pid,
 };
 
-/// Builds the binary `slipway` as the workspace has it now and returns its path.
+/// The binary under test: the one `SLIPWAY_BINARY` names, a release build perhaps, or else one built now from the
+/// workspace as it is.
 ///
 /// A test of this package cannot name a binary of another one, and one found in the target folder may be old. No
 /// package is named, so that dependencies keep the features they have in the whole workspace and nothing is built twice.
 pub fn binary() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("SLIPWAY_BINARY") {
+        return Ok(PathBuf::from(binary));
+    }
     let cargo = std::env::var_os("CARGO").context("CARGO is not set: run the tests through cargo")?;
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--bin", "slipway", "--message-format", "json"])
+        .args(["build", "--quiet", "--workspace", "--bin", "slipway", "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "`cargo build --bin slipway` failed");
