@@ -18,7 +18,7 @@ use self::{
 use super::{
     Injury,
     backoff::Backoff,
-    effects::{Context, Task, within},
+    effects::{Context, Task, caught, within},
     inbox::Inbox,
     project::Projected,
     subject::Subject,
@@ -35,13 +35,13 @@ const PROBE_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause between two such questions.
 const PROBE_CAP: Duration = Duration::from_secs(30);
 
-/// What a subscriber is told about, within one cluster. Objects sort before the list they complete, so that a reader
-/// of one drain has seen all of them by then.
+/// What a subscriber is told about. Objects sort before the list they complete, so that a reader of one drain has
+/// seen all of them by then.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum About {
     Health,
-    Object(Subject, ObjectKey),
-    Listing(Subject),
+    Object(ObjectKey),
+    Listing,
 }
 
 /// What a subscriber is told.
@@ -66,15 +66,15 @@ pub(crate) enum Listing {
     Refused { since: Timestamp, error: String },
 }
 
-/// Where facts about clusters go: by cluster and matter.
-pub(crate) type Facts = Inbox<(String, About), Fact>;
+/// Where the facts of one subscription go.
+type Facts = Inbox<About, Fact>;
 
 /// A wish to be told.
 pub(crate) struct Subscriber {
     /// The one namespace of interest; all without it.
-    pub(crate) namespace: Option<String>,
+    namespace: Option<String>,
     /// Where to.
-    pub(crate) facts: Facts,
+    facts: Facts,
 }
 
 /// What a cluster's actor is asked.
@@ -109,27 +109,36 @@ pub(crate) enum ClusterMsg {
 /// Takes the outcome of a write.
 pub(crate) type Reply = Box<dyn FnOnce(Outcome) + Send>;
 
-/// A standing subscription; dropping it ends it.
+/// A standing subscription, with an intake of its own: what was told to an earlier one is never taken for news of this
+/// one. Dropping it ends it.
 pub(crate) struct Subscription {
     id: u64,
     subject: Subject,
     cluster: ActorRef<ClusterMsg>,
+    facts: Facts,
 }
 
 impl Subscription {
-    /// Subscribes `facts` to `subject`.
+    /// Subscribes to `subject`, in one namespace or all; `wake` is called when there is something to drain.
     pub(crate) fn new(
         context: &Context,
         cluster: &ActorRef<ClusterMsg>,
         subject: Subject,
         namespace: Option<String>,
-        facts: Facts,
+        wake: impl Fn() + Send + 'static,
     ) -> Self {
         let id = context.serial();
-        let subscriber = Subscriber { namespace, facts };
+        let facts = Facts::new();
+        facts.attach(wake);
+        let subscriber = Subscriber { namespace, facts: facts.clone() };
         // A dead actor's successor is subscribed to when it is announced.
         let _ = cluster.cast(ClusterMsg::Subscribe { id, subject: subject.clone(), subscriber });
-        Self { id, subject, cluster: cluster.clone() }
+        Self { id, subject, cluster: cluster.clone(), facts }
+    }
+
+    /// What has been told since the last time.
+    pub(crate) fn drain(&self) -> BTreeMap<About, Fact> {
+        self.facts.drain()
     }
 
     /// What is subscribed to.
@@ -214,7 +223,7 @@ impl Actor for ClusterActor {
         state: &mut ClusterState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ClusterMsg::Subscribe { id, subject, subscriber } => state.subscribe(id, subject, subscriber),
+            ClusterMsg::Subscribe { id, subject, subscriber } => state.subscribe(id, &subject, subscriber),
             ClusterMsg::Unsubscribe { id, subject } => state.unsubscribe(id, &subject),
             ClusterMsg::Wake => state.take_in(),
             ClusterMsg::Write { request, reply } => state.write(request, reply),
@@ -241,9 +250,9 @@ impl Actor for ClusterActor {
 }
 
 impl ClusterState {
-    fn subscribe(&mut self, id: u64, subject: Subject, subscriber: Subscriber) {
-        if !self.watches.contains_key(&subject) {
-            let task = self.follow(&subject);
+    fn subscribe(&mut self, id: u64, subject: &Subject, subscriber: Subscriber) {
+        if !self.watches.contains_key(subject) {
+            let task = self.follow(subject);
             let watch = Watch {
                 cache: Cache::default(),
                 listing: Listing::Pending,
@@ -253,12 +262,12 @@ impl ClusterState {
             };
             self.watches.insert(subject.clone(), watch);
         }
-        let Some(watch) = self.watches.get_mut(&subject) else { return };
+        let Some(watch) = self.watches.get_mut(subject) else { return };
         for (key, object) in watch.cache.objects() {
-            subscriber.tell_object(&self.name, &subject, key, Some(object.clone()));
+            subscriber.tell_object(key, Some(object.clone()));
         }
-        subscriber.tell(&self.name, About::Listing(subject), Fact::Listing(watch.listing.clone()));
-        subscriber.tell(&self.name, About::Health, Fact::Health(self.health.clone()));
+        subscriber.facts.push(About::Listing, Fact::Listing(watch.listing.clone()));
+        subscriber.facts.push(About::Health, Fact::Health(self.health.clone()));
         watch.subscribers.insert(id, subscriber);
     }
 
@@ -280,7 +289,7 @@ impl ClusterState {
         for (subject, intake) in self.intake.drain() {
             let Some(watch) = self.watches.get_mut(&subject) else { continue };
             for (key, object) in watch.cache.take_in(intake.list, intake.changes) {
-                watch.tell_object(&self.name, &subject, &key, object.as_ref());
+                watch.tell_object(&key, object.as_ref());
             }
             let Some(standing) = intake.standing else { continue };
             if standing.is_ok() {
@@ -298,7 +307,8 @@ impl ClusterState {
         let (context, client, name, me) =
             (self.context.clone(), self.client.clone(), self.name.clone(), self.me.clone());
         let task = self.context.start(async move {
-            let outcome = write::perform(&context, &client, &name, &request).await;
+            let outcome = caught("write", write::perform(&context, &client, &name, &request)).await;
+            let outcome = outcome.unwrap_or_else(|| Outcome::Unreachable("the write panicked".to_owned()));
             let _ = me.cast(ClusterMsg::Written { id, request, outcome, reply });
         });
         self.writes.insert(id, task);
@@ -317,7 +327,7 @@ impl ClusterState {
                 _ => None,
             }
         {
-            watch.tell_object(&self.name, &subject, &key, object);
+            watch.tell_object(&key, object);
         }
         match &outcome {
             Outcome::Unreachable(error) if self.unanswered.is_none() => {
@@ -369,7 +379,7 @@ impl ClusterState {
         tracing::info!(cluster = self.name, ?health, "cluster health changed");
         self.health = health;
         for watch in self.watches.values() {
-            watch.tell(&self.name, &About::Health, &Fact::Health(self.health.clone()));
+            watch.tell(&About::Health, &Fact::Health(self.health.clone()));
         }
     }
 }
@@ -395,30 +405,26 @@ impl Watch {
             tracing::info!(cluster, object = %subject, listing = ?self.listing, "watch changed");
         }
         // Also when it did not change: a subscriber may be waiting for a list that is complete again.
-        self.tell(cluster, &About::Listing(subject.clone()), &Fact::Listing(self.listing.clone()));
+        self.tell(&About::Listing, &Fact::Listing(self.listing.clone()));
     }
 
-    fn tell(&self, cluster: &str, about: &About, fact: &Fact) {
+    fn tell(&self, about: &About, fact: &Fact) {
         for subscriber in self.subscribers.values() {
-            subscriber.tell(cluster, about.clone(), fact.clone());
+            subscriber.facts.push(about.clone(), fact.clone());
         }
     }
 
-    fn tell_object(&self, cluster: &str, subject: &Subject, key: &ObjectKey, object: Option<&Projected>) {
+    fn tell_object(&self, key: &ObjectKey, object: Option<&Projected>) {
         for subscriber in self.subscribers.values() {
-            subscriber.tell_object(cluster, subject, key, object.cloned());
+            subscriber.tell_object(key, object.cloned());
         }
     }
 }
 
 impl Subscriber {
-    fn tell_object(&self, cluster: &str, subject: &Subject, key: &ObjectKey, object: Option<Projected>) {
+    fn tell_object(&self, key: &ObjectKey, object: Option<Projected>) {
         if self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace) {
-            self.tell(cluster, About::Object(subject.clone(), key.clone()), Fact::Object(object));
+            self.facts.push(About::Object(key.clone()), Fact::Object(object));
         }
-    }
-
-    fn tell(&self, cluster: &str, about: About, fact: Fact) {
-        self.facts.push((cluster.to_owned(), about), fact);
     }
 }

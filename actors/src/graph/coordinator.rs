@@ -11,7 +11,7 @@ use self::hub::{Hub, News};
 use super::{
     ActorPath, Injury,
     child::{Child, ended},
-    cluster::{ClusterActor, ClusterArgs, ClusterMsg, Facts, Subscription},
+    cluster::{ClusterActor, ClusterArgs, ClusterMsg, Subscription},
     effects::Context,
     rollout::{HubFacts, RolloutActor, RolloutArgs, RolloutMsg},
     subject::Subject,
@@ -37,7 +37,6 @@ pub(crate) struct RolloutCoordinator;
 pub(crate) struct CoordinatorState {
     context: Context,
     me: ActorRef<CoordinatorMsg>,
-    facts: Facts,
     clusters: BTreeMap<String, ClusterChild>,
     members: Vec<String>,
     subscriptions: Vec<Subscription>,
@@ -65,11 +64,6 @@ impl Actor for RolloutCoordinator {
         me: ActorRef<CoordinatorMsg>,
         (context, world): (Context, World),
     ) -> Result<CoordinatorState, ActorProcessingErr> {
-        let facts = Facts::new();
-        let reader = me.clone();
-        facts.attach(move || {
-            let _ = reader.cast(CoordinatorMsg::Wake);
-        });
         let mut clients = BTreeMap::from([(HUB.to_owned(), world.hub)]);
         clients.extend(world.members.into_iter().map(|member| (member.name, member.client)));
         let mut members: Vec<String> = clients.keys().filter(|name| *name != HUB).cloned().collect();
@@ -84,7 +78,6 @@ impl Actor for RolloutCoordinator {
             clusters: clusters.collect(),
             context,
             me,
-            facts,
             members,
             subscriptions: Vec::new(),
             hub: Hub::default(),
@@ -159,7 +152,12 @@ impl CoordinatorState {
         let Some(actor) = cluster.child.actor().cloned() else { return };
         if name == HUB {
             self.hub.restart();
-            let subscribe = |subject| Subscription::new(&self.context, &actor, subject, None, self.facts.clone());
+            let subscribe = |subject| {
+                let me = self.me.clone();
+                Subscription::new(&self.context, &actor, subject, None, move || {
+                    let _ = me.cast(CoordinatorMsg::Wake);
+                })
+            };
             self.subscriptions = Subject::HUB.into_iter().map(subscribe).collect();
         }
         for rollout in self.rollouts.values() {
@@ -169,10 +167,12 @@ impl CoordinatorState {
 
     /// Takes in what the hub shows, and tells each Rollout's actor what concerns it.
     async fn take_in(&mut self) {
-        for ((_, about), fact) in self.facts.drain() {
-            for News { rollout, key, fact } in self.hub.take_in(about, fact) {
-                if let Some(rollout) = self.rollouts.get(&rollout) {
-                    rollout.facts.push(key, fact);
+        for subscription in &self.subscriptions {
+            for (about, fact) in subscription.drain() {
+                for News { rollout, key, fact } in self.hub.take_in(subscription.subject(), about, fact) {
+                    if let Some(rollout) = self.rollouts.get(&rollout) {
+                        rollout.facts.push(key, fact);
+                    }
                 }
             }
         }

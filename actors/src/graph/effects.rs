@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    panic::AssertUnwindSafe,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use futures::future::{Either, select};
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
 use jiff::Timestamp;
 use ractor::concurrency::JoinHandle;
 
@@ -94,6 +98,15 @@ pub(crate) async fn within<T>(clock: &Arc<dyn Clock>, limit: Duration, work: imp
         Either::Left((result, _)) => Some(result),
         Either::Right(_) => None,
     }
+}
+
+/// The result of `work`, or `None` if it panics: a bug in one effect must not leave an actor waiting for ever.
+pub(crate) async fn caught<T>(what: &str, work: impl Future<Output = T>) -> Option<T> {
+    let result = AssertUnwindSafe(work).catch_unwind().await;
+    if result.is_err() {
+        tracing::error!(effect = what, "effect panicked");
+    }
+    result.ok()
 }
 
 /// A running effect; dropping it aborts it.

@@ -16,7 +16,7 @@ use self::{children::Children, members::Members, writes::Writes};
 use super::{
     Injury,
     child::ended,
-    cluster::{ClusterMsg, Facts, Outcome},
+    cluster::{ClusterMsg, Outcome},
     effects::{Context, Task},
     inbox::Inbox,
     project::Projected,
@@ -129,8 +129,6 @@ impl Actor for RolloutActor {
                 let _ = me.cast(RolloutMsg::Wake);
             }
         };
-        let facts = Facts::new();
-        facts.attach(wake());
         let reports = Reports::new();
         reports.attach(wake());
         hub_facts.attach(wake());
@@ -144,7 +142,7 @@ impl Actor for RolloutActor {
             members: BTreeMap::new(),
         };
         Ok(RolloutState {
-            members: Members::new(members, facts, key.namespace.clone()),
+            members: Members::new(&context, &me, members, key.namespace.clone()),
             children: Children::new(&context, &me, &key, &reports),
             writes: Writes::new(&context, &me, &key),
             context,
@@ -290,7 +288,7 @@ impl RolloutState {
             return;
         }
         let kind = self.workload_kind();
-        self.members.subscribe(&self.context, &self.clusters, kind, &mut self.view.members);
+        self.members.subscribe(&self.clusters, kind, &mut self.view.members);
         self.view.strategy = self.strategies.get(&self.view.rollout.spec.strategy_ref).cloned();
         let now = self.context.now();
         let Decision { writes, goals, notices, waits, wake } = decide::rollout(&self.view, now);

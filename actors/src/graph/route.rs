@@ -6,7 +6,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::{
     Injury,
-    cluster::{About, ClusterMsg, Fact, Facts, Subscription},
+    cluster::{About, ClusterMsg, Fact, Subscription},
     effects::Context,
     project::Projected,
     subject::{RouteKind, Subject},
@@ -30,6 +30,8 @@ pub(crate) struct RouteArgs {
     pub(crate) context: Context,
     pub(crate) rollout: ObjectKey,
     pub(crate) kind: RouteKind,
+    /// The cluster's name.
+    pub(crate) place: String,
     pub(crate) name: String,
     pub(crate) cluster: ActorRef<ClusterMsg>,
 }
@@ -37,10 +39,11 @@ pub(crate) struct RouteArgs {
 /// Its state.
 pub(crate) struct RouteState {
     context: Context,
+    me: ActorRef<RouteMsg>,
     rollout: ObjectKey,
     kind: RouteKind,
+    cluster: String,
     key: ObjectKey,
-    facts: Facts,
     subscription: Subscription,
     route: Option<Arc<Route>>,
 }
@@ -51,14 +54,10 @@ impl Actor for RouteActor {
     type Arguments = RouteArgs;
 
     async fn pre_start(&self, me: ActorRef<RouteMsg>, args: RouteArgs) -> Result<RouteState, ActorProcessingErr> {
-        let RouteArgs { context, rollout, kind, name, cluster } = args;
-        let facts = Facts::new();
-        facts.attach(move || {
-            let _ = me.cast(RouteMsg::Wake);
-        });
+        let RouteArgs { context, rollout, kind, place, name, cluster } = args;
         let key = ObjectKey { namespace: rollout.namespace.clone(), name };
-        let subscription = subscribe(&context, &cluster, kind, &key, &facts);
-        Ok(RouteState { context, rollout, kind, key, facts, subscription, route: None })
+        let subscription = subscribe(&context, &me, &cluster, kind, &key);
+        Ok(RouteState { context, me, rollout, kind, cluster: place, key, subscription, route: None })
     }
 
     async fn handle(
@@ -70,7 +69,7 @@ impl Actor for RouteActor {
         match message {
             RouteMsg::Wake => state.take_in(),
             RouteMsg::ClusterUp(cluster) => {
-                state.subscription = subscribe(&state.context, &cluster, state.kind, &state.key, &state.facts);
+                state.subscription = subscribe(&state.context, &state.me, &cluster, state.kind, &state.key);
             }
             RouteMsg::Injure(injury) => injury.inflict(&me),
         }
@@ -78,7 +77,7 @@ impl Actor for RouteActor {
     }
 
     async fn post_stop(&self, _: ActorRef<RouteMsg>, state: &mut RouteState) -> Result<(), ActorProcessingErr> {
-        tracing::debug!(rollout = %state.rollout, object = %state.key, "route ends");
+        tracing::debug!(rollout = %state.rollout, cluster = state.cluster, object = %state.key, "route ends");
         Ok(())
     }
 
@@ -94,19 +93,22 @@ impl Actor for RouteActor {
 
 fn subscribe(
     context: &Context,
+    me: &ActorRef<RouteMsg>,
     cluster: &ActorRef<ClusterMsg>,
     kind: RouteKind,
     key: &ObjectKey,
-    facts: &Facts,
 ) -> Subscription {
     let subject = Subject::Routes { kind, namespace: key.namespace.clone() };
-    Subscription::new(context, cluster, subject, None, facts.clone())
+    let me = me.clone();
+    Subscription::new(context, cluster, subject, None, move || {
+        let _ = me.cast(RouteMsg::Wake);
+    })
 }
 
 impl RouteState {
     fn take_in(&mut self) {
-        for ((cluster, about), fact) in self.facts.drain() {
-            let (About::Object(_, key), Fact::Object(object)) = (about, fact) else { continue };
+        for (about, fact) in self.subscription.drain() {
+            let (About::Object(key), Fact::Object(object)) = (about, fact) else { continue };
             if key != self.key {
                 continue;
             }
@@ -117,7 +119,7 @@ impl RouteState {
             let accepted = |route: &Option<Arc<Route>>| route.as_ref().map(|route| route.accepted);
             if accepted(&route) != accepted(&self.route) {
                 let accepted = accepted(&route);
-                tracing::debug!(rollout = %self.rollout, cluster, object = %key, ?accepted, "route acceptance changed");
+                tracing::debug!(rollout = %self.rollout, cluster = self.cluster, object = %key, ?accepted, "route acceptance changed");
             }
             self.route = route;
         }

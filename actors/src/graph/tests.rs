@@ -9,9 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::server::{Mode, Server};
-use super::*;
+use super::{
+    cluster::{About, ClusterActor, ClusterArgs, ClusterMsg, Fact, Outcome, Request, Subscription},
+    subject::{Subject, WorkloadKind},
+    *,
+};
 use crate::{
     api::keys,
+    view::Health,
     world::{Clock, Member},
 };
 
@@ -106,7 +111,7 @@ fn is_parked(server: &Server, name: &str) -> bool {
     partition == Some(&json!(i32::MAX)) && set["metadata"]["annotations"][keys::ANNOTATION_NAME] == "web"
 }
 
-fn is_write(request: &&String) -> bool {
+fn is_write(request: &str) -> bool {
     !request.starts_with("GET ") && !request.starts_with("WATCH ")
 }
 
@@ -179,6 +184,67 @@ async fn what_changed_while_a_server_was_away_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_ends_every_watch_is_not_asked_in_a_loop() {
+    let (server, graph) = settled().await;
+    server.set_mode(Mode::Hasty);
+    server.take_log();
+    pass(60).await;
+    let asked = server.take_log().into_iter().filter(|request| request == "WATCH statefulsets").count();
+    assert!((30..=62).contains(&asked), "{asked} watches in a minute");
+    unpark(&server, "web");
+    pass(10).await;
+    assert!(is_parked(&server, "web"), "and what it shows is seen");
+    graph.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_follows_the_answers() {
+    let server = Server::default();
+    statefulset(&server, "web");
+    server.set_mode(Mode::Hanging);
+    let context = Context::new(world(&server, &[]).clock, 7);
+    let args = ClusterArgs { context: context.clone(), name: "east".to_owned(), client: server.client() };
+    let (cluster, _) = ClusterActor::spawn(None, ClusterActor, args).await.unwrap();
+    let subject = Subject::Workloads { kind: WorkloadKind::StatefulSet };
+    let subscription = Subscription::new(&context, &cluster, subject, None, || {});
+    let health = || {
+        let facts = subscription.drain();
+        facts.get(&About::Health).map(|fact| match fact {
+            Fact::Health(Health::Unreachable { .. }) => "unreachable",
+            Fact::Health(Health::Ready) => "ready",
+            _ => "syncing",
+        })
+    };
+    pass(1).await;
+    assert_eq!(health(), Some("syncing"));
+    server.set_mode(Mode::Well);
+    pass(30).await;
+    assert_eq!(health(), Some("ready"));
+    server.set_mode(Mode::Down);
+    pass(5).await;
+    assert_eq!(health(), Some("unreachable"));
+    pass(300).await;
+    assert_eq!(health(), None, "nothing new");
+    server.set_mode(Mode::Well);
+    pass(60).await;
+    assert_eq!(health(), Some("ready"));
+
+    // A write that gets no answer says the same, and a later answer to anything takes it back.
+    server.set_mode(Mode::Hanging);
+    let patch = json!({"spec": {"replicas": 1}});
+    let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch };
+    let (told, outcome) = futures::channel::oneshot::channel();
+    let reply = Box::new(move |outcome| drop(told.send(outcome)));
+    let _ = cluster.cast(ClusterMsg::Write { request, reply });
+    assert!(matches!(outcome.await, Ok(Outcome::Unreachable(_))));
+    assert_eq!(health(), Some("unreachable"));
+    server.set_mode(Mode::Well);
+    pass(60).await;
+    assert_eq!(health(), Some("ready"));
+    let _ = cluster.kill_and_wait(None).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_restored_from_a_backup_is_believed() {
     let server = Server::default();
     hub_objects(&server);
@@ -219,7 +285,7 @@ async fn every_actor_that_fails_is_begun_again_and_goes_on() {
             assert_eq!(graph.effects(), effects, "no watch is lost and none is doubled: {path:?} {injury:?}");
             server.take_log();
             pass(600).await;
-            assert_eq!(server.take_log().iter().filter(is_write).count(), 0, "{path:?} {injury:?}");
+            assert_eq!(server.take_log().iter().filter(|request| is_write(request)).count(), 0, "{path:?} {injury:?}");
             graph.stop().await;
         }
     }
@@ -244,7 +310,7 @@ async fn a_write_whose_answer_is_lost_is_not_repeated_if_it_landed() {
     server.take_log();
     pass(300).await;
     assert!(is_parked(&server, "web"));
-    let writes: Vec<String> = server.take_log().iter().filter(is_write).cloned().collect();
+    let writes: Vec<String> = server.take_log().iter().filter(|request| is_write(request)).cloned().collect();
     assert_eq!(writes, ["PATCH statefulsets/web"]);
     graph.stop().await;
 }
@@ -314,9 +380,9 @@ async fn nothing_outlives_a_kill_and_nothing_a_stop() {
             unpark(&server, "web");
             server.take_log();
             if is_kill {
-                graph.kill().await
+                graph.kill().await;
             } else {
-                graph.stop().await
+                graph.stop().await;
             }
             pass(600).await;
             assert_eq!(server.take_log(), Vec::<String>::new(), "killed: {is_kill}, after {milliseconds} ms");

@@ -8,7 +8,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use super::{
     Injury,
     backoff::Backoff,
-    cluster::{About, ClusterMsg, Fact, Facts, Listing, Outcome, Request, Subscription},
+    cluster::{About, ClusterMsg, Fact, Listing, Outcome, Request, Subscription},
     effects::{Context, Task},
     inbox::Inbox,
     mirror::Mirror,
@@ -76,7 +76,6 @@ pub(crate) struct WorkloadState {
     cluster: ActorRef<ClusterMsg>,
     orders: Inbox<(), Order>,
     reports: Reports,
-    facts: Facts,
     /// The last order, as given.
     order: Order,
     /// The workload as last seen, which may be by our own write.
@@ -104,9 +103,7 @@ impl Actor for WorkloadActor {
         args: WorkloadArgs,
     ) -> Result<WorkloadState, ActorProcessingErr> {
         let WorkloadArgs { context, rollout, kind, order, orders, reports, cluster } = args;
-        let facts = Facts::new();
-        for_wake(&me, |wake| facts.attach(wake));
-        for_wake(&me, |wake| orders.attach(wake));
+        orders.attach(waker(&me));
         let workload = order.workload.clone();
         let backoff = context.backoff(&format!("write {} {}", workload.cluster, workload.key), RETRY_FIRST, RETRY_CAP);
         let mut state = WorkloadState {
@@ -117,7 +114,6 @@ impl Actor for WorkloadActor {
             cluster,
             orders,
             reports,
-            facts,
             order,
             workload,
             subscription: None,
@@ -166,29 +162,28 @@ impl Actor for WorkloadActor {
     }
 }
 
-fn for_wake(me: &ActorRef<WorkloadMsg>, attach: impl FnOnce(Box<dyn Fn() + Send>)) {
+fn waker(me: &ActorRef<WorkloadMsg>) -> impl Fn() + Send + 'static {
     let me = me.clone();
-    attach(Box::new(move || {
+    move || {
         let _ = me.cast(WorkloadMsg::Wake);
-    }));
+    }
 }
 
 impl WorkloadState {
     fn take_in(&mut self) {
         if let Some(order) = self.orders.drain().remove(&()) {
-            // An order about the version before our own write is about the goal alone.
-            if order.workload != self.order.workload {
+            // An order about the same version is about the goal alone: what is known here may be newer by our own write.
+            if !Arc::ptr_eq(&order.workload, &self.order.workload) {
                 self.workload = order.workload.clone();
             }
             self.order = order;
         }
-        let current = self.subscription.as_ref().map(Subscription::subject).cloned();
-        for ((_, about), fact) in self.facts.drain() {
+        for (about, fact) in self.subscription.as_ref().map(Subscription::drain).unwrap_or_default() {
             match (about, fact) {
-                (About::Object(subject, key), Fact::Object(object)) if Some(&subject) == current.as_ref() => {
+                (About::Object(key), Fact::Object(object)) => {
                     self.pods.set(key, pod_of(object, &self.workload.uid));
                 }
-                (About::Listing(subject), Fact::Listing(Listing::Complete)) if Some(&subject) == current.as_ref() => {
+                (_, Fact::Listing(Listing::Complete)) => {
                     self.pods.complete();
                 }
                 _ => {}
@@ -223,9 +218,8 @@ impl WorkloadState {
         if self.subscription.is_some() {
             self.pods = Mirror::default();
         }
-        let facts = &self.facts;
-        self.subscription =
-            wanted.map(|subject| Subscription::new(&self.context, &self.cluster, subject, None, facts.clone()));
+        let wake = waker(&self.me);
+        self.subscription = wanted.map(|subject| Subscription::new(&self.context, &self.cluster, subject, None, wake));
     }
 
     fn decide(&mut self) {

@@ -4,7 +4,12 @@
 //! After an error it is begun anew, with a list: that is one read more than a resumed watch, and in exchange a watch
 //! that stands always stands on a list that came back, whatever happened to the server's history meanwhile.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -19,7 +24,7 @@ use super::{REQUEST_TIMEOUT, write::is_answer};
 use crate::{
     graph::{
         backoff::Backoff,
-        effects::{Context, within},
+        effects::{Context, caught, within},
         inbox::Inbox,
         project::{self, Projected},
         subject::Subject,
@@ -38,6 +43,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_secs(30);
 /// The pauses while a kind is not served: somebody has to install a CRD first.
 const NOT_SERVED_PAUSE: Duration = Duration::from_mins(1);
+/// The least time between two beginnings of one watch. A server, or something before it, that ends every watch at once
+/// would otherwise be asked again without a pause, because the watcher takes such an end for an ordinary one.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// A watch that stood this long was a good one: its next error is a first one.
 const GOOD_AFTER_S: i64 = 30;
 
@@ -111,7 +119,8 @@ impl Follow {
         let clock = self.context.clock();
         loop {
             let began = self.context.now();
-            let trouble = self.follow().await;
+            let trouble = caught("watch", self.follow()).await;
+            let trouble = trouble.unwrap_or_else(|| Some(Trouble::Unanswered("the watch panicked".to_owned())));
             if self.context.now().duration_since(began).as_secs() >= GOOD_AFTER_S {
                 self.retry.reset();
             }
@@ -223,13 +232,20 @@ fn classify(error: &watcher::Error) -> Option<Trouble> {
 #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
 pub(super) struct TimedOut;
 
-/// A client whose requests fail if no answer begins within the limit: the watcher has no limit of its own for the
-/// beginning of a watch.
+/// A client whose requests fail if no answer begins within the limit, and whose watches do not begin all too often: the
+/// watcher has no limit of its own for either.
 fn limited(client: Client, context: &Context) -> Client {
-    let (clock, namespace) = (context.clock(), client.default_namespace().to_owned());
+    let (context, namespace) = (context.clone(), client.default_namespace().to_owned());
+    let next_watch = Arc::new(Mutex::new(Timestamp::MIN));
     let service = tower::service_fn(move |request: http::Request<Body>| {
-        let (client, clock) = (client.clone(), clock.clone());
+        let (client, clock, next_watch) = (client.clone(), context.clock(), next_watch.clone());
         async move {
+            if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                let pause = reserve(&next_watch, clock.now());
+                if !pause.is_zero() {
+                    clock.sleep(pause).await;
+                }
+            }
             match within(&clock, REQUEST_TIMEOUT, client.send(request)).await {
                 Some(response) => response.map_err(tower::BoxError::from),
                 None => Err(tower::BoxError::from(TimedOut)),
@@ -237,4 +253,12 @@ fn limited(client: Client, context: &Context) -> Client {
         }
     });
     Client::new(service, namespace)
+}
+
+/// How long to wait before the next watch may begin.
+fn reserve(next: &Mutex<Timestamp>, now: Timestamp) -> Duration {
+    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+    let begin = now.max(*next);
+    *next = begin.saturating_add(WATCH_PAUSE).unwrap_or(begin);
+    Duration::try_from(begin.duration_since(now)).unwrap_or_default()
 }

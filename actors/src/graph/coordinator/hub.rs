@@ -57,14 +57,15 @@ impl Hub {
     }
 
     /// Takes in one fact, and returns who is to be told what.
-    pub(super) fn take_in(&mut self, about: About, fact: Fact) -> Vec<News> {
+    pub(super) fn take_in(&mut self, subject: &Subject, about: About, fact: Fact) -> Vec<News> {
+        let objects = self.objects.entry(subject.clone()).or_default();
         match (about, fact) {
-            (About::Object(subject, key), Fact::Object(object)) => {
-                let before = self.objects.entry(subject).or_default().set(key.clone(), object.clone());
+            (About::Object(key), Fact::Object(object)) => {
+                let before = objects.set(key.clone(), object.clone());
                 self.news(&key, before.as_ref(), object.as_ref())
             }
-            (About::Listing(subject), Fact::Listing(listing)) if is_whole(&subject, &listing) => {
-                let gone = self.objects.entry(subject).or_default().complete();
+            (_, Fact::Listing(listing)) if is_whole(subject, &listing) => {
+                let gone = objects.complete();
                 gone.into_iter().flat_map(|(key, before)| self.news(&key, Some(&before), None)).collect()
             }
             _ => Vec::new(),
@@ -189,8 +190,8 @@ mod tests {
     }
 
     /// Who is told about what, as text.
-    fn told(hub: &mut Hub, subject: Subject, name: &str, object: Option<Projected>) -> Vec<String> {
-        let news = hub.take_in(About::Object(subject, key(name)), Fact::Object(object));
+    fn told(hub: &mut Hub, subject: &Subject, name: &str, object: Option<Projected>) -> Vec<String> {
+        let news = hub.take_in(subject, About::Object(key(name)), Fact::Object(object));
         let gone = |fact: &HubFact| {
             matches!(
                 fact,
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn objects_go_to_the_rollouts_they_concern() {
         let hub = &mut Hub::default();
-        told(hub, Subject::Rollouts, "a", Some(rollout("a")));
+        told(hub, &Subject::Rollouts, "a", Some(rollout("a")));
         let cases = [
             (Subject::Rollouts, "b", Some(rollout("b")), vec!["b: Rollout", "a: Other(\"b\")"]),
             (Subject::RolloutRuns, "a-1", Some(run("a-1", Some("a"))), vec!["a: Run(\"a-1\")"]),
@@ -218,7 +219,7 @@ mod tests {
             (Subject::Rollouts, "b", None, vec!["a: Other(\"b\") gone"]),
         ];
         for (subject, name, object, expected) in cases {
-            assert_eq!(told(hub, subject, name, object), expected);
+            assert_eq!(told(hub, &subject, name, object), expected);
         }
     }
 
@@ -226,8 +227,8 @@ mod tests {
     fn a_new_actor_is_told_everything_once() {
         let hub = &mut Hub::default();
         for name in ["a", "b"] {
-            told(hub, Subject::Rollouts, name, Some(rollout(name)));
-            told(hub, Subject::RolloutRuns, &format!("{name}-1"), Some(run(&format!("{name}-1"), Some(name))));
+            told(hub, &Subject::Rollouts, name, Some(rollout(name)));
+            told(hub, &Subject::RolloutRuns, &format!("{name}-1"), Some(run(&format!("{name}-1"), Some(name))));
         }
         let told: BTreeMap<_, _> = hub.facts_for(&key("a")).into_iter().collect();
         let expected = [HubKey::Run("a-1".to_owned()), HubKey::Other("b".to_owned()), HubKey::Listed];
@@ -240,7 +241,7 @@ mod tests {
         for subject in Subject::HUB {
             assert!(!hub.is_listed());
             let listing = if subject == Subject::TrafficTopologies { Listing::NotServed } else { Listing::Complete };
-            hub.take_in(About::Listing(subject), Fact::Listing(listing));
+            hub.take_in(&subject, About::Listing, Fact::Listing(listing));
         }
         assert!(hub.is_listed());
     }

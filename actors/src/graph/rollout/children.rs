@@ -1,6 +1,9 @@
 //! A Rollout's children: one actor per workload that has a goal, and one per route it names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorCell, ActorRef};
 
@@ -91,7 +94,9 @@ impl Children {
         let Some(kind) = kind else { return };
         for (place, order) in orders {
             if let Some(workload) = self.workloads.get_mut(&place) {
-                if workload.order != order {
+                let is_same =
+                    Arc::ptr_eq(&workload.order.workload, &order.workload) && workload.order.goal == order.goal;
+                if !is_same {
                     workload.order = order.clone();
                     workload.orders.push((), order);
                 }
@@ -147,6 +152,7 @@ impl Children {
             context: self.context.clone(),
             rollout: self.key.clone(),
             kind: route.kind,
+            place: place.0.clone(),
             name: place.1.clone(),
             cluster: cluster.clone(),
         };

@@ -6,10 +6,11 @@ use ractor::ActorRef;
 
 use crate::{
     graph::{
-        cluster::{About, ClusterMsg, Fact, Facts, Listing, Subscription},
+        cluster::{About, ClusterMsg, Fact, Listing, Subscription},
         effects::Context,
         mirror::Mirror,
         project::Projected,
+        rollout::RolloutMsg,
         subject::{Subject, WorkloadKind},
     },
     view::{Health, MemberView, Workload},
@@ -17,8 +18,9 @@ use crate::{
 
 /// The members.
 pub(super) struct Members {
+    context: Context,
+    me: ActorRef<RolloutMsg>,
     namespace: String,
-    facts: Facts,
     kind: Option<WorkloadKind>,
     by_name: BTreeMap<String, Member>,
 }
@@ -37,15 +39,14 @@ impl Default for Member {
 }
 
 impl Members {
-    pub(super) fn new(names: Vec<String>, facts: Facts, namespace: String) -> Self {
+    pub(super) fn new(context: &Context, me: &ActorRef<RolloutMsg>, names: Vec<String>, namespace: String) -> Self {
         let by_name = names.into_iter().map(|name| (name, Member::default())).collect();
-        Self { namespace, facts, kind: None, by_name }
+        Self { context: context.clone(), me: me.clone(), namespace, kind: None, by_name }
     }
 
     /// Sees to it that every member is watched for workloads of `kind`, and that `views` has every member.
     pub(super) fn subscribe(
         &mut self,
-        context: &Context,
         clusters: &BTreeMap<String, ActorRef<ClusterMsg>>,
         kind: Option<WorkloadKind>,
         views: &mut BTreeMap<String, MemberView>,
@@ -53,48 +54,43 @@ impl Members {
         if kind != self.kind {
             self.by_name.values_mut().for_each(|member| *member = Member::default());
             self.kind = kind;
+            views.clear();
         }
         for (name, member) in &mut self.by_name {
             if member.subscription.is_none()
                 && let (Some(kind), Some(cluster)) = (kind, clusters.get(name))
             {
                 let (subject, namespace) = (Subject::Workloads { kind }, Some(self.namespace.clone()));
-                member.subscription = Some(Subscription::new(context, cluster, subject, namespace, self.facts.clone()));
+                let me = self.me.clone();
+                let wake = move || {
+                    let _ = me.cast(RolloutMsg::Wake);
+                };
+                member.subscription = Some(Subscription::new(&self.context, cluster, subject, namespace, wake));
             }
-            member.show(views.entry(name.clone()).or_insert_with(|| MemberView {
+            views.entry(name.clone()).or_insert_with(|| MemberView {
                 health: Health::Syncing,
-                workloads: BTreeMap::new(),
+                workloads: member.workloads.items().clone(),
                 reports: BTreeMap::new(),
-            }));
+            });
         }
+        self.show_health(views);
     }
 
     /// Takes in what the clusters' actors tell.
     pub(super) fn take_in(&mut self, views: &mut BTreeMap<String, MemberView>) {
-        for ((cluster, about), fact) in self.facts.drain() {
-            let Some(member) = self.by_name.get_mut(&cluster) else { continue };
-            let watched = member.subscription.as_ref().map(Subscription::subject);
-            match (about, fact) {
-                (_, Fact::Health(health)) => member.health = health,
-                (About::Object(subject, key), Fact::Object(object)) if Some(&subject) == watched => {
-                    let workload = match object {
-                        Some(Projected::Workload(workload)) => Some(workload),
-                        _ => None,
-                    };
-                    member.workloads.set(key.name, workload);
-                }
-                (About::Listing(subject), Fact::Listing(listing)) if Some(&subject) == watched => {
-                    if listing == Listing::Complete {
-                        member.workloads.complete();
-                    }
-                    member.listing = listing;
-                }
-                _ => {}
+        for (name, member) in &mut self.by_name {
+            if member.take_in()
+                && let Some(view) = views.get_mut(name)
+            {
+                view.workloads.clone_from(member.workloads.items());
             }
         }
+    }
+
+    fn show_health(&self, views: &mut BTreeMap<String, MemberView>) {
         for (name, member) in &self.by_name {
             if let Some(view) = views.get_mut(name) {
-                member.show(view);
+                view.health = member.health(self.kind);
             }
         }
     }
@@ -110,15 +106,34 @@ impl Members {
 }
 
 impl Member {
-    fn show(&self, view: &mut MemberView) {
-        view.health = self.health();
-        if view.workloads != *self.workloads.items() {
-            view.workloads.clone_from(self.workloads.items());
+    /// Takes in what is told, and says whether workloads changed.
+    fn take_in(&mut self) -> bool {
+        let Some(subscription) = &self.subscription else { return false };
+        let mut changed = false;
+        for (about, fact) in subscription.drain() {
+            match (about, fact) {
+                (_, Fact::Health(health)) => self.health = health,
+                (About::Object(key), Fact::Object(object)) => {
+                    let workload = match object {
+                        Some(Projected::Workload(workload)) => Some(workload),
+                        _ => None,
+                    };
+                    self.workloads.set(key.name, workload);
+                    changed = true;
+                }
+                (_, Fact::Listing(listing)) => {
+                    changed |= listing == Listing::Complete && !self.workloads.complete().is_empty();
+                    self.listing = listing;
+                }
+                _ => {}
+            }
         }
+        changed
     }
 
-    fn health(&self) -> Health {
-        if self.subscription.is_none() {
+    fn health(&self, kind: Option<WorkloadKind>) -> Health {
+        // Of a kind that is not supported there is nothing to wait for.
+        if kind.is_none() {
             return Health::Ready;
         }
         match (&self.health, &self.listing) {

@@ -31,6 +31,8 @@ pub(super) enum Mode {
     Down,
     /// Requests get no answer.
     Hanging,
+    /// Watches end as soon as they have begun.
+    Hasty,
 }
 
 /// Plural, namespace and name.
@@ -94,7 +96,7 @@ impl Server {
     pub(super) fn set_mode(&self, mode: Mode) {
         let mut state = self.lock();
         state.mode = mode;
-        if mode == Mode::Down {
+        if matches!(mode, Mode::Down | Mode::Hasty) {
             state.watchers.clear();
         }
     }
@@ -144,7 +146,7 @@ impl Server {
 
     async fn serve(&self, request: Request<Body>) -> Result<Answer, tower::BoxError> {
         match self.mode() {
-            Mode::Well => {}
+            Mode::Well | Mode::Hasty => {}
             Mode::Down => return Err("connection refused".into()),
             Mode::Hanging => return pending().await,
         }
@@ -209,7 +211,9 @@ impl State {
                 send(&sender, kind, object);
             }
         }
-        self.watchers.push((path.plural.clone(), sender));
+        if self.mode == Mode::Well {
+            self.watchers.push((path.plural.clone(), sender));
+        }
         let (path, query) = (path.clone(), query.clone());
         let matching = events.filter(move |event: &Event| {
             let data = event.as_ref().ok().and_then(http_body::Frame::data_ref);
