@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{crds, failure::Failure, operator};
+use crate::{crds, demo, failure::Failure, operator, simulate};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +31,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Operator(operator::Args),
+    Simulate(simulate::Args),
     Crds(crds::Args),
 }
 
@@ -39,7 +41,9 @@ impl Cli {
     /// Does what was asked.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
+            Command::Demo(args) => demo::run(&args),
             Command::Operator(args) => operator::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
             Command::Crds(args) => crds::run(&args),
         }
     }

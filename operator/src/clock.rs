@@ -1,4 +1,4 @@
-//! The wall clock: the one place where the graph's time is the machine's.
+//! The clocks that are handed to the graph: the machine's for the operator, a faster one for the demo.
 
 use std::time::Duration;
 
@@ -18,5 +18,20 @@ impl Clock for WallClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         tokio::time::sleep(duration).boxed()
+    }
+}
+
+/// The fake clusters' own time, as the demo paces it.
+#[derive(Clone, Debug)]
+pub(crate) struct Paced(pub slipway_fakes::Clock);
+
+impl Clock for Paced {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.0.clone();
+        async move { clock.sleep(duration).await }.boxed()
     }
 }

@@ -4,10 +4,12 @@
 mod cli;
 mod clock;
 mod crds;
+mod demo;
 mod failure;
 mod operator;
 mod output;
 mod signals;
+mod simulate;
 mod terminal;
 mod view;
 

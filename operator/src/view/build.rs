@@ -34,14 +34,20 @@ impl Observed {
 pub(crate) fn view(observed: &Observed, since: Timestamp, now: Timestamp) -> Option<View> {
     let rollout = observed.rollout.as_ref()?;
     let run = observed.run();
+    let clusters = clusters(observed, run);
+    let done = clusters.iter().all(|it| it.state() == State::Done);
     Some(View {
         namespace: rollout.metadata.namespace.clone().unwrap_or_default(),
         name: rollout.metadata.name.clone().unwrap_or_default(),
         phase: rollout.status.as_ref().map(|it| it.phase.to_string()).unwrap_or_default(),
         elapsed: seconds(since, now),
         run: run.map(|it| run_view(it, now)),
-        clusters: clusters(observed, run),
-        waits: run.filter(|it| !is_over(it)).map_or_else(|| trigger_waits(rollout), run_waits),
+        waits: match run {
+            Some(run) if !is_over(run) => run_waits(run),
+            Some(_) if done => Vec::new(),
+            _ => trigger_waits(rollout),
+        },
+        clusters,
     })
 }
 
@@ -106,7 +112,9 @@ fn batch_state(record: &StepState, place: &Place<'_>) -> State {
         _ if place.index < place.current => State::Done,
         _ if place.failed => State::Failed,
         (_, RolloutRunPhase::Paused | RolloutRunPhase::Pausing) => State::Paused,
-        (_, RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout) => State::Pending,
+        (StepState::None, _) | (_, RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout) => {
+            State::Pending
+        }
         _ => State::Running,
     }
 }

@@ -101,7 +101,7 @@ fn ending(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
 }
 
 /// `to 3 pods each, window 1`
-pub(super) fn plan(batch: &Batch) -> String {
+pub(crate) fn plan(batch: &Batch) -> String {
     let window = batch.window.as_ref().map(|it| format!(", window {it}")).unwrap_or_default();
     format!("to {} each{window}", batch.goal)
 }

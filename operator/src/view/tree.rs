@@ -89,8 +89,8 @@ fn batch_line(run: &Run, index: usize, batch: &Batch, tick: usize, width: u16) -
         let style = Style::new().fg(if passed { Color::DarkGray } else { Color::Yellow });
         left.push(Span::styled("  ◆ breakpoint", style));
     }
-    let took = batch.took.map(|it| format!("  {:>5}", clock_face(it))).unwrap_or_default();
-    let right = Span::styled(format!("{}{took} ", batch.state.word()), Style::new().fg(colour(batch.state)));
+    let took = batch.took.map(clock_face).unwrap_or_default();
+    let right = Span::styled(format!("{}  {took:>5} ", batch.state.word()), Style::new().fg(colour(batch.state)));
     spread(left, right, width)
 }
 

@@ -1,0 +1,138 @@
+//! The demo's application: two StatefulSets in every member cluster, a Rollout and its strategy in the hub.
+
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Namespace};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use slipway_actors::api::{API_VERSION, Rollout, RolloutStrategy, keys};
+
+use super::clusters::Clusters;
+use crate::failure::Failure;
+
+/// Its namespace, in every cluster.
+pub(crate) const NAMESPACE: &str = "shop";
+/// The name of the Rollout and its strategy.
+pub(crate) const NAME: &str = "storefront";
+/// The application's components.
+const COMPONENTS: [&str; 2] = ["backend", "frontend"];
+/// Pods of each component in each cluster.
+pub(crate) const REPLICAS: i32 = 5;
+
+/// Creates it, at v1.
+pub(crate) async fn create(clusters: &Clusters) -> Result<(), Failure> {
+    create_namespace(&clusters.hub.client()).await?;
+    for cluster in clusters.members.values() {
+        let client = cluster.client();
+        create_namespace(&client).await?;
+        for component in COMPONENTS {
+            create_object::<StatefulSet>(&client, stateful_set(component)).await?;
+        }
+    }
+    create_object::<RolloutStrategy>(&clusters.hub.client(), strategy()).await?;
+    create_object::<Rollout>(&clusters.hub.client(), rollout()).await
+}
+
+/// Changes its image to v2 in every cluster.
+pub(crate) async fn update(clusters: &Clusters) -> Result<(), Failure> {
+    for cluster in clusters.members.values() {
+        let api: Api<StatefulSet> = Api::namespaced(cluster.client(), NAMESPACE);
+        for component in COMPONENTS {
+            let containers = json!([{ "name": component, "image": image(component, "v2") }]);
+            let patch = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+            api.patch(component, &params(), &Patch::Merge(patch)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the rollout a command.
+pub(crate) async fn command(clusters: &Clusters, command: &str) -> Result<(), Failure> {
+    let api: Api<Rollout> = Api::namespaced(clusters.hub.client(), NAMESPACE);
+    let patch = json!({ "metadata": { "annotations": { keys::ANNOTATION_MANUAL_COMMAND: command } } });
+    api.patch(NAME, &params(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+/// How a user gives it a command.
+pub(crate) fn command_line(command: &str) -> String {
+    format!("kubectl annotate ro {NAME} -n {NAMESPACE} {}={command} --overwrite", keys::ANNOTATION_MANUAL_COMMAND)
+}
+
+fn params() -> PatchParams {
+    PatchParams { field_manager: Some("slipway-demo".to_owned()), ..PatchParams::default() }
+}
+
+async fn create_namespace(client: &Client) -> Result<(), Failure> {
+    let namespace = serde_json::from_value(json!({ "metadata": { "name": NAMESPACE } }));
+    let namespace: Namespace = namespace.map_err(|error| Failure::Broke(error.to_string()))?;
+    Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+    Ok(())
+}
+
+async fn create_object<K>(client: &Client, object: Value) -> Result<(), Failure>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(object).map_err(|error| Failure::Broke(error.to_string()))?;
+    let params = PostParams { field_manager: Some("slipway-demo".to_owned()), ..PostParams::default() };
+    Api::<K>::namespaced(client.clone(), NAMESPACE).create(&params, &object).await?;
+    Ok(())
+}
+
+fn image(component: &str, version: &str) -> String {
+    format!("registry.example.com/{NAME}/{component}:{version}")
+}
+
+fn stateful_set(component: &str) -> Value {
+    let labels = json!({ "app.kubernetes.io/name": component, "app.kubernetes.io/part-of": NAME });
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": { "name": component, "namespace": NAMESPACE, "labels": labels },
+        "spec": {
+            "replicas": REPLICAS,
+            "serviceName": component,
+            "podManagementPolicy": "Parallel",
+            "selector": { "matchLabels": { "app.kubernetes.io/name": component } },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": { "containers": [{ "name": component, "image": image(component, "v1") }] },
+            },
+        },
+    })
+}
+
+fn strategy() -> Value {
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "RolloutStrategy",
+        "metadata": { "name": NAME, "namespace": NAMESPACE },
+        "batch": { "batches": [
+            { "replicas": 1 },
+            { "replicas": 3, "replicaSlidingWindow": 1, "breakpoint": true },
+            { "replicas": "100%" },
+        ] },
+    })
+}
+
+fn rollout() -> Value {
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "Rollout",
+        "metadata": { "name": NAME, "namespace": NAMESPACE },
+        "spec": {
+            "strategyRef": NAME,
+            "workloadRef": {
+                "apiVersion": "apps/v1",
+                "kind": "StatefulSet",
+                "match": { "selector": { "matchLabels": { "app.kubernetes.io/part-of": NAME } } },
+            },
+        },
+    })
+}
