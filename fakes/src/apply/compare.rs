@@ -90,7 +90,7 @@ enum Member {
 #[derive(Clone, Copy)]
 enum Side<'a> {
     Missing,
-    /// Not written down, but there: an empty struct.
+    /// Not written down, but there: the zero value of a field that is never left out.
     Empty,
     There(&'a Value),
 }
@@ -126,18 +126,20 @@ impl<'a> Side<'a> {
         match (self, other) {
             (Self::There(left), Self::There(right)) => left == right,
             (Self::Missing, Self::Missing) | (Self::Empty, Self::Empty) => true,
-            (Self::There(value), Self::Empty) | (Self::Empty, Self::There(value)) => is_empty(value),
+            (Self::There(value), Self::Empty) | (Self::Empty, Self::There(value)) => is_zero(value),
             _ => false,
         }
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(map) => map.is_empty(),
         Value::Array(list) => list.is_empty(),
-        _ => false,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::Bool(flag) => !flag,
     }
 }
 
@@ -150,6 +152,10 @@ fn side<'a>(map: Option<&'a Map<String, Value>>, name: &str, is_there: bool) -> 
 }
 
 fn walk(old: Side<'_>, new: Side<'_>, ty: Type<'_>) -> Change {
+    // Most of an object stays as it is, and equality is cheaper than a walk.
+    if old.same(new) {
+        return Change::default();
+    }
     if old.is_scalar() || new.is_scalar() {
         return leaf(old, new);
     }
@@ -214,23 +220,21 @@ fn walk_list(old: Side<'_>, new: Side<'_>, ty: Type<'_>) -> Change {
         return leaf(old, new);
     }
     let mut delta = Delta::default();
-    if old_list != new_list {
-        let items = ty.items();
-        let mut pairs: BTreeMap<PathElement, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
-        for item in old_list {
-            if let Some(element) = items.element(item) {
-                pairs.entry(element).or_default().0.push(item);
-            }
+    let items = ty.items();
+    let mut pairs: BTreeMap<PathElement, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
+    for item in old_list {
+        if let Some(element) = items.element(item) {
+            pairs.entry(element).or_default().0.push(item);
         }
-        for item in new_list {
-            if let Some(element) = items.element(item) {
-                pairs.entry(element).or_default().1.push(item);
-            }
+    }
+    for item in new_list {
+        if let Some(element) = items.element(item) {
+            pairs.entry(element).or_default().1.push(item);
         }
-        for (element, (olds, news)) in pairs {
-            let change = walk_items(&olds, &news, ty.item());
-            delta.put_element(|| element.clone(), change);
-        }
+    }
+    for (element, (olds, news)) in pairs {
+        let change = walk_items(&olds, &news, ty.item());
+        delta.put_element(|| element.clone(), change);
     }
     branch(old, new, delta)
 }

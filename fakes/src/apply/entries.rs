@@ -66,7 +66,7 @@ impl Entries {
             if jsonform::touches(&entry.fields, &delta.removed) || !jsonform::covers(&entry.fields, &mine) {
                 entry.fields = entry.set().difference(&delta.removed).union(&mine).to_json();
             }
-            entry.time = Some(write.now.to_owned());
+            entry.touch(write);
             self.dirty = true;
             self.cap();
         }
@@ -126,7 +126,7 @@ impl Entries {
         entry.api_version = write.api_version.to_owned();
         entry.fields = set.to_json();
         if changed {
-            entry.time = Some(write.now.to_owned());
+            entry.touch(write);
         }
     }
 
@@ -227,6 +227,13 @@ impl Entry {
             put("subresource", Value::from(self.subresource));
         }
         Value::Object(map)
+    }
+
+    /// Moves the time to the write's; writes through `scale` leave none.
+    fn touch(&mut self, write: &Write<'_>) {
+        if write.subresource != "scale" {
+            self.time = Some(write.now.to_owned());
+        }
     }
 
     fn set(&self) -> FieldSet {

@@ -64,7 +64,8 @@ pub(super) fn kind(kind: &str) -> (&'static Shape, bool) {
         "Pod" => (&POD, true),
         "Deployment" => (&DEPLOYMENT, true),
         "StatefulSet" => (&STATEFUL_SET, true),
-        "DaemonSet" => (&STATEFUL_SET, true),
+        "DaemonSet" => (&DAEMON_SET, true),
+        "EndpointSlice" => (&ENDPOINT_SLICE, false),
         "ReplicaSet" => (&REPLICA_SET, true),
         "Service" => (&SERVICE, true),
         "Node" => (&NODE, true),
@@ -86,6 +87,8 @@ static ATOMIC: Shape = Shape::Atomic;
 static NOTHING: Shape = Shape::Fields(&[], &[]);
 static CONDITIONS: Shape = Shape::Keyed(&["type"], &NOTHING);
 static STATUS: Shape = Shape::Fields(&[("conditions", &CONDITIONS)], &[]);
+static COUNTING_STATUS: Shape = Shape::Fields(&[("conditions", &CONDITIONS)], &["replicas", "availableReplicas"]);
+static REPLICA_SET_STATUS: Shape = Shape::Fields(&[("conditions", &CONDITIONS)], &["replicas"]);
 static SELECTING: Shape = Shape::Fields(&[("selector", &ATOMIC)], &[]);
 
 static PLAIN: Shape = Shape::Fields(&[("metadata", &OBJECT_META)], &["metadata"]);
@@ -94,12 +97,22 @@ static WITH_CONDITIONS: Shape = Shape::Fields(
     &["metadata", "spec", "status"],
 );
 static LEASE: Shape = Shape::Fields(&[("metadata", &OBJECT_META)], &["metadata", "spec"]);
-static CONTROLLER_REVISION: Shape = Shape::Fields(&[("metadata", &OBJECT_META), ("data", &ATOMIC)], &["metadata"]);
+static CONTROLLER_REVISION: Shape =
+    Shape::Fields(&[("metadata", &OBJECT_META), ("data", &ATOMIC)], &["metadata", "revision"]);
 static SERVICE_ACCOUNT: Shape =
     Shape::Fields(&[("metadata", &OBJECT_META), ("secrets", &Shape::Keyed(&["name"], &ATOMIC))], &["metadata"]);
 static EVENT: Shape = Shape::Fields(
     &[("metadata", &OBJECT_META), ("involvedObject", &ATOMIC), ("related", &ATOMIC)],
-    &["metadata", "source"],
+    &[
+        "metadata",
+        "involvedObject",
+        "source",
+        "firstTimestamp",
+        "lastTimestamp",
+        "eventTime",
+        "reportingComponent",
+        "reportingInstance",
+    ],
 );
 static CLAIM: Shape = Shape::Fields(
     &[("metadata", &OBJECT_META), ("spec", &CLAIM_SPEC), ("status", &STATUS)],
@@ -114,13 +127,21 @@ static DEPLOYMENT: Shape = Shape::Fields(
 static DEPLOYMENT_SPEC: Shape =
     Shape::Fields(&[("selector", &ATOMIC), ("template", &POD_TEMPLATE)], &["template", "strategy"]);
 static STATEFUL_SET: Shape = Shape::Fields(
+    &[("metadata", &OBJECT_META), ("spec", &STATEFUL_SET_SPEC), ("status", &COUNTING_STATUS)],
+    &["metadata", "spec", "status"],
+);
+static STATEFUL_SET_SPEC: Shape = Shape::Fields(
+    &[("selector", &ATOMIC), ("template", &POD_TEMPLATE)],
+    &["template", "updateStrategy", "serviceName"],
+);
+static DAEMON_SET: Shape = Shape::Fields(
     &[("metadata", &OBJECT_META), ("spec", &STATEFUL_SET_SPEC), ("status", &STATUS)],
     &["metadata", "spec", "status"],
 );
-static STATEFUL_SET_SPEC: Shape =
-    Shape::Fields(&[("selector", &ATOMIC), ("template", &POD_TEMPLATE)], &["template", "updateStrategy"]);
+static ENDPOINT_SLICE: Shape =
+    Shape::Fields(&[("metadata", &OBJECT_META)], &["metadata", "endpoints", "ports", "addressType"]);
 static REPLICA_SET: Shape = Shape::Fields(
-    &[("metadata", &OBJECT_META), ("spec", &REPLICA_SET_SPEC), ("status", &STATUS)],
+    &[("metadata", &OBJECT_META), ("spec", &REPLICA_SET_SPEC), ("status", &REPLICA_SET_STATUS)],
     &["metadata", "spec", "status"],
 );
 static REPLICA_SET_SPEC: Shape = Shape::Fields(&[("selector", &ATOMIC), ("template", &POD_TEMPLATE)], &["template"]);

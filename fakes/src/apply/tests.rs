@@ -111,6 +111,27 @@ fn status_and_the_rest_have_different_owners() {
 }
 
 #[test]
+fn a_write_through_scale_leaves_no_time() {
+    let types = Types::built_in("Deployment");
+    let old = update(None, deployment(), &by("a"), &types);
+    let mut new = old.clone();
+    new["spec"]["replicas"] = json!(4);
+    let object = update(Some(&old), new, &write("hpa", "scale", "apps/v1"), &types);
+    assert_eq!(owners(&object)["hpa Update/scale"], json!({"f:spec": {"f:replicas": {}}}));
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    let times: Vec<Option<&str>> = entries.iter().map(|entry| entry["time"].as_str()).collect();
+    assert_eq!(times, [None, Some(NOW)]);
+}
+
+#[test]
+fn fields_that_are_never_left_out_belong_to_nobody_while_zero() {
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "x"}, "reason": "R", "count": 1,
+        "source": {}, "eventTime": null, "lastTimestamp": null, "reportingComponent": "", "reportingInstance": ""});
+    let object = update(None, event, &write("m", "", "v1"), &Types::built_in("Event"));
+    assert_eq!(owners(&object)["m Update"], json!({"f:count": {}, "f:reason": {}}));
+}
+
+#[test]
 fn managers_can_be_reset() {
     let types = Types::built_in("Deployment");
     let old = update(None, deployment(), &by("a"), &types);

@@ -4,12 +4,13 @@ mod convert;
 mod functions;
 
 use kube_cel::cel::{self, Context, Program, objects::OptionalValue};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use super::{
     Cause, Kind, Schema,
     cause::NO_FIELD,
+    go,
     parse::{flag, text},
 };
 
@@ -34,15 +35,16 @@ thread_local! {
 impl Rule {
     /// Compiles a rule; `field` is its path in the definition.
     pub(super) fn parse(rule: &Value, field: &str) -> Result<Self, Cause> {
-        let empty = serde_json::Map::new();
+        let empty = Map::new();
         let map = rule.as_object().unwrap_or(&empty);
         let Some(source) = text(map, "rule").filter(|source| !source.trim().is_empty()) else {
             return Err(Cause::required(&format!("{field}.rule"), "rule is not specified"));
         };
         let compile = |key: &str, source: &str| {
             Program::compile(source).map_err(|error| {
-                let detail = format!("compilation failed: {error}");
-                Cause::invalid(&format!("{field}.{key}"), &Value::from(source), &detail)
+                let told = error.to_string().replace("\n| ", "\n | ");
+                let message = format!("Invalid value: {}: compilation failed: {told}", shown(map));
+                Cause::new(&format!("{field}.{key}"), "FieldValueInvalid", message)
             })
         };
         let program = compile("rule", source)?;
@@ -99,6 +101,22 @@ impl Rule {
         }
         if self.message.is_some() { rule_text.to_owned() } else { format!("failed rule: {rule_text}") }
     }
+}
+
+/// A rule as the messages of kube-apiserver show it: a Go struct, in the order of its fields.
+fn shown(rule: &Map<String, Value>) -> String {
+    let own = |key: &str| json!(text(rule, key).unwrap_or_default());
+    let fields = [
+        ("Rule", own("rule")),
+        ("Message", own("message")),
+        ("MessageExpression", own("messageExpression")),
+        ("Reason", json!(rule.get("reason"))),
+        ("FieldPath", own("fieldPath")),
+        ("OptionalOldSelf", json!(rule.get("optionalOldSelf"))),
+    ];
+    let fields: Vec<String> =
+        fields.iter().map(|(name, value)| format!("\"{name}\":{}", go::json_text(value))).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// Appends the causes for which an object breaks the rules of its schema.

@@ -9,12 +9,15 @@ pub(super) fn printed(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
         Value::Number(number) => number_text(number),
-        _ => {
-            let mut out = String::new();
-            json(value, &mut out);
-            out
-        }
+        _ => json_text(value),
     }
+}
+
+/// JSON with sorted keys and HTML characters escaped, as Go writes maps.
+pub(super) fn json_text(value: &Value) -> String {
+    let mut out = String::new();
+    json(value, &mut out);
+    out
 }
 
 /// A string in double quotes, as `%q` writes it.
@@ -42,8 +45,7 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-/// JSON with sorted keys and HTML characters escaped, as Go writes maps.
-pub(crate) fn json(value: &Value, out: &mut String) {
+fn json(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();

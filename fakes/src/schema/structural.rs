@@ -135,11 +135,9 @@ fn list_keys(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
         }
         Some("map") => {
             let known = map.get("items").and_then(|items| items.get("properties")).and_then(Value::as_object);
-            for (i, key) in keys.iter().enumerate() {
-                if key.as_str().is_some_and(|key| known.is_none_or(|known| !known.contains_key(key))) {
-                    let detail = "entries must all be names of item properties";
-                    causes.push(Cause::invalid(&format!("{at}[{i}]"), key, detail));
-                }
+            let is_known = |key: &&str| known.is_some_and(|known| known.contains_key(*key));
+            if !keys.iter().filter_map(Value::as_str).all(|key| is_known(&key)) {
+                causes.push(Cause::invalid(&at, &json!(keys), "entries must all be names of item properties"));
             }
         }
         _ if keys.is_empty() => {}

@@ -68,11 +68,42 @@ fn types() {
 }
 
 #[test]
+fn formats() {
+    let cases = [
+        ("hostname", "localhost", true),
+        ("hostname", "a.b", false),
+        ("hostname", "a.example", true),
+        ("ipv4", "1.2.3", false),
+        ("cidr", "10.0.0.0/33", false),
+        ("byte", "YQ==", true),
+        ("byte", "YQ", false),
+        ("duration", "1h30m", true),
+        ("duration", "5 days", true),
+        ("duration", "10", false),
+        ("date", "2020-1-1", false),
+        ("date-time", "2020-01-01T24:00:00Z", false),
+        ("uuid", "00000000-0000-0000-0000-000000000000", true),
+        ("unknown", "anything", true),
+    ];
+    for (format, value, valid) in cases {
+        let schema = schema(&object(&json!({"x": {"type": "string", "format": format}})));
+        let causes = schema.validate(&resource(&json!({"x": value})), None);
+        assert_eq!(causes.is_empty(), valid, "{format} {value}");
+    }
+}
+
+#[test]
 fn bounds() {
     check(
         &json!({"type": "integer", "minimum": 1}),
         &json!(0),
         &["FieldValueInvalid | spec.x | Invalid value: 0: spec.x in body should be greater than or equal to 1"],
+    );
+    check(&json!({"type": "number", "minimum": 0.5}), &json!(0), &[]);
+    check(
+        &json!({"type": "number", "minimum": 0.5}),
+        &json!(0.25),
+        &["FieldValueInvalid | spec.x | Invalid value: 0.25: spec.x in body should be greater than or equal to 0.5"],
     );
     check(
         &json!({"type": "integer", "maximum": 5, "exclusiveMaximum": true}),
@@ -197,6 +228,44 @@ fn rules() {
 }
 
 #[test]
+fn rules_that_cannot_be_evaluated() {
+    let cases = [
+        ("type(self.x) == string", &[][..]),
+        (
+            "1 / size(self.list) > 0",
+            &[
+                r#"FieldValueInvalid | spec | Invalid value: "object": division by zero evaluating rule: 1 / size(self.list) > 0"#,
+            ][..],
+        ),
+        (
+            "self.missing == 1",
+            &[
+                r#"FieldValueInvalid | spec | Invalid value: "object": no such key: missing evaluating rule: self.missing == 1"#,
+            ][..],
+        ),
+    ];
+    for (rule, expected) in cases {
+        let mut spec = object(&json!({
+            "x": {"x-kubernetes-int-or-string": true},
+            "list": {"type": "array", "items": {"type": "string"}},
+        }));
+        spec["x-kubernetes-validations"] = json!([{"rule": rule}]);
+        let causes = schema(&spec).validate(&resource(&json!({"x": "1", "list": []})), None);
+        assert_eq!(told(&causes), expected);
+    }
+}
+
+#[test]
+fn other_causes_keep_rules_from_running() {
+    let mut spec = object(&json!({"x": {"type": "integer"}}));
+    spec["x-kubernetes-validations"] = json!([{"rule": "self.x > 1"}]);
+    let mut causes = vec![Cause::required("metadata.name", "name or generateName is required")];
+    schema(&spec).validate_after(&mut causes, &resource(&json!({"x": 1})), None);
+    assert_eq!(causes.len(), 2);
+    assert!(causes[1].message.starts_with("Invalid value: null: some validation rules were not checked"));
+}
+
+#[test]
 fn optional_old_self() {
     let rule = json!([{"rule": "!oldSelf.hasValue() || self >= oldSelf.value()", "optionalOldSelf": true}]);
     let schema = schema(&object(&json!({"x": {"type": "integer", "x-kubernetes-validations": rule}})));
@@ -267,6 +336,10 @@ fn schemas_that_are_not_structural() {
             "FieldValueRequired | s.properties[a].type | Required value: must not be empty for specified object fields",
         ]
     );
+    let rule = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self =="}]});
+    let told = parse(rule).remove(0);
+    let expected = r#"FieldValueInvalid | s.x-kubernetes-validations[0].rule | Invalid value: {"Rule":"self ==","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}: compilation failed: "#;
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[test]
@@ -284,4 +357,55 @@ fn status_of_an_invalid_object() {
         invalid_status("Pod", "", "x", &causes)["message"],
         r#"Pod "x" is invalid: [spec.a: Required value, spec.b: Too many: 2: must have at most 1 item]"#
     );
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(Value::from),
+            (0..3).prop_map(Value::from),
+            "[a-c]".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                proptest::collection::btree_map("[abfmn]|free|list", inner, 0..4).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    fn any_schema() -> Schema {
+        schema(&object(&json!({
+            "a": {"type": "string", "default": "x"},
+            "n": {"type": "integer", "nullable": true},
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "default": {}},
+            "m": {"type": "object", "additionalProperties": object(&json!({"a": {"type": "string", "default": "y"}}))},
+            "list": {"type": "array", "items": object(&json!({"b": {"type": "integer", "minimum": 1}}))},
+        })))
+    }
+
+    proptest! {
+        #[test]
+        fn pruning_and_defaulting_settle_at_once(spec in value()) {
+            let schema = any_schema();
+            let mut once = resource(&spec);
+            schema.prune(&mut once);
+            schema.set_defaults(&mut once);
+            let mut twice = once.clone();
+            prop_assert!(schema.prune(&mut twice).is_empty());
+            schema.set_defaults(&mut twice);
+            prop_assert_eq!(&twice, &once);
+        }
+
+        #[test]
+        fn an_update_that_changes_nothing_is_valid(spec in value()) {
+            let object = resource(&spec);
+            prop_assert_eq!(any_schema().validate(&object, Some(&object)), []);
+        }
+    }
 }
