@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -79,6 +80,35 @@ fn a_killed_process_leaves_no_server_behind() -> Result<()> {
         kill(Pid::from_raw(process.id().try_into()?), signal)?;
         process.wait()?;
         assert!(closes(&server), "a server still listens on {server} after {signal}");
+    }
+    Ok(())
+}
+
+#[test]
+fn missing_binaries_are_named_with_a_remedy() -> Result<()> {
+    let empty = tempfile::tempdir()?;
+    let build = |assets: &[(&str, &Path)]| -> Result<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_control-plane"));
+        command.arg("build").env_remove("KUBEBUILDER_ASSETS").envs(assets.iter().copied());
+        command.env("PATH", empty.path()).env("XDG_CACHE_HOME", empty.path());
+        let output = command.output()?;
+        assert!(!output.status.success());
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    let given: &[_] = &[("KUBEBUILDER_ASSETS", empty.path())];
+    for (assets, words) in [
+        (
+            given,
+            [
+                "KUBEBUILDER_ASSETS",
+                "lacks etcd, kube-apiserver, kube-controller-manager, kubectl",
+                "unset the variable",
+            ],
+        ),
+        (&[], ["looked for etcd, kube-apiserver, kube-controller-manager and kubectl", "`go`", "install Go"]),
+    ] {
+        let error = build(assets)?;
+        assert!(words.iter().all(|word| error.contains(word)), "{words:?} are not all in: {error}");
     }
     Ok(())
 }

@@ -100,7 +100,8 @@ impl Normaliser {
             let length = match rest.get(..36) {
                 Some(uid) if is_uid(uid) => {
                     let next = self.uids.len() + 1;
-                    result += &format!("<uid {}>", self.uids.entry(uid.to_owned()).or_insert(next));
+                    let number = self.uids.entry(uid.to_owned()).or_insert(next);
+                    result.extend(["<uid ", &number.to_string(), ">"]);
                     36
                 }
                 _ => {
