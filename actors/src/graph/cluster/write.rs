@@ -86,7 +86,12 @@ impl Outcome {
 
 /// Whether an error is an answer of a server that works.
 pub(super) fn is_answer(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code < 500 && status.code != 429)
+    match error {
+        kube::Error::Api(status) => status.code < 500 && status.code != 429,
+        // Something came back, though nothing we can read.
+        kube::Error::SerdeError(_) => true,
+        _ => false,
+    }
 }
 
 /// Performs `request` and waits for its answer, no longer than the limit for each of its requests.

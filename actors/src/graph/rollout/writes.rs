@@ -48,7 +48,7 @@ struct InFlight {
 
 struct Waiting {
     writes: BTreeSet<u64>,
-    notices: Vec<Notice>,
+    notice: Notice,
 }
 
 /// A write that came to its end.
@@ -71,17 +71,20 @@ impl Writes {
     }
 
     /// Sends the writes of one decision, but none to an object that has one in flight or is held after a failure. The
-    /// events follow once all of them have landed; if one is not sent, a later decision says them again.
+    /// events follow once the writes they belong to have landed.
     pub(super) fn send(&mut self, clusters: &Clusters, writes: Vec<HubWrite>, notices: Vec<Notice>) {
-        let wanted = writes.len();
-        let sent: BTreeSet<u64> = writes.into_iter().filter_map(|write| self.send_one(clusters, write)).collect();
-        if sent.len() < wanted {
-            return;
+        let mut sent = Vec::new();
+        for write in writes {
+            let (kind, key) = write.target();
+            let target = (kind, key.clone());
+            sent.push((target, self.send_one(clusters, write)));
         }
-        if sent.is_empty() {
-            self.record(clusters, notices);
-        } else if !notices.is_empty() {
-            self.waiting.push(Waiting { writes: sent, notices });
+        for waiting in bind(&sent, notices) {
+            if waiting.writes.is_empty() {
+                self.record(clusters, waiting.notice);
+            } else {
+                self.waiting.push(waiting);
+            }
         }
     }
 
@@ -93,7 +96,8 @@ impl Writes {
         }
         let serial = self.context.serial();
         let is_create = matches!(write, HubWrite::CreateRun { .. });
-        tracing::info!(rollout = %self.key, cluster = "", object = %target.1, ?write, "writing to the hub");
+        tracing::info!(rollout = %self.key, cluster = "", object = %target.1, kind = ?target.0, "writing to the hub");
+        tracing::debug!(rollout = %self.key, ?write, "the write");
         let (me, reply_to) = (self.me.clone(), target.clone());
         let reply = Box::new(move |outcome| {
             let _ = me.cast(RolloutMsg::Written { target: reply_to, serial, outcome });
@@ -156,28 +160,76 @@ impl Writes {
     }
 
     fn landed(&mut self, clusters: &Clusters, serial: u64) {
-        let mut ready = Vec::new();
-        self.waiting.retain_mut(|waiting| {
+        for waiting in &mut self.waiting {
             waiting.writes.remove(&serial);
-            if waiting.writes.is_empty() {
-                ready.append(&mut waiting.notices);
-            }
-            !waiting.writes.is_empty()
-        });
-        self.record(clusters, ready);
+        }
+        let is_ready = |waiting: &mut Waiting| waiting.writes.is_empty();
+        let ready: Vec<Waiting> = self.waiting.extract_if(.., is_ready).collect();
+        for waiting in ready {
+            self.record(clusters, waiting.notice);
+        }
     }
 
-    fn record(&mut self, clusters: &Clusters, notices: Vec<Notice>) {
-        for notice in notices {
-            if self.recorded.contains(&notice) {
-                continue;
-            }
-            if self.recorded.len() == REMEMBERED_NOTICES {
-                self.recorded.remove(0);
-            }
-            self.recorded.push(notice.clone());
-            let Some(hub) = clusters.get("") else { continue };
+    fn record(&mut self, clusters: &Clusters, notice: Notice) {
+        if self.recorded.contains(&notice) {
+            return;
+        }
+        if self.recorded.len() == REMEMBERED_NOTICES {
+            self.recorded.remove(0);
+        }
+        self.recorded.push(notice.clone());
+        if let Some(hub) = clusters.get("") {
             let _ = hub.cast(ClusterMsg::Write { request: Request::Notice(notice), reply: Box::new(drop) });
+        }
+    }
+}
+
+/// Ties each event to the writes it waits for: the one to its own object, or else all that were sent. An event whose
+/// write was not sent is left out: the decision that sends it says it again.
+fn bind(sent: &[(Target, Option<u64>)], notices: Vec<Notice>) -> Vec<Waiting> {
+    let all: BTreeSet<u64> = sent.iter().filter_map(|(_, serial)| *serial).collect();
+    let bound = notices.into_iter().filter_map(|notice| {
+        let own = sent.iter().find(|((kind, key), _)| *kind == notice.kind && *key == notice.key);
+        let writes = match own {
+            Some((_, serial)) => BTreeSet::from([(*serial)?]),
+            None if all.is_empty() && !sent.is_empty() => return None,
+            None => all.clone(),
+        };
+        Some(Waiting { writes, notice })
+    });
+    bound.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intent::HubKind;
+
+    fn target(kind: HubKind, name: &str) -> Target {
+        (kind, ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() })
+    }
+
+    #[test]
+    fn an_event_waits_for_the_write_to_its_object_or_for_all() {
+        let (rollout, run) = (target(HubKind::Rollout, "web"), target(HubKind::RolloutRun, "web-1"));
+        let cases = [
+            (vec![], Some(vec![])),
+            (vec![(rollout.clone(), Some(1)), (run.clone(), Some(2))], Some(vec![1])),
+            (vec![(rollout.clone(), None), (run.clone(), Some(2))], None),
+            (vec![(run.clone(), Some(2))], Some(vec![2])),
+            (vec![(run, None)], None),
+        ];
+        for (sent, expected) in cases {
+            let notice = Notice {
+                kind: rollout.0,
+                key: rollout.1.clone(),
+                uid: "uid".to_owned(),
+                warning: false,
+                reason: "Triggered".to_owned(),
+                message: "a run was triggered".to_owned(),
+            };
+            let bound = bind(&sent, vec![notice]).pop().map(|waiting| waiting.writes.into_iter().collect::<Vec<_>>());
+            assert_eq!(bound, expected, "{sent:?}");
         }
     }
 }
