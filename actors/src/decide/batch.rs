@@ -89,7 +89,10 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     if let Some(record) = progress.records.get_mut(index) {
         match next {
             StepState::PreBatchStepHook => record.start_time = Some(condition::time(now)),
-            StepState::Succeeded => record.finish_time = Some(condition::time(now)),
+            StepState::Succeeded => {
+                record.finish_time = Some(condition::time(now));
+                record.targets = run::target_statuses(view, batch, now);
+            }
             _ => {}
         }
         if record.state != StepState::Skipped {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, WaitStatus, keys,
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, RolloutWorkloadStatus, StepState, WaitStatus,
+        keys,
         rolloutrun::{RolloutRunBatchStatus, RolloutRunStep, RolloutRunStepStatus, RolloutRunStepTarget},
     },
     intent::{HubKind, HubWrite, Notice, Wait},
@@ -286,12 +287,15 @@ fn resize_records(run: &RolloutRun, status: &mut RolloutRunStatus) {
     }
 }
 
+/// The targets of a batch as they are now.
+pub fn target_statuses(view: &RolloutView, batch: &RolloutRunStep, now: Timestamp) -> Vec<RolloutWorkloadStatus> {
+    let workloads = batch.targets.iter().filter_map(|target| batch::find(view, target));
+    workloads.map(|workload| status::workload_status(view, workload, now)).collect()
+}
+
 /// Refreshes the numbers of the targets while the run is not over.
 fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) {
-    let targets = |batch: &RolloutRunStep| {
-        let workloads = batch.targets.iter().filter_map(|target| batch::find(view, target));
-        workloads.map(|workload| status::workload_status(view, workload, now)).collect::<Vec<_>>()
-    };
+    let targets = |batch| target_statuses(view, batch, now);
     let mut all: Vec<_> = batches(run).iter().flat_map(targets).collect();
     all.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
     all.dedup_by(|a, b| (&a.cluster, &a.name) == (&b.cluster, &b.name));
