@@ -55,7 +55,7 @@ pub(crate) fn condition<'a>(object: &'a Value, condition_type: &str) -> Option<&
     list(&object["status"]["conditions"]).iter().find(|condition| condition["type"] == condition_type)
 }
 
-/// True when a label selector selects the object. An absent selector selects nothing, as does a wrong one.
-pub(crate) fn selects(selector: &Value, object: &Value) -> bool {
-    !selector.is_null() && LabelSelector::from_object(selector).is_ok_and(|selector| selector.matches(object))
+/// An object's label selector. An absent one selects nothing, as does a wrong one.
+pub(crate) fn selector(selector: &Value) -> Option<LabelSelector> {
+    if selector.is_null() { None } else { LabelSelector::from_object(selector).ok() }
 }

@@ -1,5 +1,7 @@
 //! ControllerRevisions: how a controller remembers the templates it has seen, and how it names them.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::object;
@@ -15,11 +17,11 @@ const SAFE_LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// Which revisions a set stands between, and what has to be written first so that they exist.
 #[derive(Debug, Clone, PartialEq)]
-pub struct History {
+pub struct History<'a> {
     /// The revision `status.currentRevision` names; the update revision when it names none.
-    pub current: Value,
+    pub current: Cow<'a, Value>,
     /// The revision of the set's own template.
-    pub update: Value,
+    pub update: Cow<'a, Value>,
     /// How often a new revision's name was taken by another template.
     pub collision_count: i32,
     /// What the update revision needs.
@@ -37,10 +39,10 @@ pub enum Change {
     Renumber,
 }
 
-impl History {
+impl<'a> History<'a> {
     /// Finds the current and the update revision of a set among its revisions. `foreign` are revisions that take names
     /// in the namespace without being the set's.
-    pub fn resolve(set: &Value, revisions: &[&Value], foreign: &[&Value]) -> Self {
+    pub fn resolve(set: &Value, revisions: &[&'a Value], foreign: &[&'a Value]) -> Self {
         let mut revisions = revisions.to_vec();
         revisions.sort_by_key(|revision| order(revision));
         let mut collision_count = collisions(set);
@@ -49,16 +51,16 @@ impl History {
 
         let equal = revisions.iter().rposition(|revision| same_data(&revision["data"], &data));
         let (update, change) = match equal {
-            Some(index) if index + 1 == revisions.len() => (revisions[index].clone(), Change::None),
-            Some(index) => (renumbered(revisions[index], next), Change::Renumber),
+            Some(index) if index + 1 == revisions.len() => (Cow::Borrowed(revisions[index]), Change::None),
+            Some(index) => (Cow::Owned(renumbered(revisions[index], next)), Change::Renumber),
             None => {
-                let taken: Vec<&Value> = revisions.iter().chain(foreign).copied().collect();
+                let taken: Vec<&'a Value> = revisions.iter().chain(foreign).copied().collect();
                 create(set, &data, next, &taken, &mut collision_count)
             }
         };
         let named = set["status"]["currentRevision"].as_str();
         let current = revisions.iter().find(|revision| named == Some(object::name(revision)));
-        let current = current.map_or_else(|| update.clone(), |&current| current.clone());
+        let current = current.map_or_else(|| update.clone(), |&current| Cow::Borrowed(current));
         Self { current, update, collision_count, change }
     }
 }
@@ -122,16 +124,22 @@ pub fn canonical_json(value: &Value) -> String {
 }
 
 /// A new revision for the data. A name that another template holds counts as a collision and gives the next name.
-fn create(set: &Value, data: &Value, number: i64, taken: &[&Value], collisions: &mut i32) -> (Value, Change) {
+fn create<'a>(
+    set: &Value,
+    data: &Value,
+    number: i64,
+    taken: &[&'a Value],
+    collisions: &mut i32,
+) -> (Cow<'a, Value>, Change) {
     // The label keeps the hash of the first attempt, as the real controller has it.
     let label = hash(data, *collisions);
     loop {
         let name = revision_name(object::name(set), &hash(data, *collisions));
         let Some(holder) = taken.iter().find(|holder| object::name(holder) == name) else {
-            return (new_revision(set, data, number, &name, &label), Change::Create);
+            return (Cow::Owned(new_revision(set, data, number, &name, &label)), Change::Create);
         };
         if same_data(&holder["data"], data) {
-            return ((*holder).clone(), Change::None);
+            return (Cow::Borrowed(*holder), Change::None);
         }
         *collisions += 1;
     }
@@ -274,8 +282,8 @@ mod tests {
 
     #[test]
     fn an_old_template_takes_its_revision_back() {
-        let first = History::resolve(&set("v1"), &[], &[]).update;
-        let second = History::resolve(&set("v2"), &[&first], &[]).update;
+        let first = History::resolve(&set("v1"), &[], &[]).update.into_owned();
+        let second = History::resolve(&set("v2"), &[&first], &[]).update.into_owned();
         assert_eq!(number(&second), 2);
 
         let mut back = set("v1");
@@ -283,12 +291,12 @@ mod tests {
         let history = History::resolve(&back, &[&second, &first], &[]);
         assert_eq!((history.change, number(&history.update)), (Change::Renumber, 3));
         assert_eq!(object::name(&history.update), object::name(&first));
-        assert_eq!(history.current, second);
+        assert_eq!(*history.current, second);
     }
 
     #[test]
     fn a_taken_name_is_a_collision() {
-        let wanted = History::resolve(&set("v1"), &[], &[]).update;
+        let wanted = History::resolve(&set("v1"), &[], &[]).update.into_owned();
         let mut thief = wanted.clone();
         assert_eq!(History::resolve(&set("v1"), &[], &[&thief]).change, Change::None, "the same data is used as it is");
 

@@ -99,8 +99,8 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
     let history = History::resolve(seen.set, &revisions, &seen.foreign_revisions);
     match history.change {
         Change::None => {}
-        Change::Create => actions.push(Action::CreateRevision(history.update.clone())),
-        Change::Renumber => actions.push(Action::UpdateRevision(history.update.clone())),
+        Change::Create => actions.push(Action::CreateRevision(history.update.clone().into_owned())),
+        Change::Renumber => actions.push(Action::UpdateRevision(history.update.clone().into_owned())),
     }
     let mut status = roll::roll(&spec, &history, &pods, &mut actions);
     status.complete(&spec);
@@ -117,7 +117,7 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
 /// The set's revisions; those without a controller become the set's.
 fn adopt_revisions<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action>) -> Vec<Cow<'a, Value>> {
     let mut revisions = Vec::new();
-    for &found in seen.revisions.iter().filter(|revision| object::selects(spec.selector, revision)) {
+    for &found in seen.revisions.iter().filter(|revision| spec.selects(revision)) {
         if object::controller_uid(found).is_some() {
             revisions.push(Cow::Borrowed(found));
         } else if !spec.terminating {
@@ -133,7 +133,7 @@ fn adopt_revisions<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<A
 fn claim_pods<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action>) -> Vec<Cow<'a, Value>> {
     let mut claimed = Vec::new();
     for &found in &seen.pods {
-        let fits = object::selects(spec.selector, found) && pod::parent(object::name(found)) == Some(spec.name);
+        let fits = spec.selects(found) && pod::parent(object::name(found)) == Some(spec.name);
         let owned = object::controller_uid(found).is_some();
         match (owned, fits) {
             (true, true) => claimed.push(Cow::Borrowed(found)),
@@ -168,7 +168,7 @@ fn without_owner(dependent: &Value, set: &Value) -> Value {
 }
 
 /// Revisions beyond the limit, oldest first. Revisions that a pod or the status stands on do not count.
-fn surplus(spec: &Spec<'_>, history: &History, revisions: &[&Value], pods: &[Pod<'_>]) -> Vec<Action> {
+fn surplus(spec: &Spec<'_>, history: &History<'_>, revisions: &[&Value], pods: &[Pod<'_>]) -> Vec<Action> {
     let live = |name: &str| {
         name == object::name(&history.current)
             || name == object::name(&history.update)

@@ -93,7 +93,9 @@ impl StatefulSetController {
 
     fn selecting(&self, orphan: &Stored) -> Vec<Name> {
         let sets = self.sets.with_prefix(&orphan.key.namespace, "");
-        let selecting = sets.iter().filter(|set| object::selects(&set.value["spec"]["selector"], &orphan.value));
+        let selecting = sets.iter().filter(|set| {
+            object::selector(&set.value["spec"]["selector"]).is_some_and(|selector| selector.matches(&orphan.value))
+        });
         selecting.map(|set| (set.key.namespace.clone(), set.key.name.clone())).collect()
     }
 

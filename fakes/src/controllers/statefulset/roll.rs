@@ -22,7 +22,7 @@ struct Blocked;
 /// Appends the writes of this step, and gives the status after them.
 pub(super) fn roll(
     spec: &Spec<'_>,
-    history: &History,
+    history: &History<'_>,
     pods: &[Pod<'_>],
     actions: &mut Vec<Action>,
 ) -> StatefulSetStatus {
@@ -78,7 +78,7 @@ fn split<'a>(spec: &Spec<'_>, pods: &'a [Pod<'a>]) -> (Vec<Replica<'a>>, Vec<&'a
 /// Creates what is missing and replaces what finished. An ordered set takes one step and waits for every pod.
 fn process_replicas(
     spec: &Spec<'_>,
-    history: &History,
+    history: &History<'_>,
     replicas: &[Replica<'_>],
     actions: &mut Vec<Action>,
 ) -> Result<(), Blocked> {
@@ -110,7 +110,7 @@ fn process_replicas(
     Ok(())
 }
 
-fn create(spec: &Spec<'_>, history: &History, ordinal: i32) -> Value {
+fn create(spec: &Spec<'_>, history: &History<'_>, ordinal: i32) -> Value {
     let revision = if spec.starts_current(ordinal) { &history.current } else { &history.update };
     pod::new_pod(spec, revision, ordinal)
 }
@@ -140,7 +140,7 @@ fn process_condemned(spec: &Spec<'_>, condemned: &[&Pod<'_>], actions: &mut Vec<
 
 /// Deletes the pod of the highest ordinal that has an old revision, unless a pod above it is not yet available. Says
 /// whether it did.
-fn update(spec: &Spec<'_>, history: &History, replicas: &[Replica<'_>], actions: &mut Vec<Action>) -> bool {
+fn update(spec: &Spec<'_>, history: &History<'_>, replicas: &[Replica<'_>], actions: &mut Vec<Action>) -> bool {
     let Strategy::RollingUpdate { partition } = spec.strategy else { return false };
     let first = usize::try_from(partition.unwrap_or(0)).unwrap_or(0);
     let update = object::name(&history.update);

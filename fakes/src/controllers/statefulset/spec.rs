@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::controllers::object;
+use crate::selector::LabelSelector;
 
 /// A StatefulSet's wishes.
 #[derive(Debug, Clone)]
@@ -11,7 +12,7 @@ pub(super) struct Spec<'a> {
     pub(super) name: &'a str,
     pub(super) generation: i64,
     pub(super) terminating: bool,
-    pub(super) selector: &'a Value,
+    selector: Option<LabelSelector>,
     pub(super) replicas: i32,
     /// The first ordinal.
     pub(super) start: i32,
@@ -45,7 +46,7 @@ impl<'a> Spec<'a> {
             name: object::name(set),
             generation: set["metadata"]["generation"].as_i64().unwrap_or_default(),
             terminating: object::is_deleting(set),
-            selector: &spec["selector"],
+            selector: object::selector(&spec["selector"]),
             replicas: int(&spec["replicas"]).unwrap_or(1).max(0),
             start: int(&spec["ordinals"]["start"]).unwrap_or(0),
             ordered: spec["podManagementPolicy"] != "Parallel",
@@ -62,6 +63,11 @@ impl<'a> Spec<'a> {
             revision_history_limit: usize::try_from(int(&spec["revisionHistoryLimit"]).unwrap_or(10)).ok(),
             current_replicas: int(&set["status"]["currentReplicas"]).unwrap_or(0),
         }
+    }
+
+    /// True when the set's selector selects the object.
+    pub(super) fn selects(&self, object: &Value) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(object))
     }
 
     /// True when a pod of this ordinal is created from the current revision, not from the update revision.

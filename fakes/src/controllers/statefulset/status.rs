@@ -31,7 +31,7 @@ pub struct StatefulSetStatus {
 }
 
 impl StatefulSetStatus {
-    pub(super) fn new(spec: &Spec<'_>, history: &History) -> Self {
+    pub(super) fn new(spec: &Spec<'_>, history: &History<'_>) -> Self {
         Self {
             observed_generation: spec.generation,
             current_revision: object::name(&history.current).to_owned(),
