@@ -106,7 +106,7 @@ fn attempt(
     let last = entries.fields_of(write, Operation::Apply);
     if let Some(last) = last.filter(|last| !last.is_subset(&set)) {
         let others = entries.all_but(write, Operation::Apply);
-        merged = remove::prune(merged, &last, &set.union(&others), types.root());
+        merged = remove::prune(&merged, &last, &set.union(&others), types.root());
     }
     let delta = compare(live, Some(&merged), types).without(&reset);
     let conflicts = entries.conflicts(&delta.changed, write);
@@ -115,7 +115,7 @@ fn attempt(
     }
     entries.lose(&delta, Some((write, Operation::Apply)));
     let changed = live.is_none() || merged != base;
-    entries.set_applied(set.difference(types::never_owned()), write, changed);
+    entries.set_applied(&set.difference(types::never_owned()), write, changed);
     put_managed_fields(&mut merged, entries.into_json());
     Ok(merged)
 }

@@ -20,6 +20,7 @@ use serde_json::{Number, Value};
 pub use cause::{Cause, invalid_status};
 
 /// One node of a structural schema, with everything below it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]
 #[derive(Debug, Default)]
 pub struct Schema {
     kind: Option<Kind>,
@@ -115,6 +116,7 @@ struct Pattern {
 }
 
 /// What a node or anything below it carries, so that a walk can leave out subtrees.
+#[expect(clippy::struct_excessive_bools, reason = "a set of four facts")]
 #[derive(Debug, Clone, Copy, Default)]
 struct Inside {
     defaults: bool,

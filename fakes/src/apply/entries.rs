@@ -115,7 +115,7 @@ impl Entries {
     }
 
     /// Sets what the applier owns; its time moves only if the object changed.
-    pub(super) fn set_applied(&mut self, set: FieldSet, write: &Write<'_>, changed: bool) {
+    pub(super) fn set_applied(&mut self, set: &FieldSet, write: &Write<'_>, changed: bool) {
         self.dirty = true;
         let place = self.place_of(write, Operation::Apply);
         if set.is_empty() {
@@ -123,7 +123,7 @@ impl Entries {
             return;
         }
         let entry = &mut self.entries[place];
-        entry.api_version = write.api_version.to_owned();
+        write.api_version.clone_into(&mut entry.api_version);
         entry.fields = set.to_json();
         if changed {
             entry.touch(write);
@@ -168,7 +168,7 @@ impl Entries {
             let union = self.entries[first].set().union(&self.entries[i].set()).to_json();
             let time = self.entries[i].time.clone();
             let bucket = &mut self.entries[first];
-            bucket.manager = "ancient-changes".to_owned();
+            "ancient-changes".clone_into(&mut bucket.manager);
             bucket.subresource.clear();
             bucket.fields = union;
             bucket.time = time;

@@ -69,8 +69,9 @@ pub(super) fn kind(kind: &str) -> (&'static Shape, bool) {
         "ReplicaSet" => (&REPLICA_SET, true),
         "Service" => (&SERVICE, true),
         "Node" => (&NODE, true),
-        "Namespace" | "PodDisruptionBudget" | "CustomResourceDefinition" => (&WITH_CONDITIONS, true),
-        "HorizontalPodAutoscaler" | "APIService" => (&WITH_CONDITIONS, true),
+        "Namespace" | "PodDisruptionBudget" | "CustomResourceDefinition" | "HorizontalPodAutoscaler" => {
+            (&WITH_CONDITIONS, true)
+        }
         "PersistentVolumeClaim" => (&CLAIM, true),
         "Event" => (&EVENT, false),
         "Lease" => (&LEASE, false),

@@ -69,7 +69,9 @@ fn merge_list(live: Vec<Value>, applied: &[Value], ty: Type<'_>) -> Vec<Value> {
             }
             None => Value::clone(value),
         });
-        shared.pop_front_if(|shared| *shared == element);
+        if shared.front().copied() == Some(element) {
+            shared.pop_front();
+        }
         next += 1;
     }
     merged

@@ -9,14 +9,14 @@ use super::{
 };
 
 /// Removes from a merged object what was applied last time and is owned by nobody now.
-pub(super) fn prune(merged: Value, last: &FieldSet, owned: &FieldSet, ty: Type<'_>) -> Value {
+pub(super) fn prune(merged: &Value, last: &FieldSet, owned: &FieldSet, ty: Type<'_>) -> Value {
     let named = |set: &FieldSet| with_named_fields(set, ty);
     let last = named(last);
-    let all = named(&field_set(&merged, ty));
-    let bare = named(&field_set(&without(&merged, &last, ty), ty));
-    let kept = without(&merged, &all.difference(&bare.union(&named(owned))), ty);
+    let all = named(&field_set(merged, ty));
+    let bare = named(&field_set(&without(merged, &last, ty), ty));
+    let kept = without(merged, &all.difference(&bare.union(&named(owned))), ty);
     let kept = named(&field_set(&kept, ty));
-    without(&merged, &all.difference(&kept).intersection(&last), ty)
+    without(merged, &all.difference(&kept).intersection(&last), ty)
 }
 
 /// A copy of the value without the fields of the set.

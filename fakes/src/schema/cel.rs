@@ -5,7 +5,7 @@ mod functions;
 
 use kube_cel::cel::{self, Context, Program, objects::OptionalValue};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use super::{
     Cause, Kind, Schema,
@@ -230,7 +230,7 @@ fn append_field_path(field: &mut String, relative: &str, schema: &Schema) {
             plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
         };
         if schema.is_none_or(|schema| schema.properties.is_empty() && schema.additional.is_some()) {
-            field.push_str(&format!("[{name}]"));
+            let _ = write!(field, "[{name}]");
         } else {
             field.push_str(if field.is_empty() { "" } else { "." });
             field.push_str(name);

@@ -1,5 +1,7 @@
 //! Uniqueness in lists of type `set` and `map`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::{Cause, ListType, Schema};
@@ -22,7 +24,7 @@ impl Schema {
                 self.list_duplicates(list, at, causes);
                 let Some(items) = self.items() else { return };
                 for (i, item) in list.iter().enumerate() {
-                    at.push_str(&format!("[{i}]"));
+                    let _ = write!(at, "[{i}]");
                     items.find_duplicates(item, at, causes);
                     at.truncate(before);
                 }
@@ -31,10 +33,10 @@ impl Schema {
                 for (name, child) in map {
                     if let Some(schema) = self.properties.get(name) {
                         let dot = if before == 0 { "" } else { "." };
-                        at.push_str(&format!("{dot}{name}"));
+                        let _ = write!(at, "{dot}{name}");
                         schema.find_duplicates(child, at, causes);
                     } else if let Some(schema) = self.additional_schema() {
-                        at.push_str(&format!("[{name}]"));
+                        let _ = write!(at, "[{name}]");
                         schema.find_duplicates(child, at, causes);
                     }
                     at.truncate(before);

@@ -150,7 +150,9 @@ fn drop_nulls(value: &mut Value, schema: &Schema) {
         }
         Value::Array(list) => {
             if let Some(schema) = schema.items() {
-                list.iter_mut().for_each(|child| drop_nulls(child, schema));
+                for child in list {
+                    drop_nulls(child, schema);
+                }
             }
         }
         _ => {}

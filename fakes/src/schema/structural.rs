@@ -70,6 +70,7 @@ fn extensions(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
 }
 
 fn type_of(map: &Map<String, Value>, kind: &str, level: Level, at: &str, causes: &mut Vec<Cause>) {
+    const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
     let at = format!("{at}.type");
     let needs_none = flag(map, "x-kubernetes-int-or-string") || flag(map, "x-kubernetes-preserve-unknown-fields");
     if flag(map, "x-kubernetes-embedded-resource") && kind != "object" {
@@ -92,7 +93,6 @@ fn type_of(map: &Map<String, Value>, kind: &str, level: Level, at: &str, causes:
     if level == Level::Root && !kind.is_empty() && kind != "object" {
         causes.push(Cause::invalid(&at, &json!(kind), "must be object at the root"));
     }
-    const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
     if !kind.is_empty() && !TYPES.contains(&kind) {
         causes.push(Cause::not_supported(&at, &json!(kind), &TYPES.map(str::to_owned)));
     }
