@@ -87,8 +87,8 @@ fn formats() {
     ];
     for (format, value, valid) in cases {
         let schema = schema(&object(&json!({"x": {"type": "string", "format": format}})));
-        let causes = schema.validate(&resource(&json!({"x": value})), None);
-        assert_eq!(causes.is_empty(), valid, "{format} {value}");
+        let found = schema.validate(&resource(&json!({"x": value})), None);
+        assert_eq!(found.is_empty(), valid, "{format} {value}");
     }
 }
 
@@ -250,8 +250,8 @@ fn rules_that_cannot_be_evaluated() {
             "list": {"type": "array", "items": {"type": "string"}},
         }));
         spec["x-kubernetes-validations"] = json!([{"rule": rule}]);
-        let causes = schema(&spec).validate(&resource(&json!({"x": "1", "list": []})), None);
-        assert_eq!(told(&causes), expected);
+        let found = schema(&spec).validate(&resource(&json!({"x": "1", "list": []})), None);
+        assert_eq!(told(&found), expected);
     }
 }
 
