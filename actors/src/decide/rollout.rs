@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     batch::place,
-    command, condition, goals, history, naming, patch, plan, run, select, status,
+    command, condition, goals, history, naming, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
     workload::{next_available, recorded_partition, update_pending},
 };
@@ -35,6 +35,7 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
         decision.notices.extend(step.notices);
         decision.waits = step.waits;
         decision.wake = wake(view, &decision, now);
+        wake_at(&mut decision, step.wake, "numbers are written");
     }
     decision.writes.extend(ended_runs(view, now));
     let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
@@ -48,6 +49,12 @@ fn active_run(view: &RolloutView) -> Option<&RolloutRun> {
     let live = |run: &&Arc<RolloutRun>| !run::completed(run);
     let named = view.runs.get(&named).filter(live);
     named.or_else(|| view.runs.values().find(live)).map(Arc::as_ref)
+}
+
+/// Decides again at `at`, unless that happens earlier anyway.
+fn wake_at(decision: &mut Decision, at: Option<Timestamp>, why: &'static str) {
+    let at = at.map(|at| (at, why));
+    decision.wake = decision.wake.into_iter().chain(at).min_by_key(|(at, _)| *at);
 }
 
 /// A pod that is ready becomes available by the passing of time alone.
@@ -155,6 +162,11 @@ fn finish(
     status.workload_statuses = workloads.iter().map(|workload| status::workload_status(view, workload, now)).collect();
     if view.rollout.status.is_some() && *old == status {
         return drop_acknowledged(view, old);
+    }
+    let later = pace::rollout(old, &status, now).filter(|_| view.rollout.status.is_some());
+    if later.is_some() {
+        wake_at(decision, later, "numbers are written");
+        return None;
     }
     decision.notices.extend(notices(view, old, &status));
     status.last_update_time = Some(condition::time(now));

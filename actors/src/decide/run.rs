@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     batch::{self, Progress},
     command::{self, Command, Effect, Pending, Situation},
-    condition, patch, status,
+    condition, pace, patch, status,
 };
 use crate::{
     api::{
@@ -30,6 +30,8 @@ pub struct RunStep {
     pub notices: Vec<Notice>,
     /// What it waits for.
     pub waits: Vec<Wait>,
+    /// When numbers that are held back now may be written.
+    pub wake: Option<Timestamp>,
 }
 
 /// The batches of a run.
@@ -87,9 +89,13 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     observe(view, run, &mut status, now);
     conditions(&mut status, now);
     status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
+    result.waits = waits;
+    result.wake = pace::run(&old, &status, now).filter(|_| old != status);
+    if result.wake.is_some() {
+        return result;
+    }
     result.notices = notices(run, &old, &status);
     result.write = write_status(run, &old, status, now).or_else(|| pending.as_ref().map(|_| drop_pending(run)));
-    result.waits = waits;
     result
 }
 
