@@ -391,6 +391,22 @@ async fn nothing_outlives_a_kill_and_nothing_a_stop() {
     }
 }
 
+/// Whatever was under way: a fact on its way through the actors, a write about to be sent.
+#[tokio::test(start_paused = true)]
+async fn a_kill_is_immediate_at_every_moment() {
+    for polls in 0..60 {
+        let (server, graph) = settled().await;
+        unpark(&server, "web");
+        for _ in 0..polls {
+            tokio::task::yield_now().await;
+        }
+        server.take_log();
+        graph.kill().await;
+        pass(60).await;
+        assert_eq!(server.take_log(), Vec::<String>::new(), "after {polls} polls");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_graph_begun_after_a_kill_goes_on() {
     let (server, graph) = settled().await;
