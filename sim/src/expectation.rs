@@ -25,7 +25,10 @@ pub(crate) fn holds(condition: &Condition, facts: &Facts) -> bool {
         && condition.updated.is_none_or(|updated| count(&|_| true) >= updated)
         && condition.updated_ready.is_none_or(|ready| count(&crate::facts::PodFacts::ready) >= ready)
         && condition.replicas.is_none_or(|replicas| of_workload(&|w| w.desired == replicas))
-        && condition.parked.is_none_or(|parked| of_workload(&|w| w.parked() == parked))
+        && condition.parked.is_none_or(|parked| match condition.workload {
+            Some(_) => of_workload(&|w| w.parked() == parked),
+            None => facts.workloads.values().all(|w| w.parked() == parked),
+        })
         && condition.rollout_gone.is_none_or(|gone| facts.rollouts.values().all(|rollout| rollout.gone) == gone)
 }
 

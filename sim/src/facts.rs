@@ -212,7 +212,7 @@ impl Facts {
     /// How many pods of a workload the current step may take down at a time.
     fn allowance(&self, id: &WorkloadId, desired: i32) -> i32 {
         let Some(run) = self.active_run(id) else { return 0 };
-        let Some(batch) = run.batches.get(run.index) else { return 0 };
+        let Some(batch) = run.batches.get(run.index).filter(|batch| batch.begun) else { return 0 };
         let target = batch.targets.iter().find(|target| target.is(id));
         target.map_or(0, |target| target.window.as_ref().unwrap_or(&target.replicas).of(desired))
     }

@@ -168,3 +168,18 @@ fn a_continue_counts_for_the_batch_it_was_given_at() {
     assert_eq!(continued, [false, true, false]);
     assert_eq!(told.facts.runs[0].requests, ["rollout.kusionstack.io/manual-command"]);
 }
+
+#[test]
+fn a_template_changed_in_a_step_takes_pods_down_on_its_own_account() {
+    let mut told = waiting();
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    told.write(Who::Operator, "statefulsets", "web", &set(5, 4, "v2", "v1", "v2"));
+    told.write(Who::Cluster, "pods", "web-4", &Value::Null);
+    told.write(Who::Cluster, "pods", "web-4", &pod("b4", "v2", true));
+    told.write(Who::User, "statefulsets", "web", &set(5, 4, "v3", "v1", "v2"));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "web-4", &Value::Null);
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }));
+    told.write(Who::Operator, "statefulsets", "web", &set(5, 3, "v3", "v1", "v3"));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "web-3", &Value::Null);
+    assert!(matches!(delta, Delta::Pod { taken_down: true, .. }), "opened by the operator afterwards");
+}

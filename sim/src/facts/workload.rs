@@ -36,6 +36,8 @@ pub struct WorkloadFacts {
     pub pods: BTreeMap<String, PodFacts>,
     /// Ordinals last opened by someone else than the operator.
     pub foreign: BTreeSet<i32>,
+    /// Ordinals that stood open when somebody else changed the template: their pods go down once more for that.
+    pub retemplated: BTreeSet<i32>,
     /// Ordinals whose pod was taken down to be updated and is not back, with what the step that opened them allows.
     pub down: BTreeMap<i32, i32>,
     /// The most updated pods authorised so far.
@@ -66,9 +68,12 @@ impl WorkloadFacts {
         for ordinal in self.open().filter(|ordinal| !open_before.contains(ordinal)).collect::<Vec<_>>() {
             self.opened(ordinal, change.who, allowance);
         }
-        if change.who != Who::Operator && active.is_none() && image_before != self.image {
-            // Nothing is being rolled: what an unparked workload does with a new template is the user's doing.
-            self.foreign.extend(self.open().collect::<Vec<_>>());
+        if change.who != Who::Operator && image_before != self.image {
+            self.retemplated = self.open().collect();
+            if active.is_none() {
+                // Nothing is being rolled: what an unparked workload does with a new template is the user's doing.
+                self.foreign.extend(self.open());
+            }
         }
         let updated = text(&set["status"]["updateRevision"]);
         if updated != self.updated {
@@ -84,6 +89,7 @@ impl WorkloadFacts {
         self.allowances.insert(ordinal, allowance);
         if who == Who::Operator {
             self.foreign.remove(&ordinal);
+            self.retemplated.remove(&ordinal);
         } else {
             self.foreign.insert(ordinal);
         }
@@ -122,7 +128,8 @@ impl WorkloadFacts {
         }
         self.settle(now);
         let by_roll = change.who == Who::Cluster && self.open().any(|open| open == ordinal);
-        let ours = change.who == Who::Operator || (by_roll && !self.foreign.contains(&ordinal));
+        let answered = self.foreign.contains(&ordinal) || self.retemplated.contains(&ordinal);
+        let ours = change.who == Who::Operator || (by_roll && !answered);
         if !(went && ours && ordinal < self.desired) {
             return false;
         }

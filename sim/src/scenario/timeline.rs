@@ -45,7 +45,7 @@ pub struct Condition {
     pub updated_ready: Option<i32>,
     /// Its `spec.replicas`.
     pub replicas: Option<i32>,
-    /// Whether it is parked: no pod follows a new template.
+    /// Whether it is parked: no pod follows a new template. Without `workload`, whether all are.
     pub parked: Option<bool>,
     /// Its Rollout is gone.
     pub rollout_gone: Option<bool>,
