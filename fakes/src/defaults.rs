@@ -5,7 +5,6 @@ mod pod;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Clock,
     object::{self, default, field_mut, map_mut},
     store::GroupResource,
 };
@@ -13,8 +12,17 @@ use crate::{
 const REVISION_HISTORY_LIMIT: i64 = 10;
 const PROGRESS_DEADLINE_SECONDS: i64 = 600;
 
+/// Adds what admission gives a new object. The writer does not own it.
+pub fn admit(resource: &GroupResource, object: &mut Value) {
+    match (&*resource.group, &*resource.plural) {
+        ("", "pods") => pod::admit(object),
+        ("", "events") => event(map_mut(object)),
+        _ => {}
+    }
+}
+
 /// Fills in the defaults of a built-in object.
-pub fn apply(resource: &GroupResource, object: &mut Value, _clock: &Clock) {
+pub fn apply(resource: &GroupResource, object: &mut Value) {
     match (&*resource.group, &*resource.plural) {
         ("apps", "statefulsets") => stateful_set(object),
         ("apps", "deployments") => deployment(object),
@@ -26,6 +34,12 @@ pub fn apply(resource: &GroupResource, object: &mut Value, _clock: &Clock) {
         ("", "pods") => pod::pod(object),
         ("", "services") => service(object),
         ("", "secrets") => default(map_mut(object), "type", "Opaque"),
+        ("", "namespaces") => {
+            let name = object::name(object).to_owned();
+            let labels = map_mut(object::meta_mut(object).entry("labels").or_insert(Value::Null));
+            labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition(object),
         _ => {}
     }
 }
@@ -35,12 +49,12 @@ fn stateful_set(object: &mut Value) {
     default(spec, "podManagementPolicy", "OrderedReady");
     default(spec, "replicas", 1);
     default(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT);
+    default(spec, "serviceName", "");
     let strategy = map_mut(spec.entry("updateStrategy").or_insert(Value::Null));
     default(strategy, "type", "RollingUpdate");
     if strategy["type"] == "RollingUpdate" {
         let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
         default(rolling, "partition", 0);
-        default(rolling, "maxUnavailable", 1);
     }
     let retention = map_mut(spec.entry("persistentVolumeClaimRetentionPolicy").or_insert(Value::Null));
     default(retention, "whenDeleted", "Retain");
@@ -52,6 +66,23 @@ fn stateful_set(object: &mut Value) {
         default(field_mut(claim, "spec"), "volumeMode", "Filesystem");
         claim["status"] = json!({ "phase": "Pending" });
     }
+}
+
+/// These three are written also where there is nothing to say.
+fn event(event: &mut Map<String, Value>) {
+    default(event, "source", json!({}));
+    for field in ["firstTimestamp", "lastTimestamp"] {
+        event.entry(field).or_insert(Value::Null);
+    }
+}
+
+fn definition(definition: &mut Value) {
+    let kind = object::text(definition, &["spec", "names", "kind"]).to_owned();
+    let spec = field_mut(definition, "spec");
+    let names = map_mut(spec.entry("names").or_insert(Value::Null));
+    default(names, "listKind", format!("{kind}List"));
+    default(names, "singular", kind.to_lowercase());
+    default(spec, "conversion", json!({ "strategy": "None" }));
 }
 
 fn deployment(object: &mut Value) {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{schema::Schema, store::GroupResource};
 
-pub(crate) use custom::{accept_names, parse_definition};
+pub(crate) use custom::{establish, parse_definition, stored_versions};
 
 /// One resource, in all its versions.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub struct Version {
     pub scale: Option<Scale>,
     /// Its structural schema, for custom resources.
     pub schema: Option<Arc<Schema>>,
+    /// Whether the schema has CEL rules.
+    pub rules: bool,
     /// The schema as it was installed, for `OpenAPI`.
     pub raw_schema: Option<serde_json::Value>,
     /// Its printer columns, for custom resources.

@@ -115,7 +115,11 @@ fn requirement(text: &str) -> Result<Requirement, String> {
         set_based(text)?
     };
     let key = key.trim();
-    if key.is_empty() || key.contains(char::is_whitespace) {
+    if let Some((_, found)) = key.split_once(char::is_whitespace) {
+        let found = found.split_whitespace().next().unwrap_or_default();
+        return Err(format!("found '{found}', expected: in, notin, =, ==, !=, gt, lt"));
+    }
+    if key.is_empty() {
         return Err(format!("found {text:?}, expected: a label key and an operator"));
     }
     Ok(Requirement { key: key.to_owned(), operator })

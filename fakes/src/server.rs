@@ -12,6 +12,7 @@ mod openapi;
 mod patch;
 mod table;
 mod terminate;
+mod typed;
 mod watch;
 mod write;
 
@@ -101,6 +102,8 @@ impl ApiServer {
             );
             debug_assert!(created.is_ok(), "initial namespace {name}: {created:?}");
         }
+        // Nobody has seen what was before, and a watch of it is a watch of a past that is gone.
+        server.store().compact(server.store().revision());
         server
     }
 
@@ -120,14 +123,15 @@ impl ApiServer {
         let options = WriteOptions::manager("install");
         let key = Key::new(&resource, "", crate::object::name(&definition));
         match self.store().get(&key) {
-            None => self.create(&resource, definition, &options),
+            None => self.create(&resource, definition, &options)?,
             Some(old) => {
                 let mut definition = definition;
                 let version = old.resource_version.to_string();
                 crate::object::set_meta(&mut definition, "resourceVersion", Some(version.into()));
-                self.update(&resource, definition, &options)
+                self.update(&resource, definition, &options)?
             }
-        }
+        };
+        self.get(&key)
     }
 
     /// One object.

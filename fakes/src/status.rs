@@ -85,12 +85,23 @@ impl Status {
 
     /// 415: the body is of a type the server does not read.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
-        Self::new(415, "UnsupportedMediaType", message)
+        Self { details: Some(json!({})), ..Self::new(415, "UnsupportedMediaType", message) }
+    }
+
+    /// 422: the patch cannot be applied to the object.
+    pub fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self { details: Some(json!({})), ..Self::new(422, "Invalid", message) }
     }
 
     /// 422: the object breaks the rules of its kind.
     pub fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
-        let value = invalid_status(kind, group, name, causes);
+        let mut value = invalid_status(kind, group, name, causes);
+        if name.is_empty()
+            && let Some(Value::Object(details)) = value.get_mut("details")
+        {
+            details.shift_remove("name");
+        }
         Self {
             code: 422,
             reason: "Invalid",

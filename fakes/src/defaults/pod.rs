@@ -17,16 +17,20 @@ pub(super) fn template(spec: &mut Map<String, Value>) {
     }
 }
 
-/// Defaults of a pod, with what admission adds: priority and the two tolerations every pod gets.
 pub(super) fn pod(pod: &mut Value) {
     let spec = field_mut(pod, "spec");
     pod_spec(spec);
     default(spec, "enableServiceLinks", true);
-    default(spec, "priority", 0);
-    default(spec, "preemptionPolicy", "PreemptLowerPriority");
     for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
         requests_from_limits(container);
     }
+}
+
+/// Adds priority, the two tolerations every pod gets, and the class of service.
+pub(super) fn admit(pod: &mut Value) {
+    let spec = field_mut(pod, "spec");
+    default(spec, "priority", 0);
+    default(spec, "preemptionPolicy", "PreemptLowerPriority");
     tolerate(spec);
     let class = quality_of_service(pod.get("spec").unwrap_or(&Value::Null));
     default(field_mut(pod, "status"), "qosClass", class);

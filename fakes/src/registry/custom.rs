@@ -31,16 +31,24 @@ pub(crate) fn parse_definition(definition: &Value) -> Result<ResourceType, Vec<C
         causes.push(Cause::invalid("metadata.name", &name, "must be spec.names.plural+\".\"+spec.group"));
     }
     let mut versions = Vec::new();
-    for (index, item) in spec.get("versions").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        match version(item, &format!("spec.versions[{index}]")) {
+    let items = spec.get("versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    // One schema for all versions is told by another path: the server keeps it in one place.
+    let one = items.windows(2).all(|pair| pair[0].get("schema") == pair[1].get("schema"));
+    for (index, item) in items.iter().enumerate() {
+        let field = if one { "spec.validation".to_owned() } else { format!("spec.versions[{index}].schema") };
+        match version(item, &field) {
             Ok(version) => versions.push(version),
             Err(found) => causes.extend(found),
         }
     }
     let storage = versions.iter().filter(|version| version.storage).count();
     if storage != 1 && causes.is_empty() {
-        let shown = spec.get("versions").unwrap_or(&Value::Null);
-        causes.push(Cause::invalid("spec.versions", shown, "must have exactly one version marked as storage version"));
+        let shown = items.iter().map(shown).collect();
+        causes.push(Cause::invalid("spec.versions", &shown, "must have exactly one version marked as storage version"));
+        if storage == 0 {
+            let why = "must have at least one stored version";
+            causes.push(Cause::invalid("status.storedVersions", &Value::Null, why));
+        }
     }
     if !causes.is_empty() {
         return Err(causes);
@@ -63,12 +71,22 @@ pub(crate) fn parse_definition(definition: &Value) -> Result<ResourceType, Vec<C
     })
 }
 
+/// A version as the server shows it in a refusal: its own struct, by field.
+fn shown(version: &Value) -> Value {
+    let flag = |name: &str| version.get(name).and_then(Value::as_bool).unwrap_or_default();
+    json!({
+        "Name": text(version, &["name"]), "Served": flag("served"), "Storage": flag("storage"),
+        "Deprecated": flag("deprecated"), "DeprecationWarning": null, "Schema": null, "Subresources": null,
+        "AdditionalPrinterColumns": null, "SelectableFields": null
+    })
+}
+
 fn version(item: &Value, field: &str) -> Result<Version, Vec<Cause>> {
     let raw = at(item, &["schema", "openAPIV3Schema"]);
     let Some(raw) = raw else {
-        return Err(vec![Cause::required(&format!("{field}.schema.openAPIV3Schema"), "schemas are required")]);
+        return Err(vec![Cause::required(&format!("{field}.openAPIV3Schema"), "schemas are required")]);
     };
-    let schema = Schema::parse(raw, &format!("{field}.schema.openAPIV3Schema"))?;
+    let schema = Schema::parse(raw, &format!("{field}.openAPIV3Schema"))?;
     let flag = |name: &str| item.get(name).and_then(Value::as_bool).unwrap_or_default();
     let columns = item.get("additionalPrinterColumns").and_then(Value::as_array);
     let selectable = item.get("selectableFields").and_then(Value::as_array);
@@ -79,6 +97,7 @@ fn version(item: &Value, field: &str) -> Result<Version, Vec<Cause>> {
         status: at(item, &["subresources", "status"]).is_some(),
         scale: at(item, &["subresources", "scale"]).map(scale),
         schema: Some(Arc::new(schema)),
+        rules: raw.to_string().contains("\"x-kubernetes-validations\""),
         raw_schema: Some(raw.clone()),
         columns: columns.into_iter().flatten().map(column).collect(),
         selectable: selectable
@@ -111,23 +130,21 @@ fn column(column: &Value) -> Column {
     }
 }
 
-/// Fills in what the API server itself decides about a definition: default names and the status that says it is served.
-pub(crate) fn accept_names(definition: &mut Value, now: &str) {
-    let kind = text(definition, &["spec", "names", "kind"]).to_owned();
-    let spec = object::field_mut(definition, "spec");
-    let names = object::map_mut(spec.entry("names").or_insert(Value::Null));
-    object::default(names, "listKind", format!("{kind}List"));
-    object::default(names, "singular", kind.to_lowercase());
-    let accepted = names.clone();
-    object::default(spec, "conversion", json!({ "strategy": "None" }));
-    let stored: Vec<Value> = spec
-        .get("versions")
-        .and_then(Value::as_array)
+/// The versions a definition stores, as `status.storedVersions` lists them.
+pub(crate) fn stored_versions(definition: &Value) -> Vec<Value> {
+    let versions = at(definition, &["spec", "versions"]).and_then(Value::as_array);
+    versions
         .into_iter()
         .flatten()
         .filter(|version| version.get("storage").and_then(Value::as_bool).unwrap_or_default())
         .filter_map(|version| version.get("name").cloned())
-        .collect();
+        .collect()
+}
+
+/// Says in the status that a definition is served.
+pub(crate) fn establish(definition: &mut Value, now: &str) {
+    let stored = stored_versions(definition);
+    let accepted = at(definition, &["spec", "names"]).cloned().unwrap_or_default();
     let condition = |kind: &str, reason: &str, message: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message });
     let status = object::field_mut(definition, "status");
     object::default(
@@ -138,7 +155,7 @@ pub(crate) fn accept_names(definition: &mut Value, now: &str) {
             condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         ]),
     );
-    status.insert("acceptedNames".to_owned(), Value::Object(accepted));
+    status.insert("acceptedNames".to_owned(), accepted);
     let versions = status.entry("storedVersions").or_insert_with(|| json!([]));
     if let Some(versions) = versions.as_array_mut() {
         for name in stored {

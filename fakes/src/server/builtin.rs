@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Subresource, Target, metadata, terminate};
+use super::{Subresource, Target};
 use crate::{
     object::{self, at, field_mut, map_mut, same, set_meta, text},
-    registry::{accept_names, parse_definition},
+    registry::{parse_definition, stored_versions},
     schema::Cause,
     selector::LabelSelector,
-    store::Store,
 };
 
 /// StatefulSet spec fields that an update may change.
@@ -27,7 +26,7 @@ fn plural(target: &Target) -> &str {
 }
 
 /// Sets what a new object starts with.
-pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store) {
+pub(super) fn prepare_create(object: &mut Value, target: &Target) {
     match plural(target) {
         "pods" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending" }));
@@ -46,31 +45,30 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store)
             map_mut(object).insert("status".to_owned(), status);
         }
         "namespaces" => {
-            let name = object::name(object).to_owned();
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Active" }));
             field_mut(object, "spec").insert("finalizers".to_owned(), json!(["kubernetes"]));
-            let metadata = object::meta_mut(object);
-            let labels = map_mut(metadata.entry("labels").or_insert(Value::Null));
-            labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
         }
         "customresourcedefinitions" => {
-            map_mut(object).shift_remove("status");
-            accept_names(object, &store.clock().stamp());
-            let mut finalizers = metadata::finalizers_owned(object);
-            if !finalizers.iter().any(|finalizer| finalizer == terminate::CRD_FINALIZER) {
-                finalizers.push(terminate::CRD_FINALIZER.to_owned());
-            }
-            set_meta(object, "finalizers", metadata::finalizers_value(&finalizers));
-        }
-        "secrets" => {
-            let Some(Value::Object(strings)) = map_mut(object).shift_remove("stringData") else { return };
-            let data = field_mut(object, "data");
-            for (key, value) in strings {
-                let bytes = k8s_openapi::ByteString(value.as_str().unwrap_or_default().as_bytes().to_vec());
-                data.insert(key, json!(bytes));
-            }
+            let status = json!({
+                "conditions": null, "acceptedNames": { "plural": "", "kind": "" },
+                "storedVersions": stored_versions(object)
+            });
+            map_mut(object).insert("status".to_owned(), status);
         }
         _ => {}
+    }
+}
+
+/// Brings what was sent into the form that is kept.
+pub(super) fn decode(object: &mut Value, target: &Target) {
+    if plural(target) != "secrets" {
+        return;
+    }
+    let Some(Value::Object(strings)) = map_mut(object).shift_remove("stringData") else { return };
+    let data = field_mut(object, "data");
+    for (key, value) in strings {
+        let bytes = k8s_openapi::ByteString(value.as_str().unwrap_or_default().as_bytes().to_vec());
+        data.insert(key, json!(bytes));
     }
 }
 
@@ -106,7 +104,6 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
                     let finalizers = at(old, &["spec", "finalizers"]).cloned().unwrap_or_default();
                     field_mut(new, "spec").insert("finalizers".to_owned(), finalizers);
                 }
-                "customresourcedefinitions" => accept_names(new, object::text(old, &["metadata", "creationTimestamp"])),
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Target;
-use crate::object::map_mut;
+use crate::object::{self, map_mut};
 
 /// Names of the same fields in `events.k8s.io/v1` and in core.
 const EVENT_FIELDS: [(&str, &str); 7] = [
@@ -48,7 +48,27 @@ pub(super) fn incoming(target: &Target, mut object: Value) -> Value {
     object
 }
 
-fn is_event(target: &Target) -> bool {
+/// Renames the fields that writers through `events.k8s.io` own.
+pub(super) fn rename_managed(
+    object: &mut Value,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
+    let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten() {
+        if !object::text(entry, &["apiVersion"]).starts_with("events.k8s.io/") {
+            continue;
+        }
+        let Some(Value::Object(fields)) = entry.get_mut("fieldsV1") else { continue };
+        for pair in EVENT_FIELDS {
+            let (from, to) = direction(pair);
+            if let Some(value) = fields.shift_remove(&format!("f:{from}")) {
+                fields.insert(format!("f:{to}"), value);
+            }
+        }
+    }
+}
+
+pub(super) fn is_event(target: &Target) -> bool {
     target.resource.stored_as != target.resource.resource
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{ApiServer, Target, metadata};
+use super::{ApiServer, Target, metadata, terminate};
 use crate::{
     clock::stamp,
     object::{self, meta, set_meta, text},
     status::Status,
-    store::{Key, Stored, WriteError},
+    store::{GroupResource, Key, Stored, WriteError},
 };
 
 const ORPHAN: &str = "orphan";
@@ -145,6 +145,9 @@ impl ApiServer {
             };
         }
         set_finalizers(&mut marked, options);
+        if terminate::is_definition(target) {
+            terminate::hold_definition(&mut marked);
+        }
         if object::finalizers(&marked).is_empty() {
             return Step::Remove;
         }
@@ -165,16 +168,22 @@ impl ApiServer {
 }
 
 fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {
-    let (resource, name) = (target.group_resource(), &current.key.name);
+    // The real server names the kind here where it names the resource elsewhere.
+    let resource = &GroupResource::new(&target.resource.resource.group, &target.resource.kind);
+    let name = &current.key.name;
     let uid = object::uid(&current.value);
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+        let why = format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
+             deleted and then recreated"
+        );
         return Err(Status::conflict(resource, name, &why));
     }
     let found = current.resource_version.to_string();
     if let Some(wanted) = options.resource_version.as_deref().filter(|wanted| *wanted != found) {
         let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}"
+            "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({found}). \
+             The object might have been modified"
         );
         return Err(Status::conflict(resource, name, &why));
     }

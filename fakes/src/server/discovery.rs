@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     ApiServer, GIT_VERSION,
-    http::{ApiBody, Incoming, json as respond, typed},
+    http::{ApiBody, Incoming, json as respond, not_served, typed},
 };
-use crate::{
-    registry::{ResourceType, Version, ranked_versions},
-    status::Status,
-};
+use crate::registry::{ResourceType, Version, ranked_versions};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -72,29 +70,29 @@ impl ApiServer {
         respond(StatusCode::OK, &json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }))
     }
 
-    pub(super) fn discover_group(&self, name: &str) -> Result<Response<ApiBody>, Status> {
+    pub(super) fn discover_group(&self, name: &str) -> Response<ApiBody> {
         let resources = self.registry(|registry| registry.group(name));
         if resources.is_empty() || name.is_empty() {
-            return Err(Status::no_such_resource());
+            return not_served();
         }
         let mut found = group(name, &resources.iter().collect::<Vec<_>>());
         found["kind"] = json!("APIGroup");
         found["apiVersion"] = json!("v1");
-        Ok(respond(StatusCode::OK, &found))
+        respond(StatusCode::OK, &found)
     }
 
-    pub(super) fn discover_resources(&self, group: &str, version: &str) -> Result<Response<ApiBody>, Status> {
+    pub(super) fn discover_resources(&self, group: &str, version: &str) -> Response<ApiBody> {
         let resources = self.registry(|registry| registry.group(group));
         let served: Vec<_> = resources.iter().filter_map(|r| r.served(version).map(|version| (r, version))).collect();
         if served.is_empty() {
-            return Err(Status::no_such_resource());
+            return not_served();
         }
         let list: Vec<Value> = served.iter().flat_map(|(resource, version)| old_resources(resource, version)).collect();
         let group_version = served[0].0.api_version(version);
         let list = json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list
         });
-        Ok(respond(StatusCode::OK, &list))
+        respond(StatusCode::OK, &list)
     }
 }
 
@@ -127,8 +125,21 @@ fn group_discovery(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
     json!({ "metadata": metadata, "versions": versions })
 }
 
-fn verbs() -> Value {
-    json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+/// The order is the real server's; it differs between built-in and custom resources.
+fn verbs(resource: &ResourceType) -> Value {
+    if resource.custom {
+        json!(["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"])
+    } else {
+        json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+    }
+}
+
+/// Identifies the version objects are stored in, for tools that migrate them.
+fn storage_version_hash(resource: &ResourceType) -> Value {
+    let version = resource.storage_version().map_or("", |version| &version.name);
+    let named = format!("{}/{version}/{}", resource.resource.group, resource.kind);
+    let digest = Sha256::digest(named.as_bytes());
+    json!(k8s_openapi::ByteString(digest[..8].to_vec()))
 }
 
 fn new_resource(resource: &ResourceType, version: &Version, group: &str) -> Value {
@@ -151,7 +162,7 @@ fn new_resource(resource: &ResourceType, version: &Version, group: &str) -> Valu
         "responseKind": own,
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
-        "verbs": verbs(),
+        "verbs": verbs(resource),
     });
     if !resource.short_names.is_empty() {
         entry["shortNames"] = json!(resource.short_names);
@@ -172,7 +183,7 @@ fn old_resources(resource: &ResourceType, version: &Version) -> Vec<Value> {
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": verbs(),
+        "verbs": verbs(resource),
     });
     if !resource.short_names.is_empty() {
         main["shortNames"] = json!(resource.short_names);
@@ -180,6 +191,7 @@ fn old_resources(resource: &ResourceType, version: &Version) -> Vec<Value> {
     if !resource.categories.is_empty() {
         main["categories"] = json!(resource.categories);
     }
+    main["storageVersionHash"] = storage_version_hash(resource);
     let sub = |name: &str, kind: &str| {
         json!({
             "name": format!("{plural}/{name}"), "singularName": "", "namespaced": resource.namespaced, "kind": kind,

@@ -26,11 +26,18 @@ impl ApiServer {
     }
 
     fn answer(&self, request: &Request<Bytes>) -> Response<ApiBody> {
-        let answered = match Incoming::read(request) {
-            Ok(incoming) => self.route(&incoming),
-            Err(status) => Err(status),
+        let incoming = match Incoming::read(request) {
+            Ok(incoming) => incoming,
+            Err(status) => return refusal(&status),
         };
-        answered.unwrap_or_else(|status| refusal(&status))
+        let mut response = self.route(&incoming).unwrap_or_else(|status| refusal(&status));
+        for warning in incoming.warnings.take() {
+            let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Ok(value) = format!("299 - \"{quoted}\"").parse() {
+                response.headers_mut().append(header::WARNING, value);
+            }
+        }
+        response
     }
 
     fn route(&self, incoming: &Incoming<'_>) -> Result<Response<ApiBody>, Status> {
@@ -41,16 +48,16 @@ impl ApiServer {
             ["version"] if get => Ok(json(StatusCode::OK, &super::discovery::version())),
             ["api"] if get => Ok(self.discover_core(incoming)),
             ["apis"] if get => Ok(self.discover_groups(incoming)),
-            ["apis", group] if get => self.discover_group(group),
-            ["api", version] if get => self.discover_resources("", version),
-            ["apis", group, version] if get => self.discover_resources(group, version),
+            ["apis", group] if get => Ok(self.discover_group(group)),
+            ["api", version] if get => Ok(self.discover_resources("", version)),
+            ["apis", group, version] if get => Ok(self.discover_resources(group, version)),
             ["openapi", "v2"] if get => Ok(json(StatusCode::OK, &super::openapi::v2())),
             ["openapi", "v3"] if get => Ok(json(StatusCode::OK, &self.openapi_index())),
             ["openapi", "v3", "api", version] if get => self.openapi_document("", version),
             ["openapi", "v3", "apis", group, version] if get => self.openapi_document(group, version),
             ["api", version, rest @ ..] if !rest.is_empty() => self.resource(incoming, "", version, rest),
             ["apis", group, version, rest @ ..] if !rest.is_empty() => self.resource(incoming, group, version, rest),
-            _ => Ok(text(StatusCode::NOT_FOUND, "404 page not found\n")),
+            _ => Ok(not_served()),
         }
     }
 
@@ -69,7 +76,7 @@ impl ApiServer {
         let (plural, rest) = rest.split_first().ok_or_else(Status::no_such_resource)?;
         let Some(target) = self.target(group, version, plural) else {
             if self.registry(|registry| registry.group(group)).is_empty() {
-                return Ok(text(StatusCode::NOT_FOUND, "404 page not found\n"));
+                return Ok(not_served());
             }
             return Err(Status::no_such_resource());
         };
@@ -109,6 +116,10 @@ pub(super) fn json(code: StatusCode, value: &Value) -> Response<ApiBody> {
 
 pub(super) fn typed(content_type: &'static str, value: &Value) -> Response<ApiBody> {
     respond(StatusCode::OK, content_type, ApiBody::full(Bytes::from(value.to_string())))
+}
+
+pub(super) fn not_served() -> Response<ApiBody> {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 fn text(code: StatusCode, text: &'static str) -> Response<ApiBody> {

@@ -18,14 +18,18 @@ pub(super) struct Page {
     pub(super) revision: u64,
     next: Option<String>,
     remaining: Option<usize>,
+    /// Lists of custom resources say that nothing follows.
+    custom: bool,
 }
 
 impl Page {
     /// The list's own metadata.
     pub(super) fn metadata(&self) -> Value {
         let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
-        if let Some(next) = &self.next {
-            metadata["continue"] = json!(next);
+        match &self.next {
+            Some(next) => metadata["continue"] = json!(next),
+            None if self.custom => metadata["continue"] = json!(""),
+            None => {}
         }
         if let Some(remaining) = self.remaining {
             metadata["remainingItemCount"] = json!(remaining);
@@ -54,14 +58,11 @@ impl Selection {
                 || target.version().selectable.iter().any(|selectable| selectable == field)
         };
         if let Some(unknown) = fields.fields().find(|field| !known(field)) {
-            let (resource, version) = (&target.resource.resource, &target.version().name);
-            let group = if resource.group.is_empty() { String::new() } else { resource.group.to_string() };
-            let api = format!("{group}/{version}, Resource={}", resource.plural);
-            return Err(Status::bad_request(format!(
-                "Unable to find {api:?} that match label selector {:?}, field selector {asked:?}: field label not \
-                 supported: {unknown}",
-                query.get("labelSelector").unwrap_or_default(),
-            )));
+            return Err(Status::bad_request(if target.resource.custom || !target.version().selectable.is_empty() {
+                format!("field label not supported: {unknown}")
+            } else {
+                format!("{unknown:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            }));
         }
         Ok(Self { labels, fields })
     }
@@ -93,13 +94,32 @@ impl Token {
         encoded.as_str().unwrap_or_default().trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 
-    fn decode(text: &str) -> Option<Self> {
+    fn bytes(text: &str) -> Option<Vec<u8>> {
         let mut padded = text.replace('-', "+").replace('_', "/");
         while padded.len() % 4 != 0 {
             padded.push('=');
         }
         let bytes: k8s_openapi::ByteString = serde_json::from_value(json!(padded)).ok()?;
-        let token: Value = serde_json::from_slice(&bytes.0).ok()?;
+        Some(bytes.0)
+    }
+
+    /// What is wrong with a token that says nothing.
+    fn flaw(text: &str) -> String {
+        match Self::bytes(text).as_deref() {
+            None => "illegal base64 data".to_owned(),
+            Some([]) => "unexpected end of JSON input".to_owned(),
+            Some([b'{', ..]) => "the start of the next page is missing".to_owned(),
+            Some([first, ..]) => {
+                let first = char::from(*first);
+                let shown =
+                    if first.is_ascii_graphic() { first.to_string() } else { format!("\\u{:04x}", u32::from(first)) };
+                format!("invalid character '{shown}' looking for beginning of value")
+            }
+        }
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let token: Value = serde_json::from_slice(&Self::bytes(text)?).ok()?;
         let (namespace, name) = token.get("start")?.as_str()?.split_once('/')?;
         let revision = token.get("rv")?.as_i64()?;
         Some(Self { revision: u64::try_from(revision).ok(), namespace: namespace.to_owned(), name: name.to_owned() })
@@ -118,8 +138,9 @@ impl ApiServer {
         if !selection.is_empty() {
             items.retain(|stored| selection.matches(&stored.value));
         }
+        let custom = target.resource.custom;
         let Some(limit) = limit.filter(|limit| *limit < items.len()) else {
-            return Ok(Page { items, revision, next: None, remaining: None });
+            return Ok(Page { items, revision, next: None, remaining: None, custom });
         };
         let remaining = selection.is_empty().then_some(items.len() - limit);
         items.truncate(limit);
@@ -127,7 +148,7 @@ impl ApiServer {
             let (namespace, name) = (last.key.namespace.clone(), last.key.name.clone());
             Token { revision: Some(revision), namespace, name }.encode()
         });
-        Ok(Page { items, revision, next, remaining })
+        Ok(Page { items, revision, next, remaining, custom })
     }
 
     fn first_list(
@@ -180,7 +201,9 @@ impl ApiServer {
         if query.get("resourceVersion").is_some_and(|version| !version.is_empty() && version != "0") {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let token = Token::decode(token).ok_or_else(|| Status::bad_request("continue key is not valid"))?;
+        let token = Token::decode(token).ok_or_else(|| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {}", Token::flaw(token)))
+        })?;
         let stored_as = &target.resource.stored_as;
         let (mut items, revision) = match token.revision {
             None => self.store().snapshot(stored_as, namespace),
@@ -229,8 +252,8 @@ fn check_match(asked: &str, matching: &str) -> Result<(), Status> {
 
 pub(super) fn parse_revision(text: &str) -> Result<u64, Status> {
     text.parse().map_err(|_| {
-        let cause = Cause::invalid("resourceVersion", &json!(text), "strconv.ParseUint: parsing: invalid syntax");
-        Status::invalid("ListOptions", "meta.k8s.io", "", &[cause])
+        let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+        Status::new(500, "", format!("resourceVersion: Invalid value: {text:?}: {why}"))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Subresource, Target, WriteOptions, write::Changed};
+use super::{Subresource, Target, WriteOptions, convert, write::Changed};
 use crate::{
     Clock,
     apply::{self, Types, Write},
@@ -34,7 +34,17 @@ pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &
         subresource: subresource(target),
         now: &clock.stamp(),
     };
-    apply::update(old, new, &write, &types(target))
+    if !convert::is_event(target) {
+        return apply::update(old, new, &write, &types(target));
+    }
+    // Fields are recorded by the names they have in the version of the request.
+    let (mut old, mut new) = (old.cloned(), new);
+    for object in old.iter_mut().chain([&mut new]) {
+        convert::rename_managed(object, |(spoken, stored)| (spoken, stored));
+    }
+    let mut stamped = apply::update(old.as_ref(), new, &write, &types(target));
+    convert::rename_managed(&mut stamped, |(spoken, stored)| (stored, spoken));
+    stamped
 }
 
 /// Merges an applied object into the live one.

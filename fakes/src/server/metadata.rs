@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Target;
+use super::{Target, WriteOptions};
 use crate::{
     object::{self, map_mut, meta, meta_mut, set_meta, strings},
     schema::Cause,
@@ -16,6 +16,7 @@ const SYSTEM_FIELDS: [&str; 5] =
 /// The longest prefix of a generated name.
 const MAX_GENERATED_PREFIX: usize = 58;
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
+const CHECKS_OF_AN_UPDATE: usize = 4;
 const MAX_SUBDOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 
@@ -38,13 +39,18 @@ const VALUE_RULE: &str = "a valid label must be an empty string or consist of al
 /// Stamps a new object: name from generateName, uid, time of creation.
 pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store) {
     // A patch may have left nothing but some fields; a stored object always says what it is.
-    let api_version = target.api_version();
+    let version = target.resource.storage_version().map_or("v1", |version| &version.name);
+    let api_version = if target.resource.stored_as.group.is_empty() {
+        version.to_owned()
+    } else {
+        target.resource.api_version(version)
+    };
     let fields = map_mut(object);
     fields.insert("apiVersion".to_owned(), api_version.into());
     fields.insert("kind".to_owned(), target.resource.kind.clone().into());
     let metadata = meta_mut(object);
-    for field in SYSTEM_FIELDS {
-        metadata.shift_remove(field);
+    for field in SYSTEM_FIELDS.iter().filter(|field| **field != "generation") {
+        metadata.shift_remove(*field);
     }
     metadata.shift_remove("resourceVersion");
     metadata.shift_remove("selfLink");
@@ -114,21 +120,40 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
             causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), &why));
         }
     }
+    // The real server looks at the metadata of an update from several places, and each tells what it finds.
+    if old.is_some() {
+        causes = std::iter::repeat_n(causes, CHECKS_OF_AN_UPDATE).flatten().collect();
+    }
     if let Some(old) = old.filter(|old| object::is_deleting(old)) {
         let known = object::finalizers(old);
         let added: Vec<&str> = object::finalizers(object).into_iter().filter(|name| !known.contains(name)).collect();
         if !added.is_empty() {
             let added: Vec<String> = added.iter().map(|name| format!("{name:?}")).collect();
-            causes.push(Cause::forbidden(
+            let cause = Cause::forbidden(
                 "metadata.finalizers",
                 &format!(
                     "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
                     added.join(", ")
                 ),
-            ));
+            );
+            causes.extend([cause.clone(), cause]);
         }
     }
     causes
+}
+
+/// Warns of what is let through but unwise.
+pub(super) fn warn(object: &Value, old: Option<&Value>, options: &WriteOptions) {
+    let known = old.map(object::finalizers).unwrap_or_default();
+    let standard = ["orphan", "foregroundDeletion", "kubernetes"];
+    for finalizer in object::finalizers(object) {
+        if !finalizer.contains('/') && !standard.contains(&finalizer) && !known.contains(&finalizer) {
+            options.warnings.push(format!(
+                "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name to avoid accidental \
+                 conflicts with other finalizer writers"
+            ));
+        }
+    }
 }
 
 fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
@@ -166,7 +191,7 @@ fn validate_label(key: &str, value: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn validate_owners(object: &Value, causes: &mut Vec<Cause>) {
-    let mut controller: Option<&str> = None;
+    let mut controller: Option<String> = None;
     let owners = meta(object, "ownerReferences").and_then(Value::as_array);
     for (index, owner) in owners.into_iter().flatten().enumerate() {
         let field = format!("metadata.ownerReferences[{index}]");
@@ -176,16 +201,23 @@ fn validate_owners(object: &Value, causes: &mut Vec<Cause>) {
             }
         }
         if owner.get("controller").and_then(Value::as_bool).unwrap_or_default() {
-            let name = object::text(owner, &["name"]);
-            if let Some(first) = controller {
+            let name = format!("{}/{}", object::text(owner, &["kind"]), object::text(owner, &["name"]));
+            if let Some(first) = &controller {
                 let why = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
                 );
-                causes.push(Cause::invalid("metadata.ownerReferences", owner, &why));
+                let all = owners.into_iter().flatten().map(shown_owner).collect();
+                causes.push(Cause::invalid("metadata.ownerReferences", &all, &why));
             }
             controller = controller.or(Some(name));
         }
     }
+}
+
+/// An owner with its fields in the order the server shows them.
+fn shown_owner(owner: &Value) -> Value {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    fields.iter().filter_map(|&field| Some((field.to_owned(), owner.get(field)?.clone()))).collect()
 }
 
 fn wrong_key(key: &str) -> Option<String> {

@@ -4,6 +4,7 @@ mod strategic;
 
 use std::sync::Arc;
 
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
 
 use super::{ApiServer, Subresource, Target, WriteOptions, write::Changed};
@@ -55,7 +56,7 @@ impl ApiServer {
             let mut object = Value::clone(&current.value);
             change(&mut object, patch, target)?;
             check_identity(&object, current, resource)?;
-            Ok(Changed::Updated(object))
+            Ok(Changed::Patched(object))
         })?;
         Ok((patched, false))
     }
@@ -91,12 +92,14 @@ impl ApiServer {
 
 fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Status> {
     match patch {
-        Patch::Json(operations) => json_patch::patch(object, operations).map_err(|error| refused(&error)),
+        Patch::Json(operations) => apply_operations(object, operations),
         Patch::Merge(merge) => {
             object::merge(object, merge);
             Ok(())
         }
-        Patch::Strategic(_) if target.resource.custom => Err(Status::unsupported_media_type(
+        Patch::Strategic(_) if target.resource.custom => Err(Status::new(
+            415,
+            "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: \
              application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
         )),
@@ -108,9 +111,26 @@ fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Stat
     }
 }
 
-/// A `test` that fails and a path that is not there are both 422, as the real server answers them.
-fn refused(error: &json_patch::PatchError) -> Status {
-    Status::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
+/// RFC 6902 as the real server's library takes it: a field of an object may be replaced that is not there, and one that
+/// is not there tests as null.
+pub(super) fn apply_operations(object: &mut Value, operations: &json_patch::Patch) -> Result<(), Status> {
+    for operation in &operations.0 {
+        let absent = is_absent_field(object, operation.path().as_str());
+        let lenient = match operation {
+            PatchOperation::Replace(replace) if absent => {
+                PatchOperation::Add(AddOperation { path: replace.path.clone(), value: replace.value.clone() })
+            }
+            PatchOperation::Test(test) if absent && test.value.is_null() => continue,
+            other => other.clone(),
+        };
+        json_patch::patch(object, &[lenient]).map_err(|_| Status::unprocessable())?;
+    }
+    Ok(())
+}
+
+fn is_absent_field(object: &Value, path: &str) -> bool {
+    let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+    object.pointer(path).is_none() && parent.and_then(|parent| object.pointer(parent)).is_some_and(Value::is_object)
 }
 
 fn check_identity(object: &Value, current: &Stored, resource: &GroupResource) -> Result<(), Status> {

@@ -43,7 +43,7 @@ impl ApiServer {
             .map(|object| {
                 let mut row = json!({ "cells": columns::cells(target, object, now) });
                 match include {
-                    Some("None") => {}
+                    Some("None") => row["object"] = Value::Null,
                     Some("Object") => row["object"] = (*object).clone(),
                     _ => row["object"] = partial(object),
                 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ApiServer, DeleteOptions, Target, metadata};
+use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, metadata};
 use crate::{
     object::{self, set_meta, text},
-    registry::{ResourceType, parse_definition},
+    registry::{ResourceType, establish, parse_definition},
     status::Status,
     store::{GroupResource, Key, Stored},
 };
 
 /// Holds a definition until its custom resources are gone.
-pub(super) const CRD_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+const CRD_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 impl ApiServer {
     /// The namespace of a new object exists and takes new content.
@@ -37,13 +37,22 @@ impl ApiServer {
     /// Serves what a definition says, as soon as it is stored.
     pub(super) fn after_write(&self, target: &Target, stored: &Stored) {
         if is_definition(target)
+            && target.subresource == Subresource::None
             && let Ok(resource) = parse_definition(&stored.value)
         {
             self.change_registry(|registry| registry.install(resource));
+            self.establish(stored);
         }
         if is_namespace(target) {
             self.finish_namespace(&stored.key.name);
         }
+    }
+
+    fn establish(&self, definition: &Stored) {
+        let mut established = Value::clone(&definition.value);
+        establish(&mut established, &self.clock().stamp());
+        // Somebody else's write in between has established the definition, too.
+        let _ = self.update_status(&definitions(), established, &WriteOptions::manager("kube-apiserver"));
     }
 
     /// Deletes the content of what was just marked as being deleted.
@@ -137,6 +146,15 @@ fn definitions() -> GroupResource {
 
 fn is_namespace(target: &Target) -> bool {
     *target.group_resource() == namespaces()
+}
+
+/// A definition that is deleted waits for its objects.
+pub(super) fn hold_definition(definition: &mut Value) {
+    let mut finalizers = metadata::finalizers_owned(definition);
+    if !object::is_deleting(definition) && !finalizers.iter().any(|finalizer| finalizer == CRD_FINALIZER) {
+        finalizers.push(CRD_FINALIZER.to_owned());
+        set_meta(definition, "finalizers", metadata::finalizers_value(&finalizers));
+    }
 }
 
 pub(super) fn is_definition(target: &Target) -> bool {

@@ -15,12 +15,15 @@ use super::{
 };
 use crate::{
     object,
+    schema::Cause,
     status::Status,
     store::{Event, EventType, Stored, Subscription},
 };
 
 /// How often a quiet watch tells how far it is.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+/// The last bookmark comes this long before a watch ends.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 /// How long a watch lives that asks for no time. The real server draws between 30 and 60 minutes.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 45 * 60;
 
@@ -31,11 +34,15 @@ struct Watch {
     selection: Selection,
     format: Format,
     whole_rows: Option<String>,
+    /// Column definitions come with the first table only.
+    headed: bool,
     revision: u64,
     changed: Subscription,
     ready: VecDeque<Bytes>,
     ended: bool,
     bookmarks: bool,
+    /// From the last bookmark to the end.
+    left: Duration,
     bookmark: BoxFuture<'static, ()>,
     deadline: BoxFuture<'static, ()>,
 }
@@ -52,7 +59,9 @@ impl ApiServer {
         let selection = Selection::read(target, query, also)?;
         let asked = query.get("resourceVersion").unwrap_or_default();
         let initial = query.is("sendInitialEvents");
+        check_initial(initial, query.get("resourceVersionMatch"))?;
         let timeout = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|s| *s > 0);
+        let timeout = Duration::from_secs(timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS));
         let mut watch = Watch {
             server: self.clone(),
             target: target.clone(),
@@ -60,15 +69,18 @@ impl ApiServer {
             selection,
             format: incoming.format,
             whole_rows: query.get("includeObject").map(str::to_owned),
+            headed: false,
             revision: 0,
             // Before the first look at the changes, so that none falls in between.
             changed: self.store().subscribe_to(&target.resource.stored_as),
             ready: VecDeque::new(),
             ended: false,
             bookmarks: query.is("allowWatchBookmarks"),
-            bookmark: sleep(self, BOOKMARK_INTERVAL),
-            deadline: sleep(self, Duration::from_secs(timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS))),
+            left: timeout,
+            bookmark: futures::future::pending().boxed(),
+            deadline: sleep(self, timeout),
         };
+        watch.await_bookmark();
         if initial || asked.is_empty() || asked == "0" {
             if !asked.is_empty() {
                 self.check_not_future(parse_revision(asked)?)?;
@@ -87,6 +99,16 @@ impl ApiServer {
         response.headers_mut().insert(http::header::CONTENT_TYPE, json);
         Ok(response)
     }
+}
+
+fn check_initial(initial: bool, matching: Option<&str>) -> Result<(), Status> {
+    let why = match (initial, matching.unwrap_or_default()) {
+        (true, "NotOlderThan") | (false, "") => return Ok(()),
+        (true, _) => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        (false, _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+    };
+    let cause = Cause::forbidden("resourceVersionMatch", why);
+    Err(Status::invalid("ListOptions", "meta.k8s.io", "", &[cause]))
 }
 
 /// Starts to count when it is first polled, in the reader's runtime.
@@ -122,7 +144,7 @@ impl Watch {
                 () = &mut self.bookmark, if self.bookmarks => {
                     self.take_changes();
                     self.send_bookmark(false);
-                    self.bookmark = sleep(&self.server, BOOKMARK_INTERVAL);
+                    self.await_bookmark();
                 }
             }
         }
@@ -184,15 +206,25 @@ impl Watch {
             Format::Table => {
                 let include = self.whole_rows.as_deref();
                 let revision = object::resource_version(&stored.value).unwrap_or_default();
-                let table = self.server.table_of(&self.target, include, &[&stored.value], revision);
+                let mut table = self.server.table_of(&self.target, include, &[&stored.value], revision);
+                if std::mem::replace(&mut self.headed, true) {
+                    table["columnDefinitions"] = Value::Null;
+                }
                 frame(kind, table.to_string().as_bytes())
             }
         };
         self.ready.push_back(framed);
     }
 
+    /// The next bookmark comes after the interval, or shortly before the end.
+    fn await_bookmark(&mut self) {
+        let wait = BOOKMARK_INTERVAL.min(self.left.saturating_sub(BOOKMARK_BEFORE_END));
+        self.left = self.left.saturating_sub(wait);
+        self.bookmark = if wait.is_zero() { futures::future::pending().boxed() } else { sleep(&self.server, wait) };
+    }
+
     fn send_bookmark(&mut self, initial: bool) {
-        let mut metadata = json!({ "resourceVersion": self.revision.to_string(), "creationTimestamp": null });
+        let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
         if initial {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }

@@ -1,16 +1,24 @@
 //! Create and update: from what the writer sent to what is stored.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, Subresource, Target, builtin, managed, metadata};
+use super::{
+    ApiServer, Subresource, Target, builtin, managed, metadata,
+    typed::{self, Written},
+};
 use crate::{
     defaults, object,
     schema::Cause,
     status::Status,
     store::{GroupResource, Key, Stored, WriteError},
 };
+
+/// The field of a cause that concerns none.
+const NO_FIELD: &str = "<nil>";
+const RULES_NOT_CHECKED: &str = "some validation rules were not checked because the object was invalid; correct the \
+    existing errors to complete validation";
 
 /// Who writes and how.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +31,27 @@ pub struct WriteOptions {
     pub force: bool,
     /// What happens to fields the schema does not know.
     pub field_validation: FieldValidation,
+    /// Whether built-in objects are held against their types; writers inside the process are trusted to be right.
+    pub(crate) check_types: bool,
+    /// What the writer is to be told although the write succeeds.
+    pub(crate) warnings: Warnings,
+}
+
+/// Warnings that come with an answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    pub(crate) fn push(&self, warning: String) {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What happens to fields the schema does not know: they are always pruned; `Strict` refuses them instead.
@@ -47,7 +76,9 @@ impl WriteOptions {
 /// A new state of an object, as a change of the current one produced it.
 pub(super) enum Changed {
     /// What changed is found by comparing, and recorded as an update of the writer.
-    Updated(Value),
+    Replaced(Value),
+    /// The same, but that a wrong uid is a mistake in the patch.
+    Patched(Value),
     /// managedFields are already as they should be.
     Applied(Value),
 }
@@ -89,7 +120,7 @@ impl ApiServer {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
-        self.create_changed(target, Changed::Updated(object), options)
+        self.create_changed(target, Changed::Replaced(object), options)
     }
 
     pub(super) fn create_changed(
@@ -99,7 +130,7 @@ impl ApiServer {
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
         let (mut object, stamped) = match changed {
-            Changed::Updated(object) => (object, false),
+            Changed::Replaced(object) | Changed::Patched(object) => (object, false),
             Changed::Applied(object) => (object, true),
         };
         if object::resource_version(&object).is_some() {
@@ -107,24 +138,30 @@ impl ApiServer {
         }
         metadata::prepare_create(&mut object, target, self.store());
         self.check_namespace(target, &object)?;
-        builtin::prepare_create(&mut object, target, self.store());
-        if target.version().status && target.resource.custom {
-            object::map_mut(&mut object).shift_remove("status");
-        }
+        builtin::decode(&mut object, target);
+        typed::check(&mut object, target, options, Written::Object)?;
         prune(&mut object, target, options)?;
-        self.fill_defaults(&mut object, target);
-        if !target.resource.traits.generation {
-            object::set_meta(&mut object, "generation", None);
-        } else {
-            object::set_meta(&mut object, "generation", Some(json!(1)));
-        }
-        self.check(&object, None, target)?;
+        fill_defaults(&mut object, target);
         if !stamped {
             object = managed::stamp(None, object, target, options, self.clock());
         }
+        builtin::prepare_create(&mut object, target);
+        defaults::admit(&target.resource.stored_as, &mut object);
+        if target.version().status && target.resource.custom {
+            object::map_mut(&mut object).shift_remove("status");
+        }
+        if target.resource.traits.generation {
+            object::set_meta(&mut object, "generation", Some(json!(1)));
+        }
+        check(&object, None, target)?;
+        metadata::warn(&object, None, options);
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
-        if self.store().get(&key).is_some() {
-            return Err(Status::already_exists(target.group_resource(), &key.name));
+        if let Some(existing) = self.store().get(&key) {
+            let mut refused = Status::already_exists(target.group_resource(), &key.name);
+            if object::is_deleting(&existing.value) {
+                refused.message.insert_str(0, "object is being deleted: ");
+            }
+            return Err(refused);
         }
         if options.dry_run {
             return Ok(Stored::unsaved(key, object));
@@ -149,11 +186,10 @@ impl ApiServer {
         let needs_version = !target.resource.traits.unconditional_update && target.subresource == Subresource::None;
         if needs_version && object::resource_version(&object).is_none() && self.store().get(&key).is_some() {
             let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            let cause = Cause { message: cause.message.replace(": 0:", ": 0x0:"), ..cause };
             let resource = target.group_resource();
             return Err(Status::invalid(&resource.plural, &resource.group, &key.name, &[cause]));
         }
-        self.change(target, &key, options, |_| Ok(Changed::Updated(object.clone())))
+        self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone())))
     }
 
     /// Reads, changes and writes one object, again when somebody else wrote in between.
@@ -184,19 +220,23 @@ impl ApiServer {
         changed: Changed,
         options: &WriteOptions,
     ) -> Result<Result<Arc<Stored>, WriteError>, Status> {
-        let (mut new, stamped) = match changed {
-            Changed::Updated(object) => (object, false),
-            Changed::Applied(object) => (object, true),
+        let (mut new, written) = match changed {
+            Changed::Replaced(object) => (object, Written::Object),
+            Changed::Patched(object) => (object, Written::Patch),
+            Changed::Applied(object) => (object, Written::Applied),
         };
         let old = &current.value;
-        check_preconditions(&new, current, target)?;
+        check_preconditions(&new, current, target, written)?;
         metadata::carry_over(old, &mut new);
+        builtin::decode(&mut new, target);
         builtin::merge_subresource(old, &mut new, target);
+        typed::check(&mut new, target, options, written)?;
         prune(&mut new, target, options)?;
-        self.fill_defaults(&mut new, target);
+        fill_defaults(&mut new, target);
         builtin::count_generation(old, &mut new, target);
-        self.check(&new, Some(old), target)?;
-        if !stamped {
+        check(&new, Some(old), target)?;
+        metadata::warn(&new, Some(old), options);
+        if written != Written::Applied {
             new = managed::stamp(Some(old), new, target, options, self.clock());
         }
         if managed::same_but_for_times(old, &new) {
@@ -222,33 +262,62 @@ impl ApiServer {
         }
         Ok(written)
     }
+}
 
-    fn fill_defaults(&self, object: &mut Value, target: &Target) {
-        match &target.version().schema {
-            Some(schema) => schema.set_defaults(object),
-            None => defaults::apply(&target.resource.stored_as, object, self.clock()),
-        }
-    }
-
-    fn check(&self, object: &Value, old: Option<&Value>, target: &Target) -> Result<(), Status> {
-        let mut causes = metadata::validate(object, old, target);
-        match &target.version().schema {
-            Some(schema) if target.subresource == Subresource::Status => {
-                causes.extend(schema.validate_status(object, old));
-            }
-            Some(schema) => causes.extend(schema.validate(object, old)),
-            None => causes.extend(builtin::validate(object, old, target)),
-        }
-        if causes.is_empty() { Ok(()) } else { Err(target.invalid(object::name(object), &causes)) }
+fn fill_defaults(object: &mut Value, target: &Target) {
+    match &target.version().schema {
+        Some(schema) => schema.set_defaults(object),
+        None => defaults::apply(&target.resource.stored_as, object),
     }
 }
 
-fn check_preconditions(new: &Value, current: &Stored, target: &Target) -> Result<(), Status> {
+fn check(object: &Value, old: Option<&Value>, target: &Target) -> Result<(), Status> {
+    let mut causes = metadata::validate(object, old, target);
+    match &target.version().schema {
+        Some(schema) if target.subresource == Subresource::Status => {
+            causes.extend(schema.validate_status(object, old));
+        }
+        Some(schema) => {
+            let unchecked = target.version().rules && causes.iter().any(stops_rules);
+            causes.extend(schema.validate(object, old));
+            if unchecked && !causes.iter().any(|cause| cause.field == NO_FIELD) {
+                causes.push(Cause::invalid(NO_FIELD, &Value::Null, RULES_NOT_CHECKED));
+            }
+        }
+        None => causes.extend(builtin::validate(object, old, target)),
+    }
+    if causes.is_empty() { Ok(()) } else { Err(target.invalid(object::name(object), &causes)) }
+}
+
+/// Rules are only checked of objects whose parts are all there and of their types.
+fn stops_rules(cause: &Cause) -> bool {
+    matches!(
+        cause.reason,
+        "FieldValueRequired"
+            | "FieldValueNotSupported"
+            | "FieldValueTooLong"
+            | "FieldValueTooMany"
+            | "FieldValueTypeInvalid"
+    )
+}
+
+fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: Written) -> Result<(), Status> {
     let (resource, name) = (target.group_resource(), &current.key.name);
     let (wanted, found) = (object::uid(new), object::uid(&current.value));
+    if !wanted.is_empty() && wanted != found && written == Written::Object {
+        let path = storage_path(&current.key, target);
+        return Err(Status::conflict(
+            resource,
+            name,
+            &format!(
+                "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+            ),
+        ));
+    }
     if !wanted.is_empty() && wanted != found {
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
-        return Err(Status::conflict(resource, name, &why));
+        let cause = Cause::invalid("metadata.uid", &json!(wanted), "field is immutable");
+        return Err(target.invalid(name, &[cause.clone(), cause]));
     }
     match object::resource_version(new) {
         Some(version) if version != current.resource_version => Err(Status::modified(resource, name)),
@@ -256,17 +325,16 @@ fn check_preconditions(new: &Value, current: &Stored, target: &Target) -> Result
     }
 }
 
+/// Where the real server keeps an object, as some of its messages tell.
+fn storage_path(key: &Key, target: &Target) -> String {
+    let resource = &key.resource;
+    let group = if target.resource.custom { format!("{}/", resource.group) } else { String::new() };
+    let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
+    format!("/registry/{group}{}/{namespace}{}", resource.plural, key.name)
+}
+
 fn prune(object: &mut Value, target: &Target, options: &WriteOptions) -> Result<(), Status> {
     let Some(schema) = &target.version().schema else { return Ok(()) };
     let unknown = schema.prune(object);
-    if unknown.is_empty() || options.field_validation != FieldValidation::Strict {
-        return Ok(());
-    }
-    let told: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
-    let kind = &target.resource.kind;
-    Err(Status::bad_request(format!(
-        "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: {}",
-        target.version().name,
-        told.join(", ")
-    )))
+    typed::tell_unknown(&unknown, target, options, Written::Object)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ApiBody, Format, Incoming, bytes, item, json as respond_json};
 use crate::{
+    object,
     server::{ApiServer, Target, convert, list::Page, table},
     status::Status,
 };
@@ -27,7 +28,7 @@ impl ApiServer {
                 Ok(self.present_list(incoming, target, &page))
             }
             Method::POST if target.resource.namespaced == namespace.is_some() => {
-                let mut sent = incoming.value()?;
+                let mut sent = item::read_object(incoming, target)?;
                 item::check_kind(&sent, target)?;
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
@@ -65,6 +66,9 @@ impl ApiServer {
                 let values: Vec<&Value> = page.items.iter().map(|stored| &*stored.value).collect();
                 let mut table = self.table(target, incoming, &values, page.revision);
                 table["metadata"] = metadata;
+                if table["metadata"]["continue"] == "" {
+                    object::map_mut(&mut table["metadata"]).shift_remove("continue");
+                }
                 respond_json(StatusCode::OK, &table)
             }
         }

@@ -11,6 +11,9 @@ use crate::{
     store::{GroupResource, Key},
 };
 
+/// As much of a body that is no object as its refusal shows.
+const MAX_SHOWN_BYTES: usize = 30;
+
 impl ApiServer {
     pub(super) fn item(
         &self,
@@ -32,6 +35,7 @@ impl ApiServer {
             ["eviction"] if builtin_pod && incoming.method == Method::POST => {
                 return self.evict(incoming, target, &key);
             }
+            [_] if target.resource.custom => return Err(Status::not_found(&target.resource.resource, name)),
             _ => return Err(Status::no_such_resource()),
         };
         match *incoming.method {
@@ -61,7 +65,7 @@ impl ApiServer {
     }
 
     fn put(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
-        let mut sent = incoming.value()?;
+        let mut sent = read_object(incoming, target)?;
         check_kind(&sent, target)?;
         let named = object::name(&sent);
         if named.is_empty() {
@@ -161,6 +165,11 @@ pub(super) fn check_kind(object: &Value, target: &Target) -> Result<(), Status> 
         let what = if kind.is_empty() { "Kind" } else { "apiVersion" };
         return Err(Status::bad_request(format!("Object '{what}' is missing in '{object}'")));
     }
+    if target.resource.custom && !fits(kind, wanted_kind) {
+        let cause = crate::schema::Cause::invalid("kind", &json!(kind), &format!("must be {wanted_kind}"));
+        let group = &target.resource.resource.group;
+        return Err(Status::invalid(kind, group, object::name(object), &[cause]));
+    }
     if fits(kind, wanted_kind) {
         return Err(Status::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version ({wanted_version})"
@@ -170,6 +179,27 @@ pub(super) fn check_kind(object: &Value, target: &Target) -> Result<(), Status> 
         "{kind} in version {:?} cannot be handled as a {wanted_kind}: the object provided is unrecognized \
          (must be of type {wanted_kind})",
         api_version.rsplit('/').next().unwrap_or_default()
+    )))
+}
+
+/// The object in a request's body.
+pub(super) fn read_object(incoming: &Incoming<'_>, target: &Target) -> Result<Value, Status> {
+    let value = incoming.value()?;
+    let what = match &value {
+        Value::Object(_) => return Ok(value),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Null => return Err(Status::bad_request("the request has no body; send the object as JSON or YAML")),
+    };
+    let shown: String = incoming.body.iter().take(MAX_SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let more = if incoming.body.len() > MAX_SHOWN_BYTES { " ..." } else { "" };
+    Err(Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: \
+         cannot unmarshal {what} into Go value of type struct {{ APIVersion string \
+         \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }} ({shown}{more})",
+        target.resource.kind
     )))
 }
 
@@ -190,8 +220,12 @@ pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target) -> Result<Pat
     match incoming.content_type() {
         "application/json-patch+json" => {
             let operations = incoming.value()?;
-            let patch = serde_json::from_value(operations);
-            patch.map(Patch::Json).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+            if !operations.is_array() {
+                return Err(Status::bad_request(
+                    "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+                ));
+            }
+            serde_json::from_value(operations).map(Patch::Json).map_err(|_| Status::unprocessable())
         }
         "application/merge-patch+json" => incoming.value().map(Patch::Merge),
         "application/strategic-merge-patch+json" => incoming.value().map(Patch::Strategic),
@@ -201,12 +235,14 @@ pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target) -> Result<Pat
                 return Err(Status::invalid("PatchOptions", "meta.k8s.io", "", &[cause]));
             }
             let applied = incoming.value()?;
+            if object::text(&applied, &["kind"]).is_empty() {
+                let api_version = object::text(&applied, &["apiVersion"]);
+                let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+                return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind=")));
+            }
             check_kind(&applied, target)?;
             Ok(Patch::Apply(convert::incoming(target, applied)))
         }
-        other => Err(Status::unsupported_media_type(format!(
-            "the body of the request was in an unknown format ({other}) - accepted media types include: \
-             application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-        ))),
+        _ => Err(Status::unsupported_media_type("415: Unsupported Media Type")),
     }
 }

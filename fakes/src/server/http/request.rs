@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 
 use crate::{
-    server::{DeleteOptions, FieldValidation, Propagation, WriteOptions},
+    server::{DeleteOptions, FieldValidation, Propagation, WriteOptions, write::Warnings},
     status::Status,
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
     pub(crate) format: Format,
+    pub(crate) warnings: Warnings,
 }
 
 /// The form in which objects are answered.
@@ -45,6 +46,7 @@ impl<'a> Incoming<'a> {
             headers: request.headers(),
             body: request.body(),
             format: format(accept(request.headers()))?,
+            warnings: Warnings::default(),
         })
     }
 
@@ -92,6 +94,8 @@ impl<'a> Incoming<'a> {
             dry_run: self.dry_run()?,
             force: self.query.is("force"),
             field_validation,
+            check_types: true,
+            warnings: self.warnings.clone(),
         })
     }
 

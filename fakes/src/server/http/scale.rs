@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ApiBody, Incoming, item::read_patch, json as respond_json};
 use crate::{
     object::{self, map_mut, meta},
-    server::{ApiServer, Patch, Target, write::Changed},
+    server::{ApiServer, Patch, Target, patch::apply_operations, write::Changed},
     status::Status,
     store::Key,
 };
@@ -32,13 +32,12 @@ impl ApiServer {
                     let mut scale = scale_of(target, &current.value);
                     match &patch {
                         None => scale.clone_from(&put),
-                        Some(Patch::Json(operations)) => json_patch::patch(&mut scale, operations)
-                            .map_err(|error| Status::new(422, "Invalid", error.to_string()))?,
+                        Some(Patch::Json(operations)) => apply_operations(&mut scale, operations)?,
                         Some(Patch::Merge(merge) | Patch::Strategic(merge) | Patch::Apply(merge)) => {
                             object::merge(&mut scale, merge);
                         }
                     }
-                    scaled(target, &current.value, &scale).map(Changed::Updated)
+                    scaled(target, &current.value, &scale).map(Changed::Patched)
                 })?;
                 Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.value)))
             }

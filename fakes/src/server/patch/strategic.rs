@@ -59,27 +59,30 @@ pub(super) fn merge(object: &mut Value, patch: &Value) {
         if let Some(list) = field.strip_prefix(DELETE_FROM_PRIMITIVES) {
             remove_values(fields, list, change);
         } else if !field.starts_with('$') {
-            merge_field(fields, field, change);
+            merge_field(fields, field, change, patch);
         }
     }
     debug_assert!(!fields.keys().any(|field| field.starts_with(ORDER)));
 }
 
-fn merge_field(fields: &mut Map<String, Value>, field: &str, change: &Value) {
+fn merge_field(fields: &mut Map<String, Value>, field: &str, change: &Value, patch: &Map<String, Value>) {
     match change {
         Value::Null => {
             fields.shift_remove(field);
         }
-        Value::Object(patch) if patch.get(DIRECTIVE).and_then(Value::as_str) == Some("delete") => {
+        Value::Object(change) if change.get(DIRECTIVE).and_then(Value::as_str) == Some("delete") => {
             fields.shift_remove(field);
         }
         Value::Object(_) => merge(fields.entry(field).or_insert(Value::Null), change),
-        Value::Array(items) => merge_list(fields, field, items),
+        Value::Array(items) => {
+            let wanted = patch.get(&format!("{ORDER}{field}")).and_then(Value::as_array);
+            merge_list(fields, field, items, wanted.map(Vec::as_slice));
+        }
         _ => merge_json(fields.entry(field).or_insert(Value::Null), change),
     }
 }
 
-fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value]) {
+fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value], wanted: Option<&[Value]>) {
     let replaces = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace");
     let replace = items.iter().any(replaces);
     let current = fields.entry(field).or_insert_with(|| Value::Array(Vec::new()));
@@ -88,7 +91,11 @@ fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value]) {
         return;
     };
     match merge_key(field, items) {
-        Some(key) if !replace => items.iter().for_each(|item| merge_item(list, key, item)),
+        Some(key) if !replace => {
+            let before = list.clone();
+            items.iter().for_each(|item| merge_item(list, key, item));
+            order(list, &before, key, wanted.unwrap_or(items));
+        }
         None if is_set(field) => {
             for item in items {
                 if !list.contains(item) {
@@ -98,6 +105,21 @@ fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value]) {
         }
         _ => *list = items.iter().filter(|item| !replaces(item)).cloned().collect(),
     }
+}
+
+/// Orders a joined list: items of the patch follow its order, others keep theirs, and a new item of the patch comes
+/// before what it is not ordered against.
+fn order(list: &mut Vec<Value>, before: &[Value], key: &str, wanted: &[Value]) {
+    let place = |items: &[Value], item: &Value| items.iter().position(|known| known.get(key) == item.get(key));
+    let (mut patched, kept): (Vec<Value>, Vec<Value>) = list.drain(..).partition(|item| place(wanted, item).is_some());
+    patched.sort_by_key(|item| place(wanted, item));
+    let (mut patched, mut kept) = (patched.into_iter().peekable(), kept.into_iter().peekable());
+    while let (Some(left), Some(right)) = (kept.peek(), patched.peek()) {
+        let keeps = matches!((place(before, left), place(before, right)), (Some(left), Some(right)) if left < right);
+        list.extend(if keeps { kept.next() } else { patched.next() });
+    }
+    list.extend(kept);
+    list.extend(patched);
 }
 
 fn merge_item(list: &mut Vec<Value>, key: &str, item: &Value) {
@@ -150,6 +172,11 @@ mod tests {
                     "$setElementOrder/containers": [{ "name": "a" }, { "name": "c" }] } }),
                 "/spec/containers",
                 json!([{ "name": "a", "image": "a:1", "args": ["x", "y"] }, { "name": "c" }]),
+            ),
+            (
+                json!({ "spec": { "containers": [{ "name": "new" }] } }),
+                "/spec/containers",
+                json!([{ "name": "new" }, { "name": "a", "image": "a:1", "args": ["x", "y"] }, { "name": "b", "image": "b:1" }]),
             ),
             (
                 json!({ "metadata": { "$deleteFromPrimitiveList/finalizers": ["x/a"] } }),

@@ -9,10 +9,6 @@ use crate::{
     server::Target,
 };
 
-const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although \
-    some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily \
-    intended for creation idempotence and configuration definition. Cannot be updated.";
-
 /// Columns of a built-in kind after its name: heading, type, priority.
 type Columns = &'static [(&'static str, &'static str, i64)];
 
@@ -59,7 +55,7 @@ const SERVICE: Columns = &[
 ];
 const NODE: Columns =
     &[("Status", "string", 0), ("Roles", "string", 0), ("Age", "string", 0), ("Version", "string", 0)];
-const REVISION: Columns = &[("Controller", "string", 0), ("Revision", "string", 0), ("Age", "date", 0)];
+const REVISION: Columns = &[("Controller", "string", 0), ("Revision", "string", 0), ("Age", "string", 0)];
 const LEASE: Columns = &[("Holder", "string", 0), ("Age", "string", 0)];
 const DEFINITION: Columns = &[("Created At", "date", 0)];
 const EVENT: Columns = &[
@@ -103,8 +99,7 @@ pub(super) fn headings(target: &Target) -> Vec<Heading> {
         description: String::new(),
         priority,
     };
-    let name =
-        Heading { format: "name".to_owned(), description: NAME_DESCRIPTION.to_owned(), ..heading("Name", "string", 0) };
+    let name = Heading { format: "name".to_owned(), ..heading("Name", "string", 0) };
     if !target.resource.custom {
         let columns = builtin(target);
         let rest = columns.iter().map(|(name, kind, priority)| heading(name, kind, *priority));
@@ -121,7 +116,11 @@ pub(super) fn headings(target: &Target) -> Vec<Heading> {
         name: column.name.clone(),
         kind: column.kind.clone(),
         format: column.format.clone(),
-        description: column.description.clone(),
+        description: if column.description.is_empty() {
+            format!("Custom resource definition column (in JSONPath format): {}", column.path)
+        } else {
+            column.description.clone()
+        },
         priority: column.priority,
     }));
     headings

@@ -74,7 +74,7 @@ async fn refusals_say_what_the_real_server_says() {
             "the name of the object (a) does not match the name on the URL (b)",
         ),
         (put(&server, &missing, config_map("b")).await, 404, "configmaps \"b\" not found"),
-        (merge(&server, &modified, other_uid).await, 409, "Precondition failed: UID in precondition: u"),
+        (merge(&server, &modified, other_uid).await, 422, "metadata.uid: Invalid value: \"u\": field is immutable"),
         (
             post(&server, MAPS, with("labels", json!({ "app": "no spaces" }))).await,
             422,
@@ -165,8 +165,8 @@ async fn propagation_policies_become_finalizers() {
     let wrong = json!({ "preconditions": { "uid": "u" } });
     let refused = delete(&server, &format!("{SETS}/web"), wrong).await;
     let expected = format!(
-        "Operation cannot be fulfilled on statefulsets.apps \"web\": Precondition failed: UID in precondition: u, \
-         UID in object meta: {}",
+        "Operation cannot be fulfilled on StatefulSet.apps \"web\": the UID in the precondition (u) does not match the UID \
+         in record ({}). The object might have been deleted and then recreated",
         set["metadata"]["uid"].as_str().unwrap()
     );
     assert_eq!(message(&refused), (409, expected.as_str()));
