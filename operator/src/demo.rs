@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Print one line per change instead of a live tree
     #[arg(long)]
     plain: bool,
-    /// How many times faster than yours time runs in the clusters
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    speed: u32,
+    /// How many times faster than yours time runs in the clusters [default: 3, with --keep 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    speed: Option<u32>,
 }
 
 /// Plays it.
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 async fn play(args: &Args) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let clusters = Clusters::start(SEED, args.speed).await?;
+    // kubectl reckons ages by its own clock, so with it the clusters' time is everybody's.
+    let speed = args.speed.unwrap_or(if args.keep { 1 } else { 3 });
+    let clusters = Clusters::start(SEED, speed)?;
     let kept = if args.keep { Some(Kept::serve(&clusters).await?) } else { None };
     let graph = graph::start(World {
         hub: clusters.counted_hub(),
@@ -74,7 +76,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
         script: Script::new(args.keep),
         tally: Tally::default(),
         clusters,
-        speed: args.speed,
+        speed,
     };
     let outcome = demo.play(&mut signals, kept.as_ref()).await;
     demo.stage.close();
@@ -126,7 +128,7 @@ impl Demo {
             let now = self.clusters.clock.now();
             let view = build::view(&self.observer.observed, since, now);
             self.tally.see(&self.observer);
-            if let Some(view) = &view {
+            if let Some(view) = view.as_ref().filter(|_| self.observer.sees_all()) {
                 self.stage.show(view)?;
                 match self.script.next(view, self.observer.is_parked(), now) {
                     Some(Act::End) if end == Until::Over => return Ok(()),

@@ -39,7 +39,7 @@ impl Screen {
     }
 
     /// The keys pressed since the last call. Ctrl-C counts as `q`, for raw mode swallows its signal.
-    pub(crate) fn keys(&mut self) -> io::Result<Vec<char>> {
+    pub(crate) fn keys() -> io::Result<Vec<char>> {
         let mut keys = Vec::new();
         while event::poll(Duration::ZERO)? {
             let Event::Key(key) = event::read()? else { continue };

@@ -1,4 +1,5 @@
 //! The command line as a user meets it: help, output, exit codes, and one clear error for whatever is wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -52,10 +53,14 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn help_is_worth_reading() {
-    for (name, args) in
-        [("help", vec!["--help"]), ("help_operator", vec!["operator", "--help"]), ("help_crds", vec!["crds", "--help"])]
-    {
-        let output = run(&args);
+    for (name, args) in [
+        ("help", &["--help"] as &[&str]),
+        ("help_demo", &["demo", "--help"]),
+        ("help_operator", &["operator", "--help"]),
+        ("help_simulate", &["simulate", "--help"]),
+        ("help_crds", &["crds", "--help"]),
+    ] {
+        let output = run(args);
         assert!(output.status.success());
         insta::assert_snapshot!(name, String::from_utf8(output.stdout).unwrap());
     }
@@ -63,7 +68,17 @@ fn help_is_worth_reading() {
 
 #[test]
 fn bad_usage_is_exit_code_2() {
-    for args in [&["launch"] as &[&str], &["operator", "--hubb", "x"], &["crds", "extra"]] {
+    for args in [
+        &["launch"] as &[&str],
+        &["operator", "--hubb", "x"],
+        &["crds", "extra"],
+        &["demo", "--speed", "0"],
+        &["simulate"],
+        &["simulate", "x.yaml", "--seed", "-1"],
+        &["simulate", "x.yaml", "--seed", "1", "--seeds", "0..2"],
+        &["simulate", "x.yaml", "--seeds", "2..2"],
+        &["simulate", "x.yaml", "--jobs", "2"],
+    ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
 }
@@ -99,6 +114,82 @@ fn a_bad_operator_setup_is_refused() {
 fn an_unreachable_hub_is_named_by_its_address() {
     let config = kubeconfig("unreachable.yaml");
     refused(&["operator", "--kubeconfig", &config], 1, &["hub http://127.0.0.1:", "cannot be reached", "refused"]);
+}
+
+const SCENARIO: &str = "
+description: One workload moves in two batches.
+application:
+  name: web
+  workloads: [{name: web, replicas: 3, image: 'web:v1'}]
+  strategy: {batch: {batches: [{replicas: 1}, {replicas: 100%}]}}
+timeline:
+  - {after: 20s, do: {set-image: {image: 'web:v2'}}}
+expect:
+  run: {phase: Succeeded}
+";
+
+#[test]
+fn a_bad_scenario_is_refused() {
+    let missing = format!("{}/nowhere.yaml", env!("CARGO_TARGET_TMPDIR"));
+    refused(&["simulate", &missing], 2, &["nowhere.yaml", "cannot be read"]);
+    for (name, from, to, parts) in [
+        ("unknown.yaml", "timeline:", "time-line:", &["time-line"] as &[&str]),
+        ("negative.yaml", "after: 20s", "after: -20s", &["timeline[0].after", "-20s"]),
+        ("syntax.yaml", "[{name: web", "[{name: web, [", &["no YAML"]),
+        ("member.yaml", "{name: web, rep", "{cluster: mars, name: web, rep", &["application.workloads[0]", "mars"]),
+    ] {
+        let path = file(name, &SCENARIO.replacen(from, to, 1));
+        refused(&["simulate", &path], 2, &[&[name], parts].concat());
+    }
+}
+
+#[test]
+fn a_scenario_is_played_the_same_in_every_process() {
+    let path = file("good.yaml", SCENARIO);
+    let (one, other) = (run(&["simulate", &path, "--seed", "3"]), run(&["simulate", &path, "--seed", "3"]));
+    let text = String::from_utf8(one.stdout).unwrap();
+    assert_eq!(one.status.code(), Some(0), "{text}");
+    assert!(text.contains("batch 2 of 2") && text.contains("seed 3, "), "{text}");
+    assert_eq!(text, String::from_utf8(other.stdout).unwrap());
+    let traced = String::from_utf8(run(&["simulate", &path, "--seed", "3", "--trace"]).stdout).unwrap();
+    assert!(traced.len() > text.len() && traced.ends_with(&text), "{traced}");
+
+    let drill = run(&["simulate", &path, "--seeds", "0..3", "--jobs", "2"]);
+    assert_eq!(drill.status.code(), Some(0));
+    assert!(String::from_utf8(drill.stdout).unwrap().contains("3 runs, 0 broken"));
+}
+
+#[test]
+fn a_broken_invariant_is_exit_code_1_with_a_replay() {
+    let path = file("broken.yaml", &SCENARIO.replace("Succeeded", "Canceled"));
+    let output = run(&["simulate", &path, "--seed", "5"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let replay = text.lines().filter(|it| it.contains(&format!("slipway simulate {path} --seed 5")));
+    assert_eq!(replay.count(), 1, "{text}");
+    assert_eq!(run(&["simulate", &path, "--seeds", "0..2"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_demo_runs_to_its_end() {
+    let output = run(&["demo", "--plain", "--speed", "50"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "rollout shop/storefront: 6 workloads in 3 clusters",
+        "batch 2/3 paused at its breakpoint",
+        "the demo gives the command: kubectl annotate ro storefront",
+        "batch 3/3 done",
+        "All 30 pods are on v2",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    for cluster in ["east ", "north", "west "] {
+        for workload in ["backend ", "frontend"] {
+            let row = format!("{cluster}    {workload}  0           5 ");
+            assert!(text.contains(&row), "{row:?} is not in:\n{text}");
+        }
+    }
 }
 
 #[test]

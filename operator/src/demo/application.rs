@@ -16,7 +16,7 @@ pub(crate) const NAMESPACE: &str = "shop";
 /// The name of the Rollout and its strategy.
 pub(crate) const NAME: &str = "storefront";
 /// The application's components.
-const COMPONENTS: [&str; 2] = ["backend", "frontend"];
+pub(crate) const COMPONENTS: [&str; 2] = ["backend", "frontend"];
 /// Pods of each component in each cluster.
 pub(crate) const REPLICAS: i32 = 5;
 

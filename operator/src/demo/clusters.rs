@@ -38,9 +38,9 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Starts them, the API installed in the hub.
-    pub(crate) async fn start(seed: u64, speed: u32) -> Result<Self, Failure> {
+    pub(crate) fn start(seed: u64, scale: u32) -> Result<Self, Failure> {
         let epoch = WallClock.now();
-        let clock = Clock::new(epoch, speed);
+        let clock = Clock::new(epoch, scale);
         let hub = start(HUB, seed, &clock);
         for definition in crd::all() {
             let definition = serde_json::to_value(definition).map_err(|error| Failure::Broke(error.to_string()))?;

@@ -15,7 +15,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use slipway_actors::api::{Rollout, RolloutRun, keys};
 
-use super::{application, clusters::Clusters};
+use super::{
+    application,
+    clusters::{Clusters, MEMBERS},
+};
 use crate::{failure::Failure, view::build::Observed};
 
 /// Watches all clusters.
@@ -67,6 +70,11 @@ impl Observer {
         Ok(())
     }
 
+    /// Whether every workload has been seen.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.observed.workloads.len() == MEMBERS.len() * application::COMPONENTS.len()
+    }
+
     /// Whether every workload is under the Rollout's control, so that a new template moves no pod by itself.
     pub(crate) fn is_parked(&self) -> bool {
         let parked = |workload: &StatefulSet| {
@@ -74,7 +82,7 @@ impl Observer {
             let partition = update.and_then(|it| it.partition).unwrap_or_default();
             workload.labels().contains_key(keys::LABEL_WORKLOAD) && partition >= application::REPLICAS
         };
-        !self.observed.workloads.is_empty() && self.observed.workloads.values().all(parked)
+        self.sees_all() && self.observed.workloads.values().all(parked)
     }
 }
 

@@ -173,6 +173,7 @@ mod tests {
             (46, breakpoint(), false),
             (50, samples::over(), false),
             (60, samples::over(), false),
+            (70, samples::over(), false),
         ];
         assert_eq!(kinds(&acts(false, &moments)), ["say", "new version", "say", "continue", "end"]);
     }

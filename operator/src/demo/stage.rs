@@ -65,8 +65,8 @@ impl Stage {
     }
 
     /// The keys pressed since the last call.
-    pub(crate) fn keys(&mut self) -> io::Result<Vec<char>> {
-        self.screen.as_mut().map_or_else(|| Ok(Vec::new()), Screen::keys)
+    pub(crate) fn keys(&self) -> io::Result<Vec<char>> {
+        if self.screen.is_some() { Screen::keys() } else { Ok(Vec::new()) }
     }
 
     /// Gives the terminal back; what follows is plain lines.

@@ -213,10 +213,10 @@ fn spread(mut left: Vec<Span<'static>>, right: Span<'static>, width: u16) -> Lin
 }
 
 fn glyph(state: State, tick: usize) -> Span<'static> {
-    const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠹"];
+    const SPINNER: [&str; 4] = ["◐", "◓", "◑", "◒"];
     let text = match state {
         State::Pending => "○",
-        State::Running => SPINNER[tick % SPINNER.len()],
+        State::Running => SPINNER[tick / 2 % SPINNER.len()],
         State::Paused => "‖",
         State::Done => "✔",
         State::Failed => "✖",
