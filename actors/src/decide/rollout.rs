@@ -328,10 +328,16 @@ fn create(
     now: Timestamp,
 ) -> Option<HubWrite> {
     let name = status.rollout_id.clone();
+    let Some(strategy) = &view.strategy else { return None };
+    // A plan made of the clusters that happen to answer would leave out the others.
+    if let Some((cluster, why)) = select::unreliable(view).next() {
+        let message = format!("construct rolloutRun {name}: waiting for cluster {cluster}: {why}");
+        condition::set(&mut status.conditions, "Trigger", true, "Create", message, now);
+        return None;
+    }
     let mut fail = |message: String| {
         condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
     };
-    let Some(strategy) = &view.strategy else { return None };
     if let Some((_, message)) = unfit(view) {
         fail(message);
         return None;
