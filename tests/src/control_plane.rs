@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use binaries::Binaries;
@@ -119,6 +120,21 @@ impl ControlPlane {
     /// A client without retries: a test wants to see every answer.
     pub fn client(&self) -> Result<kube::Client> {
         client(self.kubeconfig())
+    }
+
+    /// Makes etcd forget what was before, as the API server does in the course of minutes.
+    pub async fn compact(&self) -> Result<()> {
+        let mut config = Config::new(self.etcd_url.parse()?);
+        config.default_retry = false;
+        let etcd = kube::Client::try_from(config)?;
+        let ask = async |path: &str, body: Value| -> Result<Value> {
+            let request = http::Request::post(path).body(serde_json::to_vec(&body)?)?;
+            etcd.request(request).await.with_context(|| format!("etcd does not answer `{path}`"))
+        };
+        let now = ask("/v3/kv/range", json!({ "key": "AA==" })).await?;
+        let revision = now.pointer("/header/revision").context("etcd's answer names no revision")?;
+        ask("/v3/kv/compaction", json!({ "revision": revision })).await?;
+        Ok(())
     }
 
     async fn start_once(name: &str, binaries: &Binaries) -> Result<Self> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::io::{self, Write as _};
 
 use anyhow::{Result, bail};
 use futures::{StreamExt, stream};
@@ -23,6 +24,7 @@ const BAD_IMAGE: &str = "app:bad";
 async fn the_recorded_answers_are_what_a_real_api_server_says() -> Result<()> {
     let scripts = selected()?;
     let plane = ControlPlane::start("real").await?;
+    plane.compact().await?;
     let client = plane.client()?;
     let _kubelet = Kubelet::with_bad_images(plane.client()?, BTreeSet::from([BAD_IMAGE.to_owned()]));
     let client = &client;
@@ -31,13 +33,26 @@ async fn the_recorded_answers_are_what_a_real_api_server_says() -> Result<()> {
         .buffer_unordered(scripts.len().max(1))
         .collect()
         .await;
-    report(found, &[], "if the answers are right, record them with `cargo run -p slipway-tests --bin record-answers`")
+    report(
+        "a real API server",
+        &scripts,
+        found,
+        &[],
+        "if the answers are right, record them with `cargo run -p slipway-tests --bin record-answers`",
+    )
 }
 
 #[test]
 fn the_fake_answers_as_recorded() -> Result<()> {
-    let found = selected()?.iter().map(ask_fake).collect();
-    report(found, &Accepted::read()?, "mend the fake, or list the difference with its reason in `differences.yaml`")
+    let scripts = selected()?;
+    let found = scripts.iter().map(ask_fake).collect();
+    report(
+        "the fake",
+        &scripts,
+        found,
+        &Accepted::read()?,
+        "mend the fake, or list the difference with its reason in `differences.yaml`",
+    )
 }
 
 /// Runs a script in virtual time, against a fake cluster of its own.
@@ -70,8 +85,14 @@ fn selected() -> Result<Vec<Script>> {
     Ok(scripts)
 }
 
-/// Fails with every difference that is not accepted, and with every entry that accepts nothing.
-fn report(found: Vec<Result<Vec<Difference>>>, accepted: &[Accepted], remedy: &str) -> Result<()> {
+/// Fails with every difference that is not accepted, and with every entry that accepts nothing; else tells the counts.
+fn report(
+    arm: &str,
+    scripts: &[Script],
+    found: Vec<Result<Vec<Difference>>>,
+    accepted: &[Accepted],
+    remedy: &str,
+) -> Result<()> {
     let mut problems = Vec::new();
     let mut differences = Vec::new();
     for result in found {
@@ -80,6 +101,7 @@ fn report(found: Vec<Result<Vec<Difference>>>, accepted: &[Accepted], remedy: &s
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
+    let places = differences.len();
     let (left, idle) = judge(differences, accepted);
     problems.extend(left.iter().map(ToString::to_string));
     if env::var_os("CONFORMANCE_SCRIPTS").is_none() {
@@ -90,5 +112,13 @@ fn report(found: Vec<Result<Vec<Difference>>>, accepted: &[Accepted], remedy: &s
     if !problems.is_empty() {
         bail!("{} problems; {remedy}\n{}", problems.len(), problems.join("\n"));
     }
+    let steps: usize = scripts.iter().map(|script| script.steps.len()).sum();
+    let entries = accepted.len() - idle.len();
+    // Not `println!`, which the test harness keeps to itself when all is well.
+    writeln!(
+        io::stderr(),
+        "conformance of {arm}: {} scripts, {steps} steps, {places} accepted differences by {entries} entries",
+        scripts.len()
+    )?;
     Ok(())
 }

@@ -20,6 +20,7 @@ struct Command {
 async fn main() -> Result<()> {
     let scripts = scripts(&Command::parse().scripts)?;
     let plane = ControlPlane::start("real").await?;
+    plane.compact().await?;
     let client = plane.client()?;
     let _kubelet = Kubelet::with_bad_images(plane.client()?, BTreeSet::from(["app:bad".to_owned()]));
     let client = &client;

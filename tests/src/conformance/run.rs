@@ -1,7 +1,8 @@
 //! Runs a script against an API server behind a `kube::Client`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -63,20 +64,25 @@ impl Runner<'_> {
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         self.must("POST", "/api/v1/namespaces", Some(&body)).await?;
         for name in &script.install {
-            let path = Path::new(super::FOLDER).join("install").join(format!("{name}.yaml"));
-            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            let definition = substitute(&serde_saphyr::from_str(&text)?, &self.variables)?;
-            self.install(&definition).await?;
+            for path in files(name)? {
+                let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+                let definition = substitute(&serde_saphyr::from_str(&text)?, &self.variables)?;
+                self.install(&definition).await.with_context(|| format!("`{}`", path.display()))?;
+            }
         }
         Ok(())
     }
 
-    /// Installs a CRD and waits until its objects are served.
+    /// Installs a CRD, which the server must have nothing against, and waits until its objects are served.
     async fn install(&self, definition: &Value) -> Result<()> {
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        self.must("POST", path, Some(definition)).await?;
+        let raw = self.must("POST", path, Some(definition)).await?;
+        if !raw.warnings.is_empty() {
+            bail!("the API server warns: {}", raw.warnings.join("; "));
+        }
         let text = |path: &str| get(definition, path).and_then(|it| Some(it.as_str()?.to_owned())).unwrap_or_default();
-        let objects = format!("/apis/{}/v1/{}", text("spec.group"), text("spec.names.plural"));
+        let objects =
+            format!("/apis/{}/{}/{}", text("spec.group"), text("spec.versions.0.name"), text("spec.names.plural"));
         for _ in 0..POLLS {
             if self.send("GET", &objects, None, &BTreeMap::new()).await?.status().is_success() {
                 return Ok(());
@@ -86,12 +92,12 @@ impl Runner<'_> {
         bail!("`{objects}` is not served")
     }
 
-    async fn must(&self, verb: &str, path: &str, body: Option<&Value>) -> Result<()> {
+    async fn must(&self, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {
         let raw = read(self.send(verb, path, body, &BTreeMap::new()).await?).await?;
         if raw.status >= 300 {
             bail!("`{verb} {path}` is answered with {}: {}", raw.status, raw.body);
         }
-        Ok(())
+        Ok(raw)
     }
 
     async fn step(&mut self, step: &Step) -> Result<Answer> {
@@ -180,6 +186,19 @@ impl Runner<'_> {
         let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
         Ok(self.client.send(request.body(Body::from(body))?).await?)
     }
+}
+
+/// The files of an entry of `install`.
+fn files(name: &str) -> Result<Vec<PathBuf>> {
+    if !name.contains('/') {
+        return Ok(vec![Path::new(super::FOLDER).join("install").join(format!("{name}.yaml"))]);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read folder `{}`", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|it| it == "yaml"));
+    paths.sort();
+    Ok(paths)
 }
 
 async fn read(response: Response<Body>) -> Result<Raw> {

@@ -17,7 +17,8 @@ pub struct Script {
     pub name: String,
     /// What the script shows.
     pub about: String,
-    /// Objects of `install/` (files without extension) that are there before the first step.
+    /// CRDs that are there before the first step: files of `install/`, without extension, or a folder from the workspace's
+    /// root, such as `operator/deploy/crds`, for all files in it.
     #[serde(default)]
     pub install: Vec<String>,
     /// The requests.
