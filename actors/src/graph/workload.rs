@@ -238,8 +238,7 @@ impl WorkloadState {
         let serial = self.context.serial();
         let me = self.me.clone();
         let (cluster, key) = (&self.workload.cluster, &self.workload.key);
-        tracing::info!(rollout = %self.rollout, cluster, object = %key, "writing workload");
-        tracing::debug!(rollout = %self.rollout, %patch, "the write");
+        tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
         let request = Request::Workload { kind: self.kind, key: key.clone(), patch };
         let reply = Box::new(move |outcome| {
             let _ = me.cast(WorkloadMsg::Written { serial, outcome });

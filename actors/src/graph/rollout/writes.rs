@@ -96,8 +96,7 @@ impl Writes {
         }
         let serial = self.context.serial();
         let is_create = matches!(write, HubWrite::CreateRun { .. });
-        tracing::info!(rollout = %self.key, cluster = "", object = %target.1, kind = ?target.0, "writing to the hub");
-        tracing::debug!(rollout = %self.key, ?write, "the write");
+        tracing::debug!(rollout = %self.key, cluster = "", object = %target.1, ?write, "writing to the hub");
         let (me, reply_to) = (self.me.clone(), target.clone());
         let reply = Box::new(move |outcome| {
             let _ = me.cast(RolloutMsg::Written { target: reply_to, serial, outcome });
@@ -178,6 +177,7 @@ impl Writes {
             self.recorded.remove(0);
         }
         self.recorded.push(notice.clone());
+        tracing::info!(rollout = %self.key, object = %notice.key, reason = notice.reason, "{}", notice.message);
         if let Some(hub) = clusters.get("") {
             let _ = hub.cast(ClusterMsg::Write { request: Request::Notice(notice), reply: Box::new(drop) });
         }
