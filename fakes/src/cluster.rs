@@ -126,7 +126,7 @@ mod tests {
             }
         });
         sets.create(&PostParams::default(), &serde_json::from_value(set).unwrap()).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         let status = sets.get("web").await.unwrap().status.unwrap();
         assert_eq!((status.ready_replicas, status.observed_generation), (Some(3), Some(1)));
 
@@ -135,7 +135,7 @@ mod tests {
             "template": { "spec": { "containers": [{ "name": "main", "image": "web:2" }] } }
         } });
         sets.patch("web", &PatchParams::default(), &Patch::Strategic(roll)).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         let images: Vec<String> = pods
             .list(&ListParams::default().labels("app=web"))
             .await
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((status.updated_replicas, status.ready_replicas), (Some(1), Some(3)));
 
         sets.delete("web", &DeleteParams::default()).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(pods.list(&ListParams::default()).await.unwrap().items.is_empty());
     }
 
@@ -169,7 +169,7 @@ mod tests {
             }
         });
         api.create(&set, object, &crate::server::WriteOptions::manager("test")).unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(api.store().list(&crate::store::GroupResource::new("", "pods"), None).is_empty());
     }
 }

@@ -37,6 +37,7 @@ pub struct ResourceType {
 
 /// One version of a resource.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a version, not states")]
 pub struct Version {
     /// Name, such as `v1`.
     pub name: String,
@@ -129,14 +130,14 @@ impl Registry {
     pub(crate) fn builtin() -> Self {
         let mut registry = Self { groups: BTreeMap::new() };
         for resource in builtin::resources() {
-            registry.install(resource);
+            registry.install(Arc::new(resource));
         }
         registry
     }
 
-    pub(crate) fn install(&mut self, resource: ResourceType) {
+    pub(crate) fn install(&mut self, resource: Arc<ResourceType>) {
         let (group, plural) = (resource.resource.group.to_string(), resource.resource.plural.to_string());
-        self.groups.entry(group).or_default().insert(plural, Arc::new(resource));
+        self.groups.entry(group).or_default().insert(plural, resource);
     }
 
     pub(crate) fn uninstall(&mut self, resource: &GroupResource) {

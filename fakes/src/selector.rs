@@ -172,7 +172,9 @@ impl FieldSelector {
             let found = match value {
                 Some(Value::String(text)) => text == wanted,
                 Some(Value::Null) | None => wanted.is_empty(),
-                Some(other) => other.to_string() == *wanted,
+                Some(Value::Bool(value)) => wanted.parse() == Ok(*value),
+                Some(Value::Number(number)) => wanted.parse().ok().as_ref() == Some(number),
+                Some(_) => false,
             };
             found == *equal
         })

@@ -19,9 +19,9 @@ pub struct Status {
     /// What happened.
     pub message: String,
     /// The object concerned and the causes, as `details` carries them.
-    pub details: Option<Value>,
+    pub details: Option<Box<Value>>,
     /// Where a list can go on although its snapshot is gone.
-    pub continue_token: Option<String>,
+    pub continue_token: Option<Box<str>>,
 }
 
 impl Status {
@@ -49,7 +49,7 @@ impl Status {
     /// 404: no such resource.
     pub fn no_such_resource() -> Self {
         let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
-        status.details = Some(json!({}));
+        status.details = Some(Box::new(json!({})));
         status
     }
 
@@ -57,7 +57,7 @@ impl Status {
     pub fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
         let mut status = Self::new(405, "MethodNotAllowed", message);
-        status.details = Some(json!({}));
+        status.details = Some(Box::new(json!({})));
         status
     }
 
@@ -85,13 +85,13 @@ impl Status {
 
     /// 415: the body is of a type the server does not read.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
-        Self { details: Some(json!({})), ..Self::new(415, "UnsupportedMediaType", message) }
+        Self { details: Some(Box::new(json!({}))), ..Self::new(415, "UnsupportedMediaType", message) }
     }
 
     /// 422: the patch cannot be applied to the object.
     pub fn unprocessable() -> Self {
         let message = "the server rejected our request due to an error in our request";
-        Self { details: Some(json!({})), ..Self::new(422, "Invalid", message) }
+        Self { details: Some(Box::new(json!({}))), ..Self::new(422, "Invalid", message) }
     }
 
     /// 422: the object breaks the rules of its kind.
@@ -106,7 +106,7 @@ impl Status {
             code: 422,
             reason: "Invalid",
             message: value.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            details: value.get("details").cloned(),
+            details: value.get("details").cloned().map(Box::new),
             continue_token: None,
         }
     }
@@ -125,7 +125,7 @@ impl Status {
             code: code.unwrap_or(500),
             reason,
             message: text("message").to_owned(),
-            details: value.get("details").cloned(),
+            details: value.get("details").cloned().map(Box::new),
             continue_token: None,
         }
     }
@@ -137,7 +137,7 @@ impl Status {
         if !field.is_empty() {
             cause.insert("field".to_owned(), field.into());
         }
-        let details = self.details.get_or_insert_with(|| json!({}));
+        let details = self.details.get_or_insert_with(|| Box::new(json!({})));
         match details.get_mut("causes").and_then(Value::as_array_mut) {
             Some(causes) => causes.push(Value::Object(cause)),
             None => details["causes"] = json!([cause]),
@@ -151,7 +151,7 @@ impl Status {
             details["group"] = json!(&*resource.group);
         }
         details["kind"] = json!(&*resource.plural);
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -171,7 +171,7 @@ impl Status {
             value["reason"] = self.reason.into();
         }
         if let Some(details) = &self.details {
-            value["details"] = details.clone();
+            value["details"] = Value::clone(details);
         }
         value["code"] = self.code.into();
         value

@@ -1,6 +1,9 @@
 //! Resources that a `CustomResourceDefinition` defines.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::{Value, json};
 
@@ -11,8 +14,40 @@ use crate::{
     store::GroupResource,
 };
 
+/// What definitions were read into, by their whole spec. Compiling a schema's patterns and rules takes milliseconds, and
+/// a process may start thousands of clusters with the same definitions; what is read depends on nothing else.
+static PARSED: Mutex<BTreeMap<String, Arc<ResourceType>>> = Mutex::new(BTreeMap::new());
+/// Definitions remembered at most. No test or simulation installs more kinds; a fuzzer may.
+const MAX_PARSED: usize = 1_000;
+
 /// Reads a definition into the resource it serves.
-pub(crate) fn parse_definition(definition: &Value) -> Result<ResourceType, Vec<Cause>> {
+pub(crate) fn parse_definition(definition: &Value) -> Result<Arc<ResourceType>, Vec<Cause>> {
+    check_name(definition)?;
+    let text = definition.get("spec").unwrap_or(&Value::Null).to_string();
+    let parsed = || PARSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = parsed().get(&text) {
+        return Ok(known.clone());
+    }
+    let resource = Arc::new(read(definition)?);
+    let mut parsed = parsed();
+    if parsed.len() >= MAX_PARSED {
+        parsed.clear();
+    }
+    parsed.insert(text, resource.clone());
+    Ok(resource)
+}
+
+fn check_name(definition: &Value) -> Result<(), Vec<Cause>> {
+    let plural = text(definition, &["spec", "names", "plural"]);
+    let group = text(definition, &["spec", "group"]);
+    if plural.is_empty() || group.is_empty() || object::name(definition) == format!("{plural}.{group}") {
+        return Ok(());
+    }
+    let name = json!(object::name(definition));
+    Err(vec![Cause::invalid("metadata.name", &name, "must be spec.names.plural+\".\"+spec.group")])
+}
+
+fn read(definition: &Value) -> Result<ResourceType, Vec<Cause>> {
     let spec = definition.get("spec").unwrap_or(&Value::Null);
     let mut causes = Vec::new();
     let (group, plural) = (text(spec, &["group"]), text(spec, &["names", "plural"]));
@@ -25,10 +60,6 @@ pub(crate) fn parse_definition(definition: &Value) -> Result<ResourceType, Vec<C
         if value.is_empty() {
             causes.push(Cause::required(field, ""));
         }
-    }
-    if object::name(definition) != format!("{plural}.{group}") {
-        let name = json!(object::name(definition));
-        causes.push(Cause::invalid("metadata.name", &name, "must be spec.names.plural+\".\"+spec.group"));
     }
     let mut versions = Vec::new();
     let items = spec.get("versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

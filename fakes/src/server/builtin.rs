@@ -99,12 +99,9 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
         }
         (_, true) => {
             keep(new, "status");
-            match plural(target) {
-                "namespaces" => {
-                    let finalizers = at(old, &["spec", "finalizers"]).cloned().unwrap_or_default();
-                    field_mut(new, "spec").insert("finalizers".to_owned(), finalizers);
-                }
-                _ => {}
+            if plural(target) == "namespaces" {
+                let finalizers = at(old, &["spec", "finalizers"]).cloned().unwrap_or_default();
+                field_mut(new, "spec").insert("finalizers".to_owned(), finalizers);
             }
         }
         (_, false) => {}

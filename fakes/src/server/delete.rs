@@ -158,13 +158,13 @@ impl ApiServer {
         }
         if marked == *object { Step::Nothing } else { Step::Mark(marked) }
     }
+}
 
-    /// Whether an object being deleted has nothing left to wait for.
-    pub(super) fn may_go(&self, object: &Value, target: &Target) -> bool {
-        let namespace = !target.resource.custom && &*target.resource.resource.plural == "namespaces";
-        let grace = meta(object, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default();
-        !namespace && object::finalizers(object).is_empty() && grace == 0
-    }
+/// Whether an object being deleted has nothing left to wait for.
+pub(super) fn may_go(object: &Value, target: &Target) -> bool {
+    let namespace = !target.resource.custom && &*target.resource.resource.plural == "namespaces";
+    let grace = meta(object, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default();
+    !namespace && object::finalizers(object).is_empty() && grace == 0
 }
 
 fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {

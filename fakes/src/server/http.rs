@@ -21,6 +21,7 @@ const JSON: &str = "application/json";
 
 impl ApiServer {
     /// Answers a request. Everything but the stream of a watch is done before this waits for anything.
+    #[expect(clippy::unused_async, reason = "callers await an answer, whether or not there is something to wait for")]
     pub async fn handle(&self, request: Request<Bytes>) -> Response<ApiBody> {
         self.answer(&request)
     }

@@ -96,7 +96,7 @@ impl Token {
 
     fn bytes(text: &str) -> Option<Vec<u8>> {
         let mut padded = text.replace('-', "+").replace('_', "/");
-        while padded.len() % 4 != 0 {
+        while !padded.len().is_multiple_of(4) {
             padded.push('=');
         }
         let bytes: k8s_openapi::ByteString = serde_json::from_value(json!(padded)).ok()?;
@@ -183,10 +183,10 @@ impl ApiServer {
         }
         let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
         let mut status = Status::new(504, "Timeout", message);
-        status.details = Some(json!({
+        status.details = Some(Box::new(json!({
             "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
             "retryAfterSeconds": 1,
-        }));
+        })));
         Err(status)
     }
 
@@ -225,13 +225,12 @@ fn too_old(token: &Token) -> Status {
          results. Continuing with the provided token results in an inconsistent list - objects that were created, \
          modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    status.continue_token = Some(rest.encode());
+    status.continue_token = Some(rest.encode().into());
     status
 }
 
 fn check_match(asked: &str, matching: &str) -> Result<(), Status> {
     let cause = match matching {
-        "" => return Ok(()),
         "Exact" | "NotOlderThan" if asked.is_empty() => Cause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden unless resourceVersion is provided",
@@ -240,7 +239,7 @@ fn check_match(asked: &str, matching: &str) -> Result<(), Status> {
             "resourceVersionMatch",
             "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
         ),
-        "Exact" | "NotOlderThan" => return Ok(()),
+        "" | "Exact" | "NotOlderThan" => return Ok(()),
         other => {
             let choices = ["Exact", "NotOlderThan", ""].map(str::to_owned);
             Cause::not_supported("resourceVersionMatch", &json!(other), &choices)

@@ -81,7 +81,9 @@ pub(super) fn tell_unknown(
         _ if told.is_empty() => Ok(()),
         FieldValidation::Ignore => Ok(()),
         FieldValidation::Warn => {
-            told.into_iter().for_each(|warning| options.warnings.push(warning));
+            for warning in told {
+                options.warnings.push(warning);
+            }
             Ok(())
         }
         FieldValidation::Strict => {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a quiet watch tells how far it is.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 /// The last bookmark comes this long before a watch ends.
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 /// How long a watch lives that asks for no time. The real server draws between 30 and 60 minutes.

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Subresource, Target, builtin, managed, metadata,
+    ApiServer, Subresource, Target, builtin,
+    delete::may_go,
+    managed, metadata,
     typed::{self, Written},
 };
 use crate::{
@@ -243,7 +245,7 @@ impl ApiServer {
             return Ok(Ok(current.clone()));
         }
         let expected = Some(current.resource_version);
-        if object::is_deleting(&new) && self.may_go(&new, target) {
+        if object::is_deleting(&new) && may_go(&new, target) {
             if options.dry_run {
                 return Ok(Ok(Stored::unsaved(current.key.clone(), new)));
             }

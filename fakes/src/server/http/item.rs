@@ -1,5 +1,7 @@
 //! Requests that name one object.
 
+use std::fmt::Write as _;
+
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -193,7 +195,10 @@ pub(super) fn read_object(incoming: &Incoming<'_>, target: &Target) -> Result<Va
         Value::Bool(_) => "bool",
         Value::Null => return Err(Status::bad_request("the request has no body; send the object as JSON or YAML")),
     };
-    let shown: String = incoming.body.iter().take(MAX_SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let mut shown = String::new();
+    for byte in incoming.body.iter().take(MAX_SHOWN_BYTES) {
+        let _ = write!(shown, "{byte:02x}");
+    }
     let more = if incoming.body.len() > MAX_SHOWN_BYTES { " ..." } else { "" };
     Err(Status::bad_request(format!(
         "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: \

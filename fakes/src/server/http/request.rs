@@ -11,6 +11,8 @@ use crate::{
     status::Status,
 };
 
+/// How Kubernetes' protobuf bodies start.
+const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// The longest name of a field manager.
 const MAX_MANAGER: usize = 128;
 
@@ -65,6 +67,12 @@ impl<'a> Incoming<'a> {
     pub(crate) fn value(&self) -> Result<Value, Status> {
         if self.body.is_empty() {
             return Err(Status::bad_request("the request has no body; send the object as JSON or YAML"));
+        }
+        if self.body.starts_with(PROTOBUF_MAGIC) {
+            return Err(Status::unsupported_media_type(
+                "the request's body is protobuf, which this server does not read: send JSON or YAML (with kubectl, write \
+                 the object to a file and use `kubectl create -f`)",
+            ));
         }
         if let Ok(value) = serde_json::from_slice(self.body) {
             return Ok(value);
@@ -155,11 +163,11 @@ fn format(accept: &str) -> Result<Format, Status> {
         }
         let kind = parts.find_map(|part| part.strip_prefix("as="));
         match kind {
-            None => return Ok(Format::Plain),
+            // Discovery reads the header itself.
+            None | Some("APIGroupDiscoveryList") => return Ok(Format::Plain),
             Some("Table") => return Ok(Format::Table),
             Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Ok(Format::Partial),
-            // Discovery reads the header itself; other kinds fall through to what the client accepts next.
-            Some("APIGroupDiscoveryList") => return Ok(Format::Plain),
+            // What is not known here may be followed by what is.
             Some(_) => {}
         }
     }

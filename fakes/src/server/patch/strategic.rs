@@ -93,7 +93,9 @@ fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value], wan
     match merge_key(field, items) {
         Some(key) if !replace => {
             let before = list.clone();
-            items.iter().for_each(|item| merge_item(list, key, item));
+            for item in items {
+                merge_item(list, key, item);
+            }
             order(list, &before, key, wanted.unwrap_or(items));
         }
         None if is_set(field) => {

@@ -26,7 +26,9 @@ fn bracketed(path: &str) -> String {
     let mut out = String::new();
     for part in marked.split('.').filter(|part| !part.is_empty()) {
         if part.contains('\u{0}') {
-            out.push_str(&format!("['{}']", part.replace('\u{0}', ".")));
+            out.push_str("['");
+            out.push_str(&part.replace('\u{0}', "."));
+            out.push_str("']");
         } else {
             out.push('.');
             out.push_str(part);

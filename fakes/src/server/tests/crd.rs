@@ -30,7 +30,7 @@ fn definition() -> Value {
     })
 }
 
-fn thing(spec: Value) -> Value {
+fn thing(spec: &Value) -> Value {
     json!({
         "apiVersion": "example.com/v1", "kind": "Thing", "metadata": { "name": "a" }, "spec": spec,
         "status": { "phase": "x" }
@@ -45,11 +45,11 @@ async fn a_definition_serves_its_resource_at_once_with_its_schema() {
     assert_eq!(installed.value["status"]["acceptedNames"]["listKind"], "ThingList");
     assert_eq!(get(&server, THINGS).await.1["kind"], "ThingList");
 
-    let refused = post(&server, THINGS, thing(json!({ "size": 0 }))).await;
+    let refused = post(&server, THINGS, thing(&json!({ "size": 0 }))).await;
     let expected = "Thing.example.com \"a\" is invalid: spec.size: Invalid value: 0: spec.size in body should be \
                     greater than or equal to 1";
     assert_eq!(message(&refused), (422, expected));
-    let (code, created) = post(&server, THINGS, thing(json!({ "size": 2, "mystery": 1 }))).await;
+    let (code, created) = post(&server, THINGS, thing(&json!({ "size": 2, "mystery": 1 }))).await;
     assert_eq!((code, &created["spec"]), (201, &json!({ "size": 2, "mode": "Auto" })));
     assert_eq!((&created["status"], &created["metadata"]["generation"]), (&Value::Null, &json!(1)));
 
@@ -61,7 +61,7 @@ async fn a_definition_serves_its_resource_at_once_with_its_schema() {
     assert_eq!((&spec["spec"]["size"], &spec["status"]["phase"]), (&json!(3), &json!("On")));
     assert_eq!(spec["metadata"]["generation"], 2);
 
-    let refused = put(&server, &path, thing(json!({ "size": 4 }))).await;
+    let refused = put(&server, &path, thing(&json!({ "size": 4 }))).await;
     assert!(message(&refused).1.contains("metadata.resourceVersion: Invalid value"), "{refused:?}");
     let strategic = [("content-type", "application/strategic-merge-patch+json")];
     assert_eq!(send(&server, Method::PATCH, &path, &strategic, &json!({})).await.0, 415);
@@ -71,7 +71,7 @@ async fn a_definition_serves_its_resource_at_once_with_its_schema() {
 async fn a_definition_goes_when_its_objects_are_gone() {
     let server = server();
     server.install_crd(definition()).unwrap();
-    let mut held = thing(json!({}));
+    let mut held = thing(&json!({}));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
     post(&server, THINGS, held).await;
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.com";
@@ -86,7 +86,7 @@ async fn a_definition_goes_when_its_objects_are_gone() {
 async fn a_table_shows_printer_columns() {
     let server = server();
     server.install_crd(definition()).unwrap();
-    post(&server, THINGS, thing(json!({ "size": 2 }))).await;
+    post(&server, THINGS, thing(&json!({ "size": 2 }))).await;
     tokio::time::advance(std::time::Duration::from_secs(125)).await;
     let accept = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
     let (_, table) = send(&server, Method::GET, THINGS, &accept, &Value::Null).await;
