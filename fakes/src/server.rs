@@ -38,6 +38,9 @@ pub const GIT_VERSION: &str = "v1.36.3";
 /// Namespaces that exist from the start.
 const INITIAL_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
+/// The revision at which requests begin. Nobody has seen what was before, so a watch of it is of a past that is gone.
+const FIRST_REVISION: u64 = 1 + INITIAL_NAMESPACES.len() as u64;
+
 /// A handle on one API server. Clones are the same server.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
@@ -102,8 +105,6 @@ impl ApiServer {
             );
             debug_assert!(created.is_ok(), "initial namespace {name}: {created:?}");
         }
-        // Nobody has seen what was before, and a watch of it is a watch of a past that is gone.
-        server.store().compact(server.store().revision());
         server
     }
 

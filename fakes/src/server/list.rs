@@ -168,8 +168,7 @@ impl ApiServer {
         self.check_not_future(wanted)?;
         if matching == "Exact" {
             let items = self.store().list_at(stored_as, namespace, wanted);
-            let items =
-                items.map_err(|_| Status::expired("The resourceVersion for the provided list is too old."))?;
+            let items = items.map_err(|_| Status::expired("The resourceVersion for the provided list is too old."))?;
             return Ok((items, wanted));
         }
         Ok(self.store().snapshot(stored_as, namespace))

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Target, convert,
+    ApiServer, FIRST_REVISION, Target, convert,
     http::{ApiBody, Format, Incoming},
     list::{Selection, parse_revision},
     table,
@@ -17,7 +17,7 @@ use crate::{
     object,
     schema::Cause,
     status::Status,
-    store::{Event, EventType, Stored, Subscription},
+    store::{Event, EventType, Gone, Stored, Subscription},
 };
 
 /// How often a quiet watch tells how far it is.
@@ -92,6 +92,9 @@ impl ApiServer {
         } else {
             watch.revision = parse_revision(asked)?;
             self.check_not_future(watch.revision)?;
+            if watch.revision < FIRST_REVISION {
+                watch.expire(Gone { asked: watch.revision, oldest: FIRST_REVISION });
+            }
         }
         let mut response = Response::new(ApiBody::stream(watch.into_stream()));
         *response.status_mut() = StatusCode::OK;
@@ -169,12 +172,14 @@ impl Watch {
                     self.take(event);
                 }
             }
-            Err(gone) => {
-                let status = Status::expired(gone.to_string());
-                self.ready.push_back(frame("ERROR", &status.to_bytes()));
-                self.ended = true;
-            }
+            Err(gone) => self.expire(gone),
         }
+    }
+
+    fn expire(&mut self, gone: Gone) {
+        let status = Status::expired(gone.to_string());
+        self.ready.push_back(frame("ERROR", &status.to_bytes()));
+        self.ended = true;
     }
 
     /// A change into or out of the selection is an addition or a removal to this watcher.

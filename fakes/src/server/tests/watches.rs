@@ -61,10 +61,16 @@ async fn a_watch_from_nowhere_begins_with_what_is_there_and_marks_its_end() {
     let (kind, mark) = next(&mut stream).await.unwrap();
     let end = &mark["metadata"]["annotations"]["k8s.io/initial-events-end"];
     assert_eq!((kind.as_str(), end), ("BOOKMARK", &json!("true")));
-    post(&server, "/api/v1/namespaces/default/secrets", json!({ "metadata": { "name": "s" } })).await;
-    let (kind, mark) = next(&mut stream).await.unwrap();
-    let revision = server.store().revision().to_string();
-    assert_eq!((kind.as_str(), &mark["metadata"]["resourceVersion"]), ("BOOKMARK", &json!(revision)));
+    let started = tokio::time::Instant::now();
+    // A minute later, and shortly before the end.
+    for seconds in [60, 88] {
+        let secret = json!({ "metadata": { "generateName": "s-" } });
+        post(&server, "/api/v1/namespaces/default/secrets", secret).await;
+        let (kind, mark) = next(&mut stream).await.unwrap();
+        let revision = server.store().revision().to_string();
+        assert_eq!((kind.as_str(), &mark["metadata"]["resourceVersion"]), ("BOOKMARK", &json!(revision)));
+        assert_eq!(started.elapsed().as_secs(), seconds);
+    }
     assert!(next(&mut stream).await.is_none());
 }
 
@@ -74,11 +80,13 @@ async fn a_compacted_revision_is_gone() {
     post(&server, MAPS, config_map("a")).await;
     let oldest = server.store().revision();
     server.store().compact(oldest);
-    let mut stream = watch(&server, "resourceVersion=1").await;
-    let (kind, status) = next(&mut stream).await.unwrap();
-    assert_eq!((kind.as_str(), &status["code"], &status["reason"]), ("ERROR", &json!(410), &json!("Expired")));
-    assert_eq!(status["message"], format!("too old resource version: 1 ({oldest})"));
-    assert!(next(&mut stream).await.is_none());
+    for (asked, oldest) in [(1, FIRST_REVISION), (FIRST_REVISION, oldest)] {
+        let mut stream = watch(&server, &format!("resourceVersion={asked}")).await;
+        let (kind, status) = next(&mut stream).await.unwrap();
+        assert_eq!((kind.as_str(), &status["code"], &status["reason"]), ("ERROR", &json!(410), &json!("Expired")));
+        assert_eq!(status["message"], format!("too old resource version: {asked} ({oldest})"));
+        assert!(next(&mut stream).await.is_none());
+    }
     assert_eq!(get(&server, &format!("{MAPS}?watch=1&resourceVersion=999999")).await.0, 504);
 }
 
