@@ -28,8 +28,8 @@ pub fn binary() -> Result<PathBuf> {
     ensure!(output.status.success(), "`cargo build --bin slipway` failed");
     let text = String::from_utf8(output.stdout)?;
     let artifacts = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let executables = artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
-    executables.last().context("`cargo build --bin slipway` named no executable")
+    let mut executables = artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
+    executables.next_back().context("`cargo build --bin slipway` named no executable")
 }
 
 /// A running operator. It is killed when dropped.

@@ -50,7 +50,7 @@ async fn the_quick_start_survives_a_kill() -> Result<()> {
     }
     create(&world.hub, include_str!("../manifests/rollout.yaml")).await?;
     world.sets("v1 is up", |set| set["status"]["availableReplicas"] == REPLICAS).await?;
-    let witness = Witness::start(&world).await?;
+    let witness = Witness::start(&world);
 
     let operator = Operator::start(&binary, &kubeconfig, "hub", &MEMBERS)?;
     world.sets("all workloads are parked", |set| partition(set) == Some(PARKED)).await?;
@@ -240,7 +240,7 @@ struct Witness {
 }
 
 impl Witness {
-    async fn start(world: &World) -> Result<Self> {
+    fn start(world: &World) -> Self {
         let (seen, broken) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let mut watches = Vec::new();
         for (cluster, client) in &world.members {
@@ -272,7 +272,7 @@ impl Witness {
                 }
             }));
         }
-        Ok(Self { seen, broken, watches })
+        Self { seen, broken, watches }
     }
 
     async fn count(&self, when: &str) {

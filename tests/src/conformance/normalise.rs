@@ -208,6 +208,7 @@ mod tests {
 
     const UID: &str = "0f0e0d0c-0b0a-4908-8706-050403020100";
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that the cases below read well")]
     fn check(body: Value, expected: Value) {
         assert_eq!(Normaliser::default().normalise(&body), expected, "{body}");
     }

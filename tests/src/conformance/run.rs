@@ -101,11 +101,8 @@ impl Runner<'_> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<Answer> {
-        let request = substitute(&Value::from(step.request.clone()), &self.variables)?;
-        let (verb, path) =
-            request.as_str().and_then(|it| it.split_once(' ')).context("`do` needs a verb and a path")?;
-        let body = step.body.as_ref().map(|body| substitute(body, &self.variables)).transpose()?;
-        let mut raw = self.answer(step, verb, path, body.as_ref()).await?;
+        let (verb, path, body) = self.fill_in(&step.request, step.body.as_ref())?;
+        let mut raw = self.answer(step, &verb, &path, body.as_ref()).await?;
         self.keep_only(step, &mut raw.body)?;
         for (variable, path) in &step.keep {
             let value = get(&raw.body, path).with_context(|| format!("`{path}` is not in the answer {}", raw.body))?;
