@@ -60,6 +60,8 @@ fn ask_fake(script: &Script) -> Result<Vec<Difference>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let api = ApiServer::new(1, Clock::new("2026-01-01T00:00:00Z".parse()?, 1));
+        // As on the real arm, so that there are revisions that are forgotten.
+        api.store().compact(api.store().revision());
         let options = KubeletOptions {
             node: None,
             bad_images: BTreeSet::from([BAD_IMAGE.to_owned()]),
