@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, Target, http::Query};
+use super::{ApiServer, FIRST_REVISION, Target, http::Query};
 use crate::{
     schema::Cause,
     selector::{FieldSelector, LabelSelector},
     status::Status,
-    store::Stored,
+    store::{Gone, GroupResource, Stored},
 };
 
 /// Part of a list.
@@ -167,7 +167,7 @@ impl ApiServer {
         let wanted = parse_revision(asked)?;
         self.check_not_future(wanted)?;
         if matching == "Exact" {
-            let items = self.store().list_at(stored_as, namespace, wanted);
+            let items = self.past(stored_as, namespace, wanted);
             let items = items.map_err(|_| Status::expired("The resourceVersion for the provided list is too old."))?;
             return Ok((items, wanted));
         }
@@ -189,6 +189,13 @@ impl ApiServer {
         Err(status)
     }
 
+    fn past(&self, resource: &GroupResource, namespace: Option<&str>, revision: u64) -> Result<Vec<Arc<Stored>>, Gone> {
+        if revision < FIRST_REVISION {
+            return Err(Gone { asked: revision, oldest: FIRST_REVISION });
+        }
+        self.store().list_at(resource, namespace, revision)
+    }
+
     fn rest_of_list(
         &self,
         target: &Target,
@@ -205,7 +212,7 @@ impl ApiServer {
         let stored_as = &target.resource.stored_as;
         let (mut items, revision) = match token.revision {
             None => self.store().snapshot(stored_as, namespace),
-            Some(revision) => match self.store().list_at(stored_as, namespace, revision) {
+            Some(revision) => match self.past(stored_as, namespace, revision) {
                 Ok(items) => (items, revision),
                 Err(_) => return Err(too_old(&token)),
             },
