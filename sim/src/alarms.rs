@@ -80,8 +80,11 @@ struct Text(String);
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let name = if field.name() == "message" { String::new() } else { format!("{}=", field.name()) };
-        self.0 += &format!(" {name}{value:?}");
+        let text = match field.name() {
+            "message" => format!(" {value:?}"),
+            name => format!(" {name}={value:?}"),
+        };
+        self.0.push_str(&text);
     }
 }
 

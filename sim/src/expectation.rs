@@ -89,14 +89,11 @@ fn of_workload(name: &str, wanted: &ExpectWorkload, workload: &WorkloadFacts) ->
         *images.entry(pod.image.clone()).or_default() += 1;
     }
     let ready = workload.pods.values().filter(|pod| pod.ready()).count();
-    // The recorded strategy and the mark of the Rollout stay as long as it does.
-    let clean = workload.ours.iter().all(|key| workload.pending() && key.ends_with("/update-strategy"));
     [
         differs("the images of its pods", wanted.images.as_ref(), &images),
         differs("its ready pods", wanted.ready.as_ref(), &ready),
         differs("parked", wanted.parked.as_ref(), &workload.parked()),
         differs("its replicas", wanted.replicas.as_ref(), &workload.desired),
-        differs("clean", wanted.clean.as_ref(), &clean),
     ]
     .into_iter()
     .flatten()

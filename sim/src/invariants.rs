@@ -32,8 +32,6 @@ pub struct About {
 /// What is known once the run is over.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
-    /// Whether the run is meant to come to its end.
-    pub wants_an_end: bool,
     /// What the scenario expected and did not come true within the budget.
     pub unmet: Vec<String>,
     /// The budget, for messages.

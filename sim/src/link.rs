@@ -12,7 +12,10 @@ mod session;
 mod watch;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,7 +25,10 @@ use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use kube::client::Body;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 use tower::{BoxError, Service, ServiceExt};
 
 use self::{fate::Dices, watch::WatchBody};
@@ -49,7 +55,10 @@ pub(crate) struct Wire {
     recorder: Recorder,
     plan: Plan,
     state: Mutex<State>,
-    cut: tokio::sync::watch::Sender<u64>,
+    /// Wakes watches to their end, in the order they began: tokio's own watch channel wakes in random order.
+    cut: Arc<Notify>,
+    /// Watches that stand.
+    watches: Arc<AtomicU32>,
 }
 
 struct State {
@@ -74,8 +83,14 @@ impl Wire {
             answers: Vec::new(),
             expire: 0,
         };
-        let (cut, _) = tokio::sync::watch::channel(0);
-        Self { cluster: cluster.to_owned(), recorder, plan, state: Mutex::new(state), cut }
+        Self {
+            cluster: cluster.to_owned(),
+            recorder,
+            plan,
+            state: Mutex::new(state),
+            cut: Arc::default(),
+            watches: Arc::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -84,7 +99,7 @@ impl Wire {
 
     /// Ends all watches without a word.
     pub(crate) fn cut(&self) {
-        self.cut.send_modify(|count| *count += 1);
+        self.cut.notify_waiters();
     }
 
     /// Nothing passes for a while, and watches end.
@@ -123,8 +138,8 @@ impl Wire {
                 self.cut();
             }
             Strike::ExpireWatches(_) => {
-                // As many as there are kinds: each watch finds out once when it comes back.
-                state.expire = u32::try_from(self.cut.receiver_count()).unwrap_or(u32::MAX);
+                // As many as stand: each watch finds out once when it comes back.
+                state.expire = self.watches.load(Ordering::Relaxed);
                 drop(state);
                 self.cut();
             }
@@ -196,6 +211,7 @@ where
     async fn carry(self, request: Request<Body>) -> Result<Answer, BoxError> {
         let wanted = Wanted::of(&request);
         let fate = self.wire.fate(&wanted);
+        self.wire.recorder.trace(&format!("{} operator sends {wanted}", self.wire.cluster));
         if let Some(lasts) = fate.dark {
             self.wire.darken(lasts, Hang::Fail);
         }
@@ -270,7 +286,7 @@ where
 
     fn stream(&self, answer: Answer, ends: Option<Duration>) -> Answer {
         let wire = self.wire.clone();
-        let cut = self.wire.cut.subscribe();
+        let cut = self.wire.cut.clone().notified_owned();
         answer.map(|body| WatchBody::new(body, wire, cut, ends).boxed_unsync())
     }
 

@@ -113,7 +113,7 @@ impl Operator {
             Order::Injure(path, injury) => {
                 self.recorder.hit(Situation::ActorInjured);
                 graph.inject(path, injury);
-                return Life::On(graph);
+                Life::On(graph)
             }
             Order::Crash(away) => {
                 self.recorder.tell("operator", "crashes");
@@ -180,10 +180,10 @@ pub(crate) fn orders() -> (UnboundedSender<Order>, UnboundedReceiver<Order>) {
 }
 
 /// The actor a scenario means.
-pub(crate) fn victim(injure: &Injure) -> Result<(ActorPath, Injury), String> {
+pub(crate) fn victim(order: &Injure) -> Result<(ActorPath, Injury), String> {
     let key = |name: &str| ObjectKey { namespace: "default".to_owned(), name: name.to_owned() };
     let cluster = |name: &str| if name == HUB { String::new() } else { name.to_owned() };
-    let parts: Vec<&str> = injure.actor.split('/').collect();
+    let parts: Vec<&str> = order.actor.split('/').collect();
     let path = match parts[..] {
         ["cluster", name] => ActorPath::Cluster(cluster(name)),
         ["rollout", name] => ActorPath::Rollout(key(name)),
@@ -192,11 +192,11 @@ pub(crate) fn victim(injure: &Injure) -> Result<(ActorPath, Injury), String> {
         _ => {
             return Err(format!(
                 "unknown actor `{}`: write cluster/NAME, rollout/NAME or workload/ROLLOUT/CLUSTER/NAME",
-                injure.actor
+                order.actor
             ));
         }
     };
-    let injury = match injure.injury.as_str() {
+    let injury = match order.injury.as_str() {
         "panic" => Injury::Panic,
         "stop" => Injury::Stop,
         other => return Err(format!("unknown injury `{other}`: write panic or stop")),

@@ -20,12 +20,10 @@ pub(crate) async fn act(sabotage: Sabotage, sites: BTreeMap<String, (Site, Arc<W
         Sabotage::PodsDeleted => delete_pods(&sites, &recorder).await,
         Sabotage::BatchSetBack => set_back(&sites, &recorder).await,
         Sabotage::WritesAtRest => write_on(&sites, &recorder).await,
+        Sabotage::AnnotationLeft => leave(&sites, &recorder).await,
         Sabotage::ErrorLogged => tracing::error!("a defect"),
         Sabotage::Panic => panic!("a defect"),
-        Sabotage::PartitionTooLow
-        | Sabotage::BreakpointIgnored
-        | Sabotage::WritesSwallowed
-        | Sabotage::AnnotationKept => {}
+        Sabotage::PartitionTooLow | Sabotage::BreakpointIgnored | Sabotage::WritesSwallowed => {}
     }
 }
 
@@ -48,6 +46,16 @@ async fn set_back(sites: &BTreeMap<String, (Site, Arc<Wire>)>, recorder: &Record
     let Some(name) = recorder.facts(|facts| facts.newest_run().map(|run| run.name.clone())) else { return };
     let body = json!({"status": {"batchStatus": {"currentBatchIndex": 0}}});
     patch_hub(sites, "RolloutRun", &format!("{name}/status"), &body, recorder).await;
+}
+
+async fn leave(sites: &BTreeMap<String, (Site, Arc<Wire>)>, recorder: &Recorder) {
+    recorder.until(|facts| facts.rollouts.values().any(|rollout| rollout.gone)).await;
+    let workload = recorder.facts(|facts| facts.workloads.keys().next().cloned());
+    let Some((id, (site, _))) = workload.and_then(|id| sites.get(&id.cluster).map(|site| (id, site))) else { return };
+    let Ok(kind) = Kind::find("StatefulSet") else { return };
+    let body = json!({"metadata": {"annotations": {"rollout.kusionstack.io/name": "gone"}}});
+    let result = site.patch(Who::Operator, kind, &id.name, Patch::Merge, &body).await;
+    recorder.trace(&format!("- rogue patches {id}: {:?}", result.err()));
 }
 
 async fn write_on(sites: &BTreeMap<String, (Site, Arc<Wire>)>, recorder: &Recorder) {

@@ -84,7 +84,7 @@ pub fn run_with(scenario: &Scenario, seed: u64, options: Options) -> Outcome {
     let result = thread
         .map_err(|error| error.to_string())
         .and_then(|thread| thread.join().map_err(|_| "the simulator itself panicked".to_owned())?);
-    result.unwrap_or_else(|error| wreck(scenario, seed, &error))
+    result.unwrap_or_else(|error| wreck(scenario, seed, options, &error))
 }
 
 fn simulate(scenario: &Scenario, seed: u64, options: Options) -> Result<Outcome, String> {
@@ -98,7 +98,7 @@ fn simulate(scenario: &Scenario, seed: u64, options: Options) -> Result<Outcome,
     let record = runtime.block_on(live(scenario, seed, options, &alarms))?;
     // Tasks still around are dropped with the runtime, before the listener.
     drop(runtime);
-    Ok(outcome(scenario, seed, record))
+    Ok(outcome(scenario, seed, options, record))
 }
 
 async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms) -> Result<Record, String> {
@@ -183,12 +183,7 @@ async fn until_the_end(scenario: &Scenario, timeline: &Timeline<'_>, faults_end:
             unmet.push("the timeline is not through".to_owned());
         }
     }
-    Ending {
-        wants_an_end: scenario.expect.wants_an_end(),
-        unmet,
-        budget: scenario.until.to_string(),
-        ..Ending::default()
-    }
+    Ending { unmet, budget: scenario.until.to_string(), ..Ending::default() }
 }
 
 fn unreached(scenario: &Scenario, recorder: &Recorder) -> Vec<String> {
@@ -197,31 +192,37 @@ fn unreached(scenario: &Scenario, recorder: &Recorder) -> Vec<String> {
     missed.map(|situation| format!("never reached: {}", situation.name())).collect()
 }
 
-fn outcome(scenario: &Scenario, seed: u64, record: Record) -> Outcome {
+fn outcome(scenario: &Scenario, seed: u64, options: Options, record: Record) -> Outcome {
     let ok = !record.verdicts.iter().any(Verdict::broken);
     let mut timeline = format!("{}\n\n{}", scenario.description.trim(), record.story.text());
     // Writing to a string does not fail.
     let _ = write!(timeline, "\n{}\n{}", story::table(&record.facts), story::verdicts(&record.verdicts));
     if !ok {
-        timeline += &replay(scenario, seed);
+        timeline += &replay(scenario, seed, options);
     }
     let (hash, writes) = (record.trace.hash(), record.writes);
     let trace = record.trace.lines().to_vec();
     Outcome { trace, hash, timeline, verdicts: record.verdicts, ok, coverage: record.coverage, writes }
 }
 
-fn replay(scenario: &Scenario, seed: u64) -> String {
-    format!("\nreplay: slipway simulate {} --seed {seed}\n", scenario.file)
+/// The one command that shows the same again.
+fn replay(scenario: &Scenario, seed: u64, options: Options) -> String {
+    let crash = match options.crash_at {
+        Some((write, true)) => format!(" --crash-after-write {write}"),
+        Some((write, false)) => format!(" --crash-before-write {write}"),
+        None => String::new(),
+    };
+    format!("\nreplay: slipway simulate {} --seed {seed}{crash}\n", scenario.file)
 }
 
 /// The outcome of a run that came to no end at all.
-fn wreck(scenario: &Scenario, seed: u64, error: &str) -> Outcome {
+fn wreck(scenario: &Scenario, seed: u64, options: Options, error: &str) -> Outcome {
     let ending = Ending { alarms: vec![error.to_owned()], ..Ending::default() };
     let mut jury = Jury::new(&BTreeMap::new());
     jury.finish(&crate::facts::Facts::default(), &ending, Duration::ZERO);
     let verdicts = jury.verdicts();
     let timeline =
-        format!("{}\n\n{}{}", scenario.description.trim(), story::verdicts(&verdicts), replay(scenario, seed));
+        format!("{}\n\n{}{}", scenario.description.trim(), story::verdicts(&verdicts), replay(scenario, seed, options));
     Outcome {
         trace: Vec::new(),
         hash: String::new(),

@@ -19,12 +19,12 @@ pub enum Sabotage {
     BreakpointIgnored,
     /// The current batch is set back to the first one.
     BatchSetBack,
-    /// From the tenth write on nothing is written.
+    /// The status of a run is never written.
     WritesSwallowed,
     /// Something is written although there is nothing to do.
     WritesAtRest,
-    /// `progressing-info` is never removed.
-    AnnotationKept,
+    /// An annotation is put on a workload after its Rollout is gone.
+    AnnotationLeft,
     /// Something is logged at level ERROR.
     ErrorLogged,
     /// Something panics.
@@ -51,7 +51,6 @@ impl Sabotage {
                 value["status"]["phase"] = "Progressing".into();
                 true
             }
-            Self::AnnotationKept if wanted.plural == "statefulsets" => keep_annotation(&mut value),
             Self::WritesSwallowed if wanted.plural == "rolloutruns" && wanted.status => return Tampered::Swallowed,
             _ => false,
         };
@@ -64,12 +63,4 @@ fn lower_partition(value: &mut Value) -> bool {
     let Some(number) = partition.as_i64().filter(|number| (1..1000).contains(number)) else { return false };
     *partition = (number - 1).into();
     true
-}
-
-fn keep_annotation(value: &mut Value) -> bool {
-    let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else {
-        return false;
-    };
-    let key = "rollout.kusionstack.io/progressing-info";
-    annotations.get(key).is_some_and(Value::is_null) && annotations.remove(key).is_some()
 }

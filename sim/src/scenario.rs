@@ -177,7 +177,7 @@ impl Scenario {
             let field = if field == "." { String::new() } else { field };
             fail(field, remedy(&error.into_inner().to_string()))
         })?;
-        scenario.file = file.to_owned();
+        file.clone_into(&mut scenario.file);
         check::check(&scenario).map_err(|(field, problem)| fail(field, problem))?;
         Ok(scenario)
     }

@@ -90,8 +90,8 @@ impl Site {
             Patch::Merge => "application/merge-patch+json",
             Patch::Json => "application/json-patch+json",
         };
-        let path = format!("{}/{name}", kind.path("default"));
-        self.request(who, Method::PATCH, &path, content, body).await
+        let uri = format!("{}/{name}", kind.path("default"));
+        self.request(who, Method::PATCH, &uri, content, body).await
     }
 
     /// Deletes an object of the namespace `default`.

@@ -111,9 +111,9 @@ impl Timeline<'_> {
             Action::Fault(strike) => self.fault(strike),
             Action::CrashOperator(crash) => self.crash(crash),
             Action::RestartOperator(restart) => self.order(Order::Restart(restart.after.map(|after| after.0))),
-            Action::InjureActor(injure) => {
-                self.recorder.tell("fault", &format!("{} of actor {}", injure.injury, injure.actor));
-                let (path, injury) = victim(injure)?;
+            Action::InjureActor(order) => {
+                self.recorder.tell("fault", &format!("{} of actor {}", order.injury, order.actor));
+                let (path, injury) = victim(order)?;
                 self.order(Order::Injure(path, injury))
             }
         }
@@ -155,7 +155,8 @@ impl Timeline<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = created {
-            let (kind, name) = (&manifest["kind"], &manifest["metadata"]["name"]);
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (kind, name) = (text(&manifest["kind"]), text(&manifest["metadata"]["name"]));
             self.recorder.tell("user", &format!("{cluster}: {kind} {name} is refused: {error}"));
         }
     }

@@ -1,5 +1,7 @@
 //! The same seed gives the same trace: alone, again, in another process, and as one of many at the same time.
 
+#![expect(clippy::unwrap_used, reason = "a test helper may panic")]
+
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use slipway_sim::{Scenario, drill, run};
@@ -28,7 +30,9 @@ fn print_hashes() {
     assert!(hashes.len() >= 8, "{} scenarios", hashes.len());
     assert!(hashes.values().all(|hash| hash.len() == 64), "a run came to no end");
     if std::env::var_os(CHILD).is_some() {
-        hashes.iter().for_each(|(name, hash)| println!("HASH {name} {hash}"));
+        for (name, hash) in &hashes {
+            println!("HASH {name} {hash}");
+        }
     }
 }
 

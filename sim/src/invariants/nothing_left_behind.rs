@@ -19,7 +19,7 @@ impl Invariant for NothingLeftBehind {
     }
 
     fn finish(&mut self, facts: &Facts, ending: &Ending) -> Option<String> {
-        if !ending.unmet.is_empty() {
+        if !ending.rested {
             // It did not come to the end, which is a breach of its own.
             return None;
         }

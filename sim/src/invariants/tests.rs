@@ -116,7 +116,7 @@ fn steps_do_not_go_back() {
 
 #[test]
 fn the_end_is_judged() {
-    let fine = Ending { wants_an_end: true, rested: true, ..Ending::default() };
+    let fine = Ending { rested: true, ..Ending::default() };
     let alarms = vec!["panic: a bug".to_owned()];
     for (ending, broken) in [
         (fine.clone(), None),
@@ -133,7 +133,7 @@ fn the_end_is_judged() {
 #[test]
 fn what_is_left_behind_is_found() {
     let mut told = waiting();
-    let ending = Ending { wants_an_end: true, ..Ending::default() };
+    let ending = Ending { rested: true, ..Ending::default() };
     let judge = |told: &Told| Jury::new(&BTreeMap::new()).finish(&told.facts, &ending, Duration::ZERO);
     let with = |annotations: Value| {
         let mut set = set(5, i32::MAX, "v2", "v1", "v2");

@@ -87,21 +87,21 @@ impl Session {
 
     /// The operator dies here and now.
     pub(super) fn crash(&self, cluster: &str, wanted: &Wanted, landed: bool) {
-        let (when, situation) = match landed {
-            true => ("right after", Situation::CrashAfterWrite),
-            false => ("right before", Situation::CrashBeforeWrite),
+        let (when, situation) = if landed {
+            ("right after", Situation::CrashAfterWrite)
+        } else {
+            ("right before", Situation::CrashBeforeWrite)
         };
         self.recorder.tell("operator", &format!("crashes {when} {cluster}: {wanted} lands"));
         self.recorder.hit(situation);
-        match wanted {
-            Wanted { plural, status: true, .. } if plural == "rolloutruns" => {
-                self.recorder.hit(Situation::CrashAtRunStatus)
-            }
-            Wanted { plural, verb: "POST", .. } if plural == "rolloutruns" => {
-                self.recorder.hit(Situation::CrashAtRunCreation)
-            }
-            Wanted { plural, .. } if plural == "statefulsets" => self.recorder.hit(Situation::CrashAtPartition),
-            _ => {}
+        let place = match (wanted.plural.as_str(), wanted.verb) {
+            ("rolloutruns", "POST") => Some(Situation::CrashAtRunCreation),
+            ("rolloutruns", _) if wanted.status => Some(Situation::CrashAtRunStatus),
+            ("statefulsets", _) => Some(Situation::CrashAtPartition),
+            _ => None,
+        };
+        if let Some(place) = place {
+            self.recorder.hit(place);
         }
         self.close();
         // Nobody listening means that the run is over.

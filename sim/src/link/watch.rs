@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use futures::{FutureExt, future::BoxFuture};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::{
-    sync::watch::Receiver,
+    sync::futures::OwnedNotified,
     time::{Instant, Sleep, sleep},
 };
 use tower::BoxError;
@@ -37,13 +37,10 @@ impl WatchBody {
     pub(super) fn new(
         inner: UnsyncBoxBody<Bytes, BoxError>,
         wire: Arc<Wire>,
-        mut cut: Receiver<u64>,
+        cut: OwnedNotified,
         ends: Option<Duration>,
     ) -> Self {
-        let cut = async move {
-            // An error means that the wire is gone, which ends the watch as well.
-            let _ = cut.changed().await;
-        };
+        wire.watches.fetch_add(1, Ordering::Relaxed);
         Self {
             inner,
             wire,
@@ -68,6 +65,12 @@ impl WatchBody {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for WatchBody {
+    fn drop(&mut self) {
+        self.wire.watches.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

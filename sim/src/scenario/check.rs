@@ -73,6 +73,9 @@ fn step_waits(field: &str, step: &Step) -> Result<(), Problem> {
 
 fn action(scenario: &Scenario, field: &str, action: &Action) -> Result<(), Problem> {
     match action {
+        Action::SetImage(set) if set.workloads.is_empty() && scenario.application.is_none() => {
+            fail(&format!("{field}.set-image.workloads"), "names no workload: write for example `[east/web]`")
+        }
         Action::SetImage(set) => {
             set.workloads.iter().try_for_each(|w| known_workload(scenario, &format!("{field}.set-image.workloads"), w))
         }

@@ -50,14 +50,4 @@ pub struct ExpectWorkload {
     pub parked: Option<bool>,
     /// `spec.replicas`.
     pub replicas: Option<i32>,
-    /// Whether nothing of ours is left on it.
-    pub clean: Option<bool>,
-}
-
-impl Expect {
-    /// Whether the scenario means the run to get to its end.
-    pub fn wants_an_end(&self) -> bool {
-        let phase = self.run.as_ref().and_then(|run| run.phase.as_deref());
-        matches!(phase, None | Some("Succeeded" | "Canceled"))
-    }
 }

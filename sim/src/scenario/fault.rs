@@ -75,9 +75,10 @@ impl Swarm {
         ] {
             let (on, quarters) = (dice.below(2) == 1, 1 + dice.below(4));
             let quarters = u32::try_from(quarters).unwrap_or(4);
-            *ratio = match on {
-                true => Ratio { hits: ratio.hits.saturating_mul(quarters), of: ratio.of.saturating_mul(4) },
-                false => Ratio::NEVER,
+            *ratio = if on {
+                Ratio { hits: ratio.hits.saturating_mul(quarters), of: ratio.of.saturating_mul(4) }
+            } else {
+                Ratio::NEVER
             };
         }
         drawn
