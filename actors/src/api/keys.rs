@@ -39,6 +39,9 @@ pub const LABEL_CLUSTER: &str = "kusionstack.io/cluster";
 /// Kubernetes' own label on a pod: its revision.
 pub const LABEL_CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
 
+/// Field manager of every write of Slipway's.
+pub const FIELD_MANAGER: &str = "slipway";
+
 /// Finalizer on Rollout, RolloutRun and ScaleRun.
 pub const FINALIZER_PROTECTION: &str = "finalizer.rollout.kusionstack.io/protection";
 /// Finalizer on a canary workload.

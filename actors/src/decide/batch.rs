@@ -154,7 +154,7 @@ fn ready_to_begin(
                 return Err(error("Error", "PreCheckFailed", message));
             }
             Lookup::Found(workload) => {
-                waits.extend(unowned(view, workload).or_else(|| unmarked_by(run, workload, index)));
+                waits.extend(unowned(view, workload).or_else(|| unmarked_by(view, run, workload, index)));
             }
         }
     }
@@ -194,8 +194,7 @@ fn not_updated(
         return Some(format!("replicas {:?} to be a number or a percentage", target.replicas));
     };
     let report = status::report(view, workload);
-    let refused = report.and_then(|report| report.error.as_deref()).map(|error| format!(" (last write: {error})"));
-    let refused = refused.unwrap_or_default();
+    let refused = last_error(view, workload);
     if workload.observed_generation < workload.generation {
         return Some(format!("its controller to observe generation {}{refused}", workload.generation));
     }
@@ -252,14 +251,21 @@ pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<
                     continue;
                 }
                 if marked {
-                    waits.push(wait(workload, "the mark of this run to be taken off".to_owned()));
+                    let error = last_error(view, workload);
+                    waits.push(wait(workload, format!("the mark of this run to be taken off{error}")));
                 } else if canceled && rolls(workload) && workload.partition != PARKED {
-                    waits.push(wait(workload, "to be parked".to_owned()));
+                    waits.push(wait(workload, format!("to be parked{}", last_error(view, workload))));
                 }
             }
         }
     }
     waits
+}
+
+/// What the workload's actor could not do, for the end of a sentence.
+fn last_error(view: &RolloutView, workload: &Workload) -> String {
+    let error = status::report(view, workload).and_then(|report| report.error.as_deref());
+    error.map(|error| format!(" (last attempt: {error})")).unwrap_or_default()
 }
 
 fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
@@ -269,12 +275,12 @@ fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
     Some(wait)
 }
 
-fn unmarked_by(run: &RolloutRun, workload: &Workload, index: usize) -> Option<Wait> {
+fn unmarked_by(view: &RolloutView, run: &RolloutRun, workload: &Workload, index: usize) -> Option<Wait> {
     let index = i32::try_from(index).ok();
     let name = run.metadata.name.as_deref().unwrap_or_default();
     let marked = matches!(&workload.progressing, Some(Ok(info))
         if info.rollout_id == name && info.batch.as_ref().map(|batch| batch.current_batch_index) == index);
-    (!marked).then(|| wait(workload, "to be marked as progressing".to_owned()))
+    (!marked).then(|| wait(workload, format!("to be marked as progressing{}", last_error(view, workload))))
 }
 
 enum Lookup<'a> {
@@ -299,6 +305,11 @@ fn look_up<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Lookup<'
             unblock: None,
         })
     };
+    if target.cluster.is_empty()
+        && let Some((cluster, why)) = select::unreliable(view).next()
+    {
+        return unknown(format!("cluster {cluster:?}: {why}"));
+    }
     match view.members.get(&target.cluster).map(|member| &member.health) {
         None if !target.cluster.is_empty() => {
             return unknown(format!("cluster {} to become a member of the clusterset", target.cluster));

@@ -152,6 +152,11 @@ pub fn take(meta: &ObjectMeta, from: &str, to: &str, now: Timestamp) -> Option<V
     Some(patch::annotations(resource_version, [(from, None), (to, Some(text))]))
 }
 
+/// The id that a command given to a Rollout bears at its run.
+pub fn handed_down(id: &str) -> String {
+    format!("rollout-{id}")
+}
+
 /// The acknowledgement of a command in status.
 pub fn acknowledge(pending: &Pending, outcome: Result<String, String>, now: Timestamp) -> CommandStatus {
     let (effect, message) = match outcome {

@@ -27,7 +27,7 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<(
         }
         let target = active.is_some_and(|run| is_target(run, workload));
         // A disabled Rollout takes nothing new; what it parked stays parked.
-        let selected = is_selected(view, workload) && (ours || !view.rollout.spec.disabled);
+        let selected = select::is_selected(view, workload) && (ours || !view.rollout.spec.disabled);
         let goal = if target || selected {
             goal(&rollout, active.filter(|_| target), workload)
         } else if ours {
@@ -103,10 +103,14 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
         let count = replicas.scaled(workload.desired);
         let window = target.replica_sliding_window.as_ref().and_then(|window| intorpercent::parse(window).ok());
         let runs = moving && state == Some(&StepState::Running);
-        if widest.as_ref().is_none_or(|(most, _)| count >= *most) {
-            let release = if runs { Release::Step { replicas, window } } else { Release::Held { replicas } };
-            widest = Some((count, release));
-        }
+        widest = Some(match widest {
+            // A smaller batch behind a larger one takes nothing back, and moves on towards what was allowed before.
+            Some((most, Release::Held { replicas })) if most > count => {
+                (most, if runs { Release::Step { replicas, window } } else { Release::Held { replicas } })
+            }
+            _ if runs => (count, Release::Step { replicas, window }),
+            _ => (count, Release::Held { replicas }),
+        });
     }
     widest.map_or(Release::Parked, |(_, release)| release)
 }
@@ -118,10 +122,6 @@ fn goal(rollout: &str, run: Option<&RolloutRun>, workload: &Workload) -> Workloa
         progressing: run.and_then(|run| progressing(run, rollout, workload)),
         watch_pods: run.is_some(),
     }
-}
-
-fn is_selected(view: &RolloutView, workload: &Workload) -> bool {
-    view.rollout.spec.workload_ref.as_ref().is_some_and(|reference| select::matches(&reference.match_, workload))
 }
 
 /// The batches that have the workload among their targets, in order.

@@ -1,6 +1,8 @@
 //! How many pods stay on the old revision.
 
+use super::workload::update_pending;
 use crate::{
+    api::keys::FIELD_MANAGER,
     intent::Release,
     view::{PodCounts, Workload},
 };
@@ -20,6 +22,8 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
     let desired = workload.desired;
     match release {
         Release::Parked => PARKED,
+        // Every pod has what there is: the next template is not this step's.
+        Release::Held { replicas } if replicas.scaled(desired) >= desired && !update_pending(workload) => PARKED,
         Release::Held { replicas } => workload.partition.max(desired - replicas.scaled(desired)),
         Release::Step { replicas, window } => {
             let target = replicas.scaled(desired);
@@ -35,9 +39,16 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
                     None => return workload.partition,
                 },
             };
-            workload.partition.min(desired - released)
+            let wanted = desired - released;
+            // Ours only falls; somebody else's may stand below what the window has released.
+            if foreign(workload) { wanted } else { workload.partition.min(wanted) }
         }
     }
+}
+
+/// Whether the partition was last written by somebody else.
+fn foreign(workload: &Workload) -> bool {
+    workload.strategy_manager.as_deref().is_some_and(|manager| manager != FIELD_MANAGER)
 }
 
 #[cfg(test)]
@@ -84,6 +95,28 @@ mod tests {
             let counts = PodCounts { updated_available: available, ..PodCounts::default() };
             assert_eq!(partition(&release, &workload, Some(counts)), wanted, "{release:?} of {desired} at {now}");
         }
+    }
+
+    #[test]
+    fn what_somebody_else_lowered_goes_back_to_what_the_window_has_released() {
+        let mut workload = fixtures::workload("east", "web", 5);
+        workload.partition = 0;
+        let counts = Some(PodCounts { updated_available: 1, ..PodCounts::default() });
+        let release = step(Percent(100), Some(Int(1)));
+        for (manager, wanted) in [(None, 0), (Some("slipway"), 0), (Some("argocd-controller"), 3)] {
+            workload.strategy_manager = manager.map(str::to_owned);
+            assert_eq!(partition(&release, &workload, counts), wanted, "{manager:?}");
+        }
+    }
+
+    #[test]
+    fn a_workload_that_is_done_is_parked_for_the_next_template() {
+        let mut workload = fixtures::workload("east", "web", 5);
+        (workload.partition, workload.updated_replicas) = (0, 5);
+        let held = Release::Held { replicas: Percent(100) };
+        assert_eq!(partition(&held, &workload, None), 0, "between two revisions it is left alone");
+        workload.stable_revision.clone_from(&workload.updated_revision);
+        assert_eq!(partition(&held, &workload, None), PARKED);
     }
 
     #[test]

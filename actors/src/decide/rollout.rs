@@ -1,8 +1,9 @@
 //! A Rollout: what it shows, whether it starts a run, and how it leaves.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,8 +18,11 @@ use crate::{
         rollout::TriggerStatus, validate,
     },
     intent::{Decision, HubKind, HubWrite, Notice, WorkloadGoal},
-    view::{RolloutView, Workload},
+    view::{Health, RolloutView, Workload},
 };
+
+/// Goals by cluster and workload name.
+type Goals = BTreeMap<(String, String), WorkloadGoal>;
 
 /// Decides the next step of one Rollout and its runs.
 pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
@@ -27,6 +31,8 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
     let deleting = view.rollout.metadata.deletion_timestamp.is_some();
     decision.goals = match active {
         None if deleting => goals::released(view),
+        // Nothing is taken that a deletion could not give back.
+        None if !protected(&view.rollout.metadata) => BTreeMap::new(),
         _ => goals::controlled(view, active),
     };
     if let Some(run) = active {
@@ -110,8 +116,8 @@ fn status_of(rollout: &Rollout) -> RolloutStatus {
 /// The write to a Rollout that stays.
 fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision, now: Timestamp) -> Vec<HubWrite> {
     let meta = &view.rollout.metadata;
-    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION) {
+    if !protected(meta) {
+        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
         finalizers.push(keys::FINALIZER_PROTECTION.to_owned());
         return vec![patch_metadata(view, patch::finalizers(version(view), &finalizers))];
     }
@@ -146,6 +152,7 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
     if let Some(write) = take_trigger {
         return vec![write];
     }
+    decision.notices.extend(stays_parked(view, &decision.goals));
     finish(view, &workloads, &old, status, decision, now).into_iter().chain(writes).collect()
 }
 
@@ -159,14 +166,15 @@ fn finish(
     now: Timestamp,
 ) -> Option<HubWrite> {
     status.observed_generation = view.rollout.metadata.generation.unwrap_or_default();
-    status.workload_statuses = workloads.iter().map(|workload| status::workload_status(view, workload, now)).collect();
+    let known = workloads.iter().map(|workload| status::workload_status(view, workload, now));
+    status.workload_statuses = status::keep_unknown(view, &old.workload_statuses, known);
     if view.rollout.status.is_some() && *old == status {
         return drop_acknowledged(view, old);
     }
     let later = pace::rollout(old, &status, now).filter(|_| view.rollout.status.is_some());
     if later.is_some() {
         wake_at(decision, later, "numbers are written");
-        return None;
+        return drop_acknowledged(view, old);
     }
     decision.notices.extend(notices(view, old, &status));
     status.last_update_time = Some(condition::time(now));
@@ -192,11 +200,8 @@ fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) 
 
 /// The kinds this version can roll.
 fn unsupported_kind(view: &RolloutView) -> Option<String> {
-    let reference = view.rollout.spec.workload_ref.as_ref()?;
+    let reference = view.rollout.spec.workload_ref.as_ref().filter(|reference| !select::supported(reference))?;
     let (version, kind) = (reference.api_version.as_str(), reference.kind.as_str());
-    if (version, kind) == ("apps/v1", "StatefulSet") {
-        return None;
-    }
     Some(format!("spec.workloadRef: {version} {kind} is not supported in this version: expected apps/v1 StatefulSet"))
 }
 
@@ -221,7 +226,13 @@ fn under_way(view: &RolloutView, run: &RolloutRun, status: &mut RolloutStatus, n
         let message = format!("rolloutRun {name} is created");
         condition::set(&mut status.conditions, "Trigger", true, "SucceedCreate", message, now);
     }
-    let message = format!("rolloutRun {name} is running");
+    let paused = run.status.as_ref().is_some_and(|status| status.phase == RolloutRunPhase::Paused);
+    let error = run.status.as_ref().and_then(|status| status.error.as_ref());
+    let message = match error {
+        _ if paused => format!("rolloutRun {name} is paused"),
+        Some(error) => format!("rolloutRun {name} stopped with {}: {}", error.code, error.message),
+        None => format!("rolloutRun {name} is running"),
+    };
     condition::set(&mut status.conditions, "Progressing", true, "Running", message, now);
     let waiting = command::annotation_value(&view.rollout.metadata, keys::ANNOTATION_TRIGGER).is_some();
     if waiting {
@@ -232,8 +243,10 @@ fn under_way(view: &RolloutView, run: &RolloutRun, status: &mut RolloutStatus, n
 
 /// Whether a run has been authorised that nobody has seen yet.
 fn creating(status: &RolloutStatus) -> bool {
-    condition::get(&status.conditions, "Trigger")
-        .is_some_and(|trigger| matches!(trigger.reason.as_str(), "Create" | "FailedCreate"))
+    let named = status.trigger.as_ref().is_some_and(|trigger| trigger.run_name == status.rollout_id);
+    named
+        && condition::get(&status.conditions, "Trigger")
+            .is_some_and(|trigger| matches!(trigger.reason.as_str(), "Create" | "FailedCreate"))
 }
 
 /// Whether there is a trigger annotation that has led to nothing yet.
@@ -253,11 +266,25 @@ fn start(
     now: Timestamp,
 ) -> Option<HubWrite> {
     let meta = &view.rollout.metadata;
+    let refused = condition::is(&status.conditions, "Trigger", false, "FailedCreate");
+    if view.members.values().any(|member| member.health == Health::Syncing) {
+        return None;
+    }
     let mut set = |holds, reason: &str, message: String| {
         condition::set(&mut status.conditions, "Trigger", holds, reason, message, now);
     };
     if let Some((reason, message)) = unfit(view) {
         set(false, reason, message);
+        return None;
+    }
+    if let Some((workload, owner)) =
+        workloads.iter().find_map(|workload| Some((workload, goals::owner(view, workload)?)))
+    {
+        let message = format!(
+            "{} is under the control of Rollout {owner}: correct spec.workloadRef.match of one of the two",
+            place(workload)
+        );
+        set(false, "Conflict", message);
         return None;
     }
     let pending = command::pending(meta, keys::ANNOTATION_PENDING_TRIGGER);
@@ -269,6 +296,8 @@ fn start(
     let done = status.trigger.as_ref().map(|trigger| trigger.id.clone());
     let pending = pending.filter(|pending| Some(&pending.id) != done.as_ref());
     match trigger::evaluate(view, workloads, pending.as_ref(), &status.canceled_revisions) {
+        // A trigger that was refused is not forgotten for the ordinary reason why nothing starts.
+        Trigger::Wait { .. } if refused => {}
         Trigger::Wait { reason, message } => set(false, reason, message),
         Trigger::Start { id, value } => {
             let count = status.trigger_count.unwrap_or(0) + 1;
@@ -417,7 +446,7 @@ fn take_command(
     };
     let name = run.metadata.name.clone().unwrap_or_default();
     let id = pending.id.clone();
-    pending.id = format!("rollout-{id}");
+    pending.id = command::handed_down(&id);
     let at_run = command::pending(&run.metadata, keys::ANNOTATION_PENDING_COMMAND);
     let obeyed = run.status.as_ref().and_then(|status| status.command.as_ref()).is_some_and(|c| c.id == pending.id);
     if obeyed || at_run.as_ref().is_some_and(|at_run| at_run.id == pending.id) {
@@ -472,16 +501,21 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
     }
     let mut writes = Vec::new();
     if let Some(run) = active {
-        condition_set(&mut status, "Terminating", "waiting for the run to be canceled");
+        let name = run.metadata.name.as_deref().unwrap_or_default();
+        condition_set(&mut status, "Terminating", &format!("waiting for rolloutRun {name} to be canceled"));
+        let delete = history::delete(run);
         if run.metadata.deletion_timestamp.is_none()
-            && decision.writes.iter().all(|write| write.target().0 != HubKind::RolloutRun)
+            && decision.writes.iter().all(|write| write.target() != delete.target())
         {
-            writes.push(history::delete(run));
+            writes.push(delete);
         }
-    } else if !decision.goals.is_empty() {
-        condition_set(&mut status, "Terminating", "workloads are put back");
     } else if let Some((cluster, why)) = select::unreliable(view).next() {
         condition_set(&mut status, "Terminating", &format!("waiting for cluster {cluster}: {why}"));
+    } else if let Some((cluster, workload)) = decision.goals.keys().next() {
+        condition_set(&mut status, "Terminating", &format!("workload {workload} in cluster {cluster:?} is put back"));
+    } else if let Some((name, _)) = view.runs.iter().find(|(_, run)| protected(&run.metadata)) {
+        // Without its Rollout nobody would let the run go.
+        condition_set(&mut status, "Terminating", &format!("waiting for rolloutRun {name} to be let go"));
     } else {
         condition_set(&mut status, "Completed", "finalize rollout successfully");
         if old.phase == RolloutPhase::Terminating && condition::is(&old.conditions, "Terminating", true, "Completed") {
@@ -490,16 +524,19 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
     }
     let write = finish(view, &select::selected(view), &old, status, decision, now);
     if active.is_none() && write.is_some() {
-        decision.notices.extend(stays_parked(view));
+        decision.notices.extend(stays_parked(view, &decision.goals));
     }
     write.into_iter().chain(writes).collect()
 }
 
-/// The event for each workload that stays parked when its Rollout goes, with the command that releases it.
-fn stays_parked(view: &RolloutView) -> Vec<Notice> {
-    let rollout = view.rollout.metadata.name.as_deref();
-    let ours = select::workloads(&view.members).filter(|workload| workload.rollout.as_deref() == rollout);
-    let pending = ours.filter(|workload| workload.recorded_strategy.is_some() && update_pending(workload));
+/// The event for each workload that stays parked when its Rollout goes or no longer selects it, with the command that releases it.
+fn stays_parked(view: &RolloutView, goals: &Goals) -> Vec<Notice> {
+    let released = |workload: &&Arc<Workload>| {
+        goals.get(&(workload.cluster.clone(), workload.key.name.clone())) == Some(&WorkloadGoal::Released)
+    };
+    let pending = select::workloads(&view.members)
+        .filter(released)
+        .filter(|workload| workload.recorded_strategy.is_some() && update_pending(workload));
     let notice = |workload: &Arc<Workload>| {
         let message = format!(
             "{} stays parked, because an update is pending; to roll it out: kubectl patch {} {} -n {} --type merge -p \
@@ -536,6 +573,11 @@ fn event(view: &RolloutView, warning: bool, reason: &str, message: String) -> No
         reason: reason.to_owned(),
         message,
     }
+}
+
+/// Whether the object carries our finalizer.
+fn protected(meta: &ObjectMeta) -> bool {
+    meta.finalizers.iter().flatten().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION)
 }
 
 fn version(view: &RolloutView) -> &str {

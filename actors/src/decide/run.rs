@@ -61,7 +61,8 @@ pub fn completed(run: &RolloutRun) -> bool {
 pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     let mut result = RunStep::default();
     let meta = &run.metadata;
-    let deleting = meta.deletion_timestamp.is_some();
+    // A run does not outlive its Rollout: it is canceled as soon as either is to go.
+    let deleting = meta.deletion_timestamp.is_some() || view.rollout.metadata.deletion_timestamp.is_some();
     if !deleting && let Some(write) = protect(run) {
         result.write = Some(write);
         return result;
@@ -91,11 +92,15 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
     result.waits = waits;
     result.wake = pace::run(&old, &status, now).filter(|_| old != status);
+    // The Rollout may still have to see that a command of its own has arrived here.
+    let settled = pending.as_ref().filter(|pending| acknowledged(&old, pending) && !awaited(view, pending));
+    let dropped = settled.map(|_| drop_pending(run));
     if result.wake.is_some() {
+        result.write = dropped;
         return result;
     }
     result.notices = notices(run, &old, &status);
-    result.write = write_status(run, &old, status, now).or_else(|| pending.as_ref().map(|_| drop_pending(run)));
+    result.write = write_status(run, &old, status, now).or(dropped);
     result
 }
 
@@ -148,6 +153,13 @@ fn drop_pending(run: &RolloutRun) -> HubWrite {
         key: patch::key(&run.metadata),
         patch: patch::annotations(version, [(keys::ANNOTATION_PENDING_COMMAND, None)]),
     }
+}
+
+/// Whether the Rollout has handed this command down and not yet noted that it is here.
+fn awaited(view: &RolloutView, pending: &Pending) -> bool {
+    let above = command::pending(&view.rollout.metadata, keys::ANNOTATION_PENDING_COMMAND);
+    let noted = view.rollout.status.as_ref().and_then(|status| status.command.as_ref()).map(|command| &command.id);
+    above.is_some_and(|above| command::handed_down(&above.id) == pending.id && Some(&above.id) != noted)
 }
 
 fn acknowledged(status: &RolloutRunStatus, pending: &Pending) -> bool {
@@ -245,7 +257,7 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
 
 fn paused(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
     let batch = status.batch_status.as_ref();
-    let index = batch.map_or(0, |batch| batch.current_batch_index) + 1;
+    let index = batch.map_or(0, |batch| i64::from(batch.current_batch_index)) + 1;
     let breakpoint = batch.is_some_and(|batch| batch.current_batch_state == StepState::Pending);
     let at = if breakpoint { format!("at the breakpoint of batch {index}") } else { format!("in batch {index}") };
     Wait {
@@ -305,7 +317,7 @@ fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
     let mut all: Vec<_> = batches(run).iter().flat_map(targets).collect();
     all.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
     all.dedup_by(|a, b| (&a.cluster, &a.name) == (&b.cluster, &b.name));
-    status.target_statuses = all;
+    status.target_statuses = status::keep_unknown(view, &status.target_statuses, all);
     let Some(progress) = status.batch_status.as_mut() else { return };
     let current = usize::try_from(progress.current_batch_index).unwrap_or(0);
     let state = progress.current_batch_state.clone();

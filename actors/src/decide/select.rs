@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use crate::{
-    api::ResourceMatch,
+    api::{ResourceMatch, WorkloadRef},
     view::{Health, MemberView, RolloutView, Workload},
 };
 
@@ -13,10 +13,18 @@ use crate::{
 ///
 /// Deleting workloads and canary copies are never selected.
 pub fn selected(view: &RolloutView) -> Vec<&Arc<Workload>> {
-    let Some(reference) = view.rollout.spec.workload_ref.as_ref() else {
-        return Vec::new();
-    };
-    workloads(&view.members).filter(|workload| matches(&reference.match_, workload)).collect()
+    workloads(&view.members).filter(|workload| is_selected(view, workload)).collect()
+}
+
+/// Whether the Rollout selects this workload.
+pub fn is_selected(view: &RolloutView, workload: &Workload) -> bool {
+    let reference = view.rollout.spec.workload_ref.as_ref().filter(|reference| supported(reference));
+    reference.is_some_and(|reference| matches(&reference.match_, workload))
+}
+
+/// Whether this version can roll workloads of that kind.
+pub fn supported(reference: &WorkloadRef) -> bool {
+    (reference.api_version.as_str(), reference.kind.as_str()) == ("apps/v1", "StatefulSet")
 }
 
 /// Every workload of the Rollout's kind that may be taken into a rollout.

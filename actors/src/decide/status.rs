@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::workload::count;
 use crate::{
     api::RolloutWorkloadStatus,
-    view::{MemberView, PodCounts, RolloutView, Workload, WorkloadReport},
+    view::{Health, MemberView, PodCounts, RolloutView, Workload, WorkloadReport},
 };
 
 /// A workload's status entry.
@@ -24,6 +24,19 @@ pub fn workload_status(view: &RolloutView, workload: &Workload, now: Timestamp) 
         updated_ready_replicas: counts.updated_ready,
         updated_available_replicas: counts.updated_available,
     }
+}
+
+/// The entries as they are now; what stood there before stays for clusters whose data cannot be relied on.
+pub fn keep_unknown(
+    view: &RolloutView,
+    before: &[RolloutWorkloadStatus],
+    now: impl IntoIterator<Item = RolloutWorkloadStatus>,
+) -> Vec<RolloutWorkloadStatus> {
+    let reliable = |cluster: &str| view.members.get(cluster).is_none_or(|member| member.health == Health::Ready);
+    let mut entries: Vec<_> = now.into_iter().filter(|entry| reliable(&entry.cluster)).collect();
+    entries.extend(before.iter().filter(|entry| !reliable(&entry.cluster)).cloned());
+    entries.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
+    entries
 }
 
 /// The workload's pods, counted one by one; `None` while they are not known.

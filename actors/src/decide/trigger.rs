@@ -57,11 +57,10 @@ pub fn evaluate(
     if workloads.is_empty() {
         return Trigger::wait("UnTriggered", "spec.workloadRef.match selects no workload in any cluster");
     }
-    if let Some(message) = not_waiting(workloads) {
+    if let Some(message) = not_waiting(workloads, &by_hand) {
         return Trigger::wait("UnTriggered", message);
     }
-    let revisions = revisions(workloads);
-    if !canceled.is_empty() && revisions == canceled.iter().cloned().collect() {
+    if given_up(workloads, canceled) {
         return Trigger::wait(
             "Canceled",
             format!("the last run of these revisions did not update every pod: {by_hand}"),
@@ -71,6 +70,17 @@ pub fn evaluate(
         id: format!("auto-{}", view.rollout.status.as_ref().and_then(|s| s.trigger_count).unwrap_or(0) + 1),
         value: String::new(),
     }
+}
+
+/// Whether what a run gave up is still what would be rolled out: of the workloads it was about, those that are left have
+/// the template they had then.
+fn given_up(workloads: &[&Arc<Workload>], canceled: &[WorkloadRevision]) -> bool {
+    let now = |entry: &WorkloadRevision| {
+        let workload = workloads.iter().find(|w| w.cluster == entry.cluster && w.key.name == entry.name)?;
+        Some(workload.updated_revision == entry.revision)
+    };
+    let left: Vec<bool> = canceled.iter().filter_map(now).collect();
+    !left.is_empty() && left.into_iter().all(|same| same)
 }
 
 /// The revisions that wait to be rolled out. Workloads without replicas have none of interest: they converge by
@@ -87,7 +97,7 @@ pub fn revisions(workloads: &[&Arc<Workload>]) -> BTreeSet<WorkloadRevision> {
 }
 
 /// Why Auto starts nothing yet: it waits until every selected workload with replicas has an update that no pod has.
-fn not_waiting(workloads: &[&Arc<Workload>]) -> Option<String> {
+fn not_waiting(workloads: &[&Arc<Workload>], by_hand: &str) -> Option<String> {
     let sized: Vec<_> = workloads.iter().filter(|workload| workload.desired > 0).collect();
     if sized.is_empty() {
         return Some("no selected workload has replicas".to_owned());
@@ -101,9 +111,9 @@ fn not_waiting(workloads: &[&Arc<Workload>]) -> Option<String> {
     let place = if workload.cluster.is_empty() { name } else { format!("{name} in cluster {}", workload.cluster) };
     Some(match state {
         State::Unobserved => format!("waiting for the controller of {place} to observe its newest generation"),
-        State::UpToDate => format!("waiting for {place} to get a new template: it is up to date, others are not"),
+        State::UpToDate => format!("waiting for {place} to get a new template, as others have: or {by_hand}"),
         State::Partial => format!(
-            "waiting for {place} to be on one revision: {} of {} pods are updated",
+            "waiting for {place} to be on one revision, {} of {} pods are updated: or {by_hand}",
             workload.updated_replicas, workload.desired
         ),
         State::Waiting => return None,
@@ -173,7 +183,9 @@ mod tests {
         let table = [
             ("all wait", answer(&ready, &[])),
             ("canceled before", answer(&ready, &canceled)),
-            ("another set was canceled", answer(&ready, &canceled[..1])),
+            ("a part was canceled before", answer(&ready, &canceled[..1])),
+            ("canceled, then changed", answer(&with(&|w| w.updated_revision = "v3".into()), &canceled)),
+            ("canceled, then gone", answer(&fixtures::view(vec![waiting.clone()]), &canceled[1..])),
             ("no replicas blocks nothing", answer(&with(&|w| w.desired = 0), &[])),
             (
                 "one up to date",

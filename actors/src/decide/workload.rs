@@ -46,7 +46,11 @@ pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCount
             counts.terminating += 1;
             continue;
         }
-        let available = available_from(workload, pod).is_some_and(|from| from <= now);
+        // Another cluster's clock matters only where time does.
+        let available = match workload.min_ready_seconds {
+            ..=0 => pod.ready_since.is_some(),
+            _ => available_from(workload, pod).is_some_and(|from| from <= now),
+        };
         counts.available += i32::from(available);
         if pod.revision == workload.updated_revision {
             counts.updated += 1;
@@ -57,9 +61,12 @@ pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCount
     counts
 }
 
-/// Whether a template is waiting to be rolled out, or may be: the controller has not yet seen the newest one.
+/// Whether a lower partition would replace pods, or may: because a template waits to be rolled out, the controller has
+/// not yet seen the newest one, or pods of a revision that was given up are left.
 pub fn update_pending(workload: &Workload) -> bool {
-    workload.observed_generation < workload.generation || workload.stable_revision != workload.updated_revision
+    workload.observed_generation < workload.generation
+        || workload.stable_revision != workload.updated_revision
+        || workload.updated_replicas < workload.replicas
 }
 
 /// From when on a pod counts as available.
@@ -71,7 +78,7 @@ fn available_from(workload: &Workload, pod: &Pod) -> Option<Timestamp> {
 /// The next time at which a pod that is ready now becomes available.
 pub fn next_available(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> Option<Timestamp> {
     pods.iter()
-        .filter(|pod| !pod.terminating)
+        .filter(|pod| !pod.terminating && workload.min_ready_seconds > 0)
         .filter_map(|pod| available_from(workload, pod))
         .filter(|at| *at > now)
         .min()
@@ -178,4 +185,82 @@ pub fn recorded_partition(workload: &Workload) -> i32 {
     let recorded = workload.recorded_strategy.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let partition = recorded.and_then(|strategy| strategy.pointer("/rollingUpdate/partition").and_then(Value::as_i64));
     partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::intorpercent::IntOrPercent, decide::fixtures};
+
+    #[test]
+    fn a_skewed_clock_matters_only_where_time_does() {
+        let mut workload = fixtures::workload("east", "web", 1);
+        workload.updated_revision = "v2".into();
+        let pods = [fixtures::pod("web-0", "v2", Some(600))];
+        assert_eq!(count(&workload, &pods, fixtures::at(0)).updated_available, 1);
+        workload.min_ready_seconds = 10;
+        assert_eq!(count(&workload, &pods, fixtures::at(609)).updated_available, 0);
+        assert_eq!(count(&workload, &pods, fixtures::at(610)).updated_available, 1);
+        assert_eq!(next_available(&workload, &pods, fixtures::at(0)), Some(fixtures::at(610)));
+    }
+
+    #[test]
+    fn parking_records_what_was_there_in_the_same_write() {
+        let mut set = fixtures::workload("east", "web", 5);
+        set.update_strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}});
+        (set.partition, set.recorded_strategy, set.rollout) = (2, None, None);
+        set.labels.remove(keys::LABEL_WORKLOAD);
+        let goal = WorkloadGoal::Controlled {
+            rollout: "demo".into(),
+            release: Release::Parked,
+            progressing: None,
+            watch_pods: false,
+        };
+        let patch = workload(&goal, &set, None, fixtures::at(0)).patch.unwrap();
+        assert_eq!(
+            patch,
+            json!({
+                "metadata": {
+                    "resourceVersion": "7",
+                    "labels": { keys::LABEL_WORKLOAD: "statefulset" },
+                    "annotations": {
+                        keys::ANNOTATION_NAME: "demo",
+                        keys::ANNOTATION_RECORDED_STRATEGY: r#"{"type":"RollingUpdate","rollingUpdate":{"partition":2}}"#,
+                    },
+                },
+                "spec": { "updateStrategy": { "rollingUpdate": { "partition": PARKED } } },
+            })
+        );
+    }
+
+    #[test]
+    fn release_rolls_nothing() {
+        let partition = |set: &Workload| {
+            let patch = workload(&WorkloadGoal::Released, set, None, fixtures::at(0)).patch?;
+            patch.pointer("/spec/updateStrategy/rollingUpdate/partition").and_then(Value::as_i64)
+        };
+        let mut up_to_date = fixtures::workload("east", "web", 5);
+        (up_to_date.stable_revision, up_to_date.updated_replicas) = ("v2".into(), 5);
+        assert_eq!(partition(&up_to_date), Some(2), "what the user had");
+
+        let pending = fixtures::workload("east", "web", 5);
+        assert_eq!(partition(&pending), None, "stays parked");
+
+        let given_up = Workload { updated_replicas: 4, ..up_to_date.clone() };
+        assert_eq!(partition(&given_up), None, "a pod of a revision that was given up would roll");
+
+        let unobserved = Workload { generation: 3, ..up_to_date };
+        assert_eq!(workload(&WorkloadGoal::Released, &unobserved, None, fixtures::at(0)).patch, None);
+    }
+
+    #[test]
+    fn a_goal_that_is_met_writes_nothing() {
+        let goal = WorkloadGoal::Controlled {
+            rollout: "demo".into(),
+            release: Release::Held { replicas: IntOrPercent::Int(1) },
+            progressing: None,
+            watch_pods: true,
+        };
+        assert_eq!(workload(&goal, &fixtures::workload("east", "web", 5), None, fixtures::at(0)).patch, None);
+    }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{REQUEST_TIMEOUT, watch::TimedOut};
 use crate::{
-    api,
+    api::{self, keys::FIELD_MANAGER},
     graph::{
         effects::{Context, within},
         project::{Projected, project},
@@ -23,9 +23,6 @@ use crate::{
     intent::{HubKind, HubWrite, Notice},
     view::ObjectKey,
 };
-
-/// The field manager of everything we write, and the component of our events.
-const FIELD_MANAGER: &str = "slipway";
 
 /// A write.
 #[derive(Clone, Debug)]
