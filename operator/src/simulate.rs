@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, ops::Range, path::PathBuf};
 
-use slipway_sim::Scenario;
+use slipway_sim::{Options, Scenario};
 
 use crate::{failure::Failure, output};
 
@@ -26,9 +26,22 @@ pub(crate) struct Args {
     /// How many seeds are played at a time [default: one per core]
     #[arg(long, value_name = "N", requires = "seeds")]
     jobs: Option<NonZeroUsize>,
+    /// Crash the operator right before its Nth write lands
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "crash_after_write"])]
+    crash_before_write: Option<u32>,
+    /// Crash the operator right after its Nth write has landed
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    crash_after_write: Option<u32>,
     /// Print the trace, one line per event, before the timeline
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
+}
+
+impl Args {
+    /// The write at which the operator crashes, and whether that one lands.
+    fn crash_at(&self) -> Option<(u32, bool)> {
+        self.crash_before_write.map(|write| (write, false)).or(self.crash_after_write.map(|write| (write, true)))
+    }
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -50,7 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn single(scenario: &Scenario, args: &Args) -> Result<(), Failure> {
-    let outcome = slipway_sim::run(scenario, args.seed);
+    let options = Options { crash_at: args.crash_at(), ..Options::default() };
+    let outcome = slipway_sim::run_with(scenario, args.seed, options);
     if args.trace {
         output::line(&outcome.trace.join("\n"))?;
     }
