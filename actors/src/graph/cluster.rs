@@ -338,7 +338,20 @@ impl ClusterState {
             _ => self.unanswered = None,
         }
         self.refresh_health();
-        reply(outcome);
+        reply(self.newest(request, outcome));
+    }
+
+    /// An answer that comes late must not take its receiver back behind what the watch has shown already.
+    fn newest(&self, request: &Request, outcome: Outcome) -> Outcome {
+        let Some(watch) = request.subject().and_then(|subject| self.watches.get(&subject)) else { return outcome };
+        match outcome {
+            Outcome::Done(object) => {
+                let (key, uid, _) = object.identity();
+                watch.cache.newest(object).map_or(Outcome::Deleted { key, uid }, Outcome::Done)
+            }
+            Outcome::Conflict(Some(object)) => Outcome::Conflict(watch.cache.newest(object)),
+            other => other,
+        }
     }
 
     /// Nobody may write for a long time, so a cluster that left a write unanswered is asked until it answers.

@@ -60,6 +60,18 @@ impl Cache {
         Some(key)
     }
 
+    /// The newest that is known of an object which a write of ours returned: the watch may have shown a later version, or
+    /// its end (`None`), while the answer was on its way.
+    pub(super) fn newest(&self, object: Projected) -> Option<Projected> {
+        let (key, _, version) = identity(&object);
+        match self.entries.get(&key) {
+            Some(entry) if is_older(version, entry.version) => Some(entry.object.clone()),
+            Some(_) => Some(object),
+            None if self.listed_at.is_some() && version.is_some_and(|version| version <= self.seen) => None,
+            None => Some(object),
+        }
+    }
+
     /// Drops an object that a write of ours has deleted; says whether it was there.
     pub(super) fn forget(&mut self, key: &ObjectKey, uid: &str) -> bool {
         let is_it = self.entries.get(key).is_some_and(|entry| entry.uid == uid);
