@@ -11,6 +11,7 @@ mod fixtures;
 pub mod goals;
 pub mod history;
 pub mod naming;
+pub mod orphans;
 pub mod pace;
 pub mod partition;
 pub mod patch;

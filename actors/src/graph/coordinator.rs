@@ -2,7 +2,7 @@
 
 mod hub;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::Client;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -11,8 +11,8 @@ use self::hub::{Hub, News};
 use super::{
     ActorPath, Injury,
     child::{Child, ended},
-    cluster::{ClusterActor, ClusterArgs, ClusterMsg, Subscription},
-    effects::Context,
+    cluster::{ClusterActor, ClusterArgs, ClusterMsg, Outcome, Request, Subscription},
+    effects::{Context, Task},
     rollout::{HubFacts, RolloutActor, RolloutArgs, RolloutMsg},
     subject::Subject,
 };
@@ -21,12 +21,20 @@ use crate::{view::ObjectKey, world::World};
 /// The name of the hub's actor, and of the only member where the hub is its own.
 const HUB: &str = "";
 
+/// When a run that could not be let go is tried again: soon enough for a person who waits for a deletion, and no load.
+const RELEASE_RETRY: Duration = Duration::from_secs(10);
+
 /// What the coordinator is told.
 pub(crate) enum CoordinatorMsg {
     /// A fact about the hub is waiting.
     Wake,
     RespawnCluster(String),
     RespawnRollout(ObjectKey),
+    /// The write that was to let go of a run has been answered.
+    Released {
+        run: ObjectKey,
+        landed: bool,
+    },
     Inject(ActorPath, Injury),
 }
 
@@ -42,6 +50,8 @@ pub(crate) struct CoordinatorState {
     subscriptions: Vec<Subscription>,
     hub: Hub,
     rollouts: BTreeMap<ObjectKey, RolloutChild>,
+    /// Runs that are being let go: the write is on its way, or its retry is due later.
+    releasing: BTreeMap<ObjectKey, Option<Task>>,
 }
 
 struct ClusterChild {
@@ -82,6 +92,7 @@ impl Actor for RolloutCoordinator {
             subscriptions: Vec::new(),
             hub: Hub::default(),
             rollouts: BTreeMap::new(),
+            releasing: BTreeMap::new(),
         })
     }
 
@@ -107,6 +118,7 @@ impl Actor for RolloutCoordinator {
             CoordinatorMsg::Wake => state.take_in().await,
             CoordinatorMsg::RespawnCluster(name) => state.spawn_cluster(name).await,
             CoordinatorMsg::RespawnRollout(key) => state.spawn_rollout(key).await,
+            CoordinatorMsg::Released { run, landed } => state.released(run, landed),
             CoordinatorMsg::Inject(path, injury) => state.inject(path, injury),
         }
         Ok(())
@@ -152,6 +164,7 @@ impl CoordinatorState {
         let Some(actor) = cluster.child.actor().cloned() else { return };
         if name == HUB {
             self.hub.restart();
+            self.releasing.clear();
             let subscribe = |subject| {
                 let me = self.me.clone();
                 Subscription::new(&self.context, &actor, subject, None, move || {
@@ -180,6 +193,7 @@ impl CoordinatorState {
         if !self.hub.is_listed() {
             return;
         }
+        self.release_orphans();
         let hub = &self.hub;
         self.rollouts.retain(|key, rollout| {
             let keep = hub.rollout(key).is_some();
@@ -195,6 +209,38 @@ impl CoordinatorState {
             self.rollouts.insert(key.clone(), RolloutChild { child, facts: HubFacts::new() });
             self.spawn_rollout(key).await;
         }
+    }
+
+    /// Lets go of deleted runs that no Rollout answers for.
+    fn release_orphans(&mut self) {
+        let Some(hub) = self.clusters.get(HUB) else { return };
+        for write in self.hub.orphans() {
+            let run = write.target().1.clone();
+            if self.releasing.contains_key(&run) {
+                continue;
+            }
+            tracing::info!(object = %run, "a deleted run without a rollout is let go");
+            let (me, key) = (self.me.clone(), run.clone());
+            let reply = Box::new(move |outcome: Outcome| {
+                let _ = me.cast(CoordinatorMsg::Released { run: key, landed: outcome.error().is_none() });
+            });
+            hub.child.cast(ClusterMsg::Write { request: Request::Hub(write), reply });
+            self.releasing.insert(run, None);
+        }
+    }
+
+    /// A write that failed is tried again later, on what the hub shows then.
+    fn released(&mut self, run: ObjectKey, landed: bool) {
+        if landed {
+            self.releasing.remove(&run);
+            // After a pause the run may still be there; after a write that landed it is not.
+            return self.release_orphans();
+        }
+        let (me, key) = (self.me.clone(), run.clone());
+        let retry = self.context.after(RELEASE_RETRY, move || {
+            let _ = me.cast(CoordinatorMsg::Released { run: key, landed: true });
+        });
+        self.releasing.insert(run, Some(retry));
     }
 
     /// Begins a Rollout's actor with everything the hub has for it.

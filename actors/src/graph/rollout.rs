@@ -30,6 +30,10 @@ use crate::{
     view::{ObjectKey, RolloutView},
 };
 
+/// The kind that is watched in every member. It does not follow `spec.workloadRef`: what was taken before somebody changed
+/// that must still be given back.
+const WATCHED: WorkloadKind = WorkloadKind::StatefulSet;
+
 /// What the coordinator tells of the hub, by matter. The end of the first lists sorts last, so that a reader of one
 /// drain has seen all they contain by then.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -287,7 +291,7 @@ impl RolloutState {
         if !self.listed {
             return;
         }
-        let kind = self.workload_kind();
+        let kind = Some(WATCHED);
         self.members.subscribe(&self.clusters, kind, &mut self.view.members);
         self.view.strategy = self.strategies.get(&self.view.rollout.spec.strategy_ref).cloned();
         let now = self.context.now();
@@ -300,11 +304,6 @@ impl RolloutState {
             tracing::debug!(rollout = %self.key, ?waits, "waits changed");
             self.waits = waits;
         }
-    }
-
-    fn workload_kind(&self) -> Option<WorkloadKind> {
-        let workload_ref = self.view.rollout.spec.workload_ref.as_ref()?;
-        WorkloadKind::parse(&workload_ref.api_version, &workload_ref.kind)
     }
 
     fn set_wake(&mut self, wake: Option<(Timestamp, &'static str)>, now: Timestamp) {

@@ -15,16 +15,6 @@ pub(crate) enum WorkloadKind {
     StatefulSet,
 }
 
-impl WorkloadKind {
-    /// The kind that a reference names, if it is one of ours.
-    pub(crate) fn parse(api_version: &str, kind: &str) -> Option<Self> {
-        match (api_version, kind) {
-            ("apps/v1" | "", "StatefulSet") => Some(Self::StatefulSet),
-            _ => None,
-        }
-    }
-}
-
 /// The kinds of route this version observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RouteKind {

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     api::{self, Rollout, RolloutRun},
+    decide,
     graph::{
         cluster::{About, Fact, Listing},
         mirror::Mirror,
@@ -14,6 +15,7 @@ use crate::{
         rollout::{HubFact, HubKey},
         subject::Subject,
     },
+    intent::HubWrite,
     view::ObjectKey,
 };
 
@@ -46,6 +48,16 @@ impl Hub {
     /// The Rollouts.
     pub(super) fn rollouts(&self) -> impl Iterator<Item = &ObjectKey> {
         self.of(&Subject::Rollouts).map(|(key, _)| key)
+    }
+
+    /// The writes that let go of runs without a Rollout.
+    pub(super) fn orphans(&self) -> Vec<HubWrite> {
+        let rollouts: Vec<_> = self.rollouts().filter_map(|key| self.rollout(key)).collect();
+        let runs = self.of(&Subject::RolloutRuns).filter_map(|(_, object)| match object {
+            Projected::RolloutRun(run) => Some(run),
+            _ => None,
+        });
+        decide::orphans::release(runs, &rollouts)
     }
 
     /// One Rollout.
