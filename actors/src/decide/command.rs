@@ -196,6 +196,8 @@ fn annotation_manager(meta: &ObjectMeta, annotation: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -215,7 +217,8 @@ mod tests {
                     Ok(effect) => format!("{effect:?}"),
                     Err(why) => format!("- ({why})"),
                 };
-                table.push_str(&format!("{:22} {word:25} {outcome}\n", format!("{situation:?}")));
+                let situation = format!("{situation:?}");
+                writeln!(table, "{situation:22} {word:25} {outcome}").unwrap();
             }
         }
         insta::assert_snapshot!(table);

@@ -214,7 +214,7 @@ mod tests {
             ("a member unreachable", answer(&unreachable, &[])),
             ("manual", answer(&manual, &[])),
         ];
-        let table: String = table.iter().map(|(when, what)| format!("{when:28} {what}\n")).collect();
-        insta::assert_snapshot!(table);
+        let lines: Vec<_> = table.iter().map(|(when, what)| format!("{when:28} {what}")).collect();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

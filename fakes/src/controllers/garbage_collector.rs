@@ -1,6 +1,6 @@
 //! The garbage collector: objects whose owners are gone go too, and owners wait or let go as they were told.
 //!
-//! The [`graph`] knows who owns whom and decides; the collector around it carries its steps out.
+//! The `graph` knows who owns whom and decides; the collector around it carries its steps out.
 
 mod graph;
 

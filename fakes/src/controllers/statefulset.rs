@@ -1,6 +1,6 @@
 //! The StatefulSet controller: what a set, its pods and its revisions ask for next, as Kubernetes 1.36 decides it.
 //!
-//! [`sync`] is a pure function; the [`controller`] around it carries its plan out.
+//! [`sync`] is a pure function; the `controller` around it carries its plan out.
 
 pub(crate) mod controller;
 mod pod;
