@@ -398,20 +398,22 @@ impl ClusterState {
 }
 
 impl Watch {
-    /// Takes in how the watch is doing: well once its list is complete.
+    /// Takes in how the watch is doing: well once its list is complete. While a trouble lasts its first error stands:
+    /// errors differ from one attempt to the next, and each change would be written into conditions.
     fn note(&mut self, cluster: &str, subject: &Subject, standing: Result<(), Trouble>, now: Timestamp) {
         let before = self.listing.clone();
         match standing {
             Ok(()) => (self.listing, self.failing) = (Listing::Complete, None),
             Err(Trouble::NotServed) => (self.listing, self.failing) = (Listing::NotServed, None),
             Err(Trouble::Refused(error)) => {
-                let since = if let Listing::Refused { since, .. } = before { since } else { now };
-                (self.listing, self.failing) = (Listing::Refused { since, error }, None);
+                if !matches!(before, Listing::Refused { .. }) {
+                    self.listing = Listing::Refused { since: now, error };
+                }
+                self.failing = None;
             }
             // What is known stays known, and may be stale: the cluster's health says so.
             Err(Trouble::Unanswered(error)) => {
-                let since = self.failing.as_ref().map_or(now, |(since, _)| *since);
-                self.failing = Some((since, error));
+                self.failing.get_or_insert((now, error));
             }
         }
         if self.listing != before {

@@ -1,5 +1,6 @@
 //! The graph as a whole, over API servers in this process and under paused time.
 
+mod repairs;
 mod server;
 
 use std::{sync::Arc, time::Duration};
@@ -318,7 +319,7 @@ async fn a_write_whose_answer_is_lost_is_not_repeated_if_it_landed() {
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_served_blinds_no_other_watch() {
     let server = Server::default();
-    server.set_missing("httproutes", true);
+    server.set_refused("httproutes", Some((404, "NotFound")));
     hub_objects(&server);
     statefulset(&server, "web");
     let graph = start(world(&server, &[])).await.unwrap();
@@ -328,7 +329,7 @@ async fn a_kind_that_is_not_served_blinds_no_other_watch() {
     pass(600).await;
     let asked = |log: Vec<String>| log.into_iter().filter(|request| request == "GET httproutes").count();
     assert!((5..=20).contains(&asked(server.take_log())), "asked for rarely, and still asked for");
-    server.set_missing("httproutes", false);
+    server.set_refused("httproutes", None);
     pass(120).await;
     server.take_log();
     pass(600).await;

@@ -1,9 +1,10 @@
 //! An API server just large enough to test the plumbing: objects, lists, watches, patches, and a few ways to fail.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,6 +36,16 @@ pub(super) enum Mode {
     Hasty,
 }
 
+/// When an answer arrives.
+enum Delivery {
+    AtOnce,
+    Late,
+    Lost,
+}
+
+/// How late a late answer is: long enough for a watch to overtake it, and within the limit of a request.
+const LATE: Duration = Duration::from_secs(5);
+
 /// Plural, namespace and name.
 type Id = (String, String, String);
 
@@ -46,9 +57,12 @@ struct State {
     history: Vec<(u64, String, &'static str, Value)>,
     watchers: Vec<(String, mpsc::UnboundedSender<Event>)>,
     mode: Mode,
-    missing: BTreeSet<String>,
+    /// Plurals that are refused, with code and reason.
+    refused: BTreeMap<String, (u16, &'static str)>,
     /// How many writes are yet to land without an answer.
     lost_answers: usize,
+    /// How many writes are yet to land with an answer that comes late.
+    late_answers: usize,
     /// A user's edit that comes just before our next patch of that object.
     interference: Option<(Id, Value)>,
     log: Vec<String>,
@@ -101,19 +115,23 @@ impl Server {
         }
     }
 
-    /// Forgets or knows a kind.
-    pub(super) fn set_missing(&self, plural: &str, is_missing: bool) {
+    /// Refuses every request for a kind, or none any more.
+    pub(super) fn set_refused(&self, plural: &str, refusal: Option<(u16, &'static str)>) {
         let mut state = self.lock();
-        if is_missing {
-            state.missing.insert(plural.to_owned())
-        } else {
-            state.missing.remove(plural)
+        match refusal {
+            Some(refusal) => state.refused.insert(plural.to_owned(), refusal),
+            None => state.refused.remove(plural),
         };
     }
 
     /// Lets the next write land and its answer get lost.
     pub(super) fn lose_next_answer(&self) {
         self.lock().lost_answers += 1;
+    }
+
+    /// Lets the next write land at once and its answer come [`LATE`].
+    pub(super) fn delay_next_answer(&self) {
+        self.lock().late_answers += 1;
     }
 
     /// Lets a user edit an object just before our next patch of it.
@@ -155,16 +173,27 @@ impl Server {
         let body: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
         let path = Path::parse(head.uri.path());
         let query: BTreeMap<String, String> = head.uri.query().map(parse_query).unwrap_or_default();
-        let (answer, is_lost) = self.answer(&head.method, &path, &query, &body);
-        if is_lost { pending().await } else { Ok(answer) }
+        let (answer, delivery) = self.answer(&head.method, &path, &query, &body);
+        match delivery {
+            Delivery::Lost => pending().await,
+            Delivery::Late => tokio::time::sleep(LATE).await,
+            Delivery::AtOnce => {}
+        }
+        Ok(answer)
     }
 
-    fn answer(&self, method: &Method, path: &Path, query: &BTreeMap<String, String>, body: &Value) -> (Answer, bool) {
+    fn answer(
+        &self,
+        method: &Method,
+        path: &Path,
+        query: &BTreeMap<String, String>,
+        body: &Value,
+    ) -> (Answer, Delivery) {
         let mut state = self.lock();
         let verb = if query.contains_key("watch") { "WATCH" } else { method.as_str() };
         state.log.push(format!("{verb} {path}"));
-        if state.missing.contains(&path.plural) {
-            return (refusal(404, "NotFound"), false);
+        if let Some((code, reason)) = state.refused.get(&path.plural) {
+            return (refusal(*code, reason), Delivery::AtOnce);
         }
         let is_write = *method != Method::GET;
         let answer = match (method.as_str(), &path.name) {
@@ -178,9 +207,7 @@ impl Server {
             }
             _ => refusal(405, "MethodNotAllowed"),
         };
-        let is_lost = is_write && state.lost_answers > 0;
-        state.lost_answers -= usize::from(is_lost);
-        (answer, is_lost)
+        (answer, if is_write { state.delivery() } else { Delivery::AtOnce })
     }
 
     fn mode(&self) -> Mode {
@@ -193,6 +220,19 @@ impl Server {
 }
 
 impl State {
+    /// What becomes of the answer to a write.
+    fn delivery(&mut self) -> Delivery {
+        if self.lost_answers > 0 {
+            self.lost_answers -= 1;
+            return Delivery::Lost;
+        }
+        if self.late_answers > 0 {
+            self.late_answers -= 1;
+            return Delivery::Late;
+        }
+        Delivery::AtOnce
+    }
+
     fn list(&self, path: &Path, query: &BTreeMap<String, String>) -> Answer {
         let items: Vec<&Value> = self
             .objects

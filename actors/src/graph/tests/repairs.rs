@@ -1,0 +1,92 @@
+//! Moments in which the graph once took a wrong view, or kept quiet about a trouble.
+
+use super::*;
+use crate::graph::project::Projected;
+
+const SETS: Subject = Subject::Workloads { kind: WorkloadKind::StatefulSet };
+
+async fn cluster(server: &Server) -> (Context, ActorRef<ClusterMsg>) {
+    let context = Context::new(world(server, &[]).clock, 7);
+    let args = ClusterArgs { context: context.clone(), name: "east".to_owned(), client: server.client() };
+    let (cluster, _) = ClusterActor::spawn(None, ClusterActor, args).await.unwrap();
+    (context, cluster)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_watch_shows_before_a_late_answer_stands() {
+    for is_deleted in [false, true] {
+        let server = Server::default();
+        statefulset(&server, "web");
+        let (context, cluster) = cluster(&server).await;
+        let _subscription = Subscription::new(&context, &cluster, SETS, None, || {});
+        pass(5).await;
+        server.delay_next_answer();
+        let patch = json!({"spec": {"replicas": 4}});
+        let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch };
+        let (told, outcome) = futures::channel::oneshot::channel();
+        let reply = Box::new(move |outcome| drop(told.send(outcome)));
+        let _ = cluster.cast(ClusterMsg::Write { request, reply });
+        pass(1).await;
+        if is_deleted {
+            server.delete("statefulsets", "web");
+        } else {
+            let edit = json!({"metadata": {"namespace": "ns", "name": "web"}, "spec": {"replicas": 9}});
+            server.put("statefulsets", edit);
+        }
+        match outcome.await.unwrap() {
+            Outcome::Done(Projected::Workload(workload)) => assert_eq!((is_deleted, workload.desired), (false, 9)),
+            Outcome::Deleted { key: gone, .. } => assert_eq!((is_deleted, gone), (true, key("web"))),
+            other => panic!("{other:?}"),
+        }
+        let _ = cluster.kill_and_wait(None).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_before_a_late_answer_is_acted_on() {
+    let (server, graph) = settled().await;
+    server.delay_next_answer();
+    unpark(&server, "web");
+    pass(2).await;
+    assert!(is_parked(&server, "web"), "the write has landed, and its answer is on its way");
+    unpark(&server, "web");
+    pass(60).await;
+    assert!(is_parked(&server, "web"));
+    graph.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn workloads_are_let_go_when_the_rollout_names_another_kind() {
+    let (server, graph) = settled().await;
+    let workload = json!({"kind": "Deployment"});
+    server.put(
+        "rollouts",
+        json!({"metadata": {"namespace": "ns", "name": "web", "generation": 2}, "spec": {"workloadRef": workload}}),
+    );
+    pass(60).await;
+    assert!(!is_parked(&server, "web"));
+    graph.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_keeps_its_first_error() {
+    let server = Server::default();
+    statefulset(&server, "web");
+    let (context, cluster) = cluster(&server).await;
+    let subscription = Subscription::new(&context, &cluster, SETS, None, || {});
+    let health = || subscription.drain().remove(&About::Health);
+    pass(5).await;
+    server.set_mode(Mode::Down);
+    pass(5).await;
+    let Some(Fact::Health(Health::Unreachable { .. })) = health() else { panic!("the outage is not told") };
+    for mode in [Mode::Hanging, Mode::Down] {
+        server.set_mode(mode);
+        pass(120).await;
+        let news = health();
+        assert!(news.is_none(), "{mode:?}: {news:?}");
+    }
+    server.set_mode(Mode::Well);
+    pass(60).await;
+    assert!(matches!(health(), Some(Fact::Health(Health::Ready))));
+    let _ = cluster.kill_and_wait(None).await;
+}
