@@ -82,6 +82,8 @@ pub(crate) struct WorkloadState {
     workload: Arc<Workload>,
     subscription: Option<Subscription>,
     pods: Mirror<ObjectKey, Arc<Pod>>,
+    /// Why the pods cannot be known, if the API server said so.
+    unlisted: Option<String>,
     in_flight: Option<u64>,
     retry: Option<Task>,
     backoff: Backoff,
@@ -118,6 +120,7 @@ impl Actor for WorkloadActor {
             workload,
             subscription: None,
             pods: Mirror::default(),
+            unlisted: None,
             in_flight: None,
             retry: None,
             backoff,
@@ -183,8 +186,11 @@ impl WorkloadState {
                 (About::Object(key), Fact::Object(object)) => {
                     self.pods.set(key, pod_of(object, &self.workload.uid));
                 }
-                (_, Fact::Listing(Listing::Complete)) => {
-                    self.pods.complete();
+                (_, Fact::Listing(listing)) => {
+                    if listing == Listing::Complete {
+                        self.pods.complete();
+                    }
+                    self.unlisted = unlisted(listing);
                 }
                 _ => {}
             }
@@ -194,6 +200,7 @@ impl WorkloadState {
     fn cluster_up(&mut self, cluster: ActorRef<ClusterMsg>) {
         self.cluster = cluster;
         self.subscription = None;
+        self.unlisted = None;
         self.pods.restart();
         // The answer of the old actor will not come; whether the write landed, the watch will show.
         self.in_flight = None;
@@ -217,6 +224,7 @@ impl WorkloadState {
         }
         if self.subscription.is_some() {
             self.pods = Mirror::default();
+            self.unlisted = None;
         }
         let wake = waker(&self.me);
         self.subscription = wanted.map(|subject| Subscription::new(&self.context, &self.cluster, subject, None, wake));
@@ -294,16 +302,27 @@ impl WorkloadState {
     }
 
     fn known_pods(&self) -> Option<Vec<Arc<Pod>>> {
-        let known = self.subscription.is_some() && self.pods.is_listed();
+        // What was listed before a refusal grows old unseen.
+        let known = self.subscription.is_some() && self.pods.is_listed() && self.unlisted.is_none();
         known.then(|| self.pods.items().values().cloned().collect())
     }
 
     fn tell(&mut self) {
-        let report = WorkloadReport { pods: self.known_pods(), error: self.error.clone() };
+        let report =
+            WorkloadReport { pods: self.known_pods(), error: self.error.clone().or_else(|| self.unlisted.clone()) };
         if self.told.as_ref() != Some(&report) {
             self.told = Some(report.clone());
             self.reports.push((self.workload.cluster.clone(), self.workload.key.name.clone()), report);
         }
+    }
+}
+
+/// Why a listing of pods tells nothing, if it does not.
+fn unlisted(listing: Listing) -> Option<String> {
+    match listing {
+        Listing::Refused { error, .. } => Some(format!("pods cannot be listed: {error}")),
+        Listing::NotServed => Some("pods cannot be listed: they are not served".to_owned()),
+        Listing::Pending | Listing::Complete => None,
     }
 }
 

@@ -1,7 +1,14 @@
 //! Moments in which the graph once took a wrong view, or kept quiet about a trouble.
 
 use super::*;
-use crate::graph::project::Projected;
+use crate::{
+    graph::{
+        inbox::Inbox,
+        project::{Projected, project},
+        workload::{Order, Reports, WorkloadActor, WorkloadArgs},
+    },
+    intent::{Release, WorkloadGoal},
+};
 
 const SETS: Subject = Subject::Workloads { kind: WorkloadKind::StatefulSet };
 
@@ -88,5 +95,41 @@ async fn an_outage_keeps_its_first_error() {
     server.set_mode(Mode::Well);
     pass(60).await;
     assert!(matches!(health(), Some(Fact::Health(Health::Ready))));
+    let _ = cluster.kill_and_wait(None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_to_list_pods_is_reported() {
+    let server = Server::default();
+    statefulset(&server, "web");
+    let object = serde_json::from_value(server.get("statefulsets", "web").unwrap()).unwrap();
+    let Ok(Projected::Workload(workload)) = project("east", &SETS, object) else { panic!("no workload") };
+    let (context, cluster) = cluster(&server).await;
+    let reports = Reports::new();
+    let (rollout, release) = ("web".to_owned(), Release::Parked);
+    let goal = WorkloadGoal::Controlled { rollout, release, progressing: None, watch_pods: true };
+    let args = WorkloadArgs {
+        context,
+        rollout: key("web"),
+        kind: WorkloadKind::StatefulSet,
+        order: Order { goal, workload },
+        orders: Inbox::new(),
+        reports: reports.clone(),
+        cluster: cluster.clone(),
+    };
+    server.set_refused("pods", Some((403, "Forbidden")));
+    let (actor, _) = WorkloadActor::spawn(None, WorkloadActor, args).await.unwrap();
+    let cases =
+        [(Some((403, "Forbidden")), Some("Forbidden")), (Some((404, "NotFound")), Some("not served")), (None, None)];
+    for (refusal, expected) in cases {
+        server.set_refused("pods", refusal);
+        pass(120).await;
+        let report = reports.drain().into_values().next().expect("a report");
+        let error = report.error.as_deref();
+        assert_eq!(report.pods.is_some(), expected.is_none(), "{error:?}");
+        let is_said = expected.map_or(error.is_none(), |text| error.is_some_and(|error| error.contains(text)));
+        assert!(is_said, "{expected:?}: {error:?}");
+    }
+    let _ = actor.kill_and_wait(None).await;
     let _ = cluster.kill_and_wait(None).await;
 }
