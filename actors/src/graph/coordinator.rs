@@ -61,6 +61,8 @@ struct ClusterChild {
 
 struct RolloutChild {
     child: Child<RolloutMsg>,
+    /// The uid of the Rollout it was begun for.
+    uid: Option<String>,
     facts: HubFacts,
 }
 
@@ -196,7 +198,8 @@ impl CoordinatorState {
         self.release_orphans();
         let hub = &self.hub;
         self.rollouts.retain(|key, rollout| {
-            let keep = hub.rollout(key).is_some();
+            // A Rollout that was deleted and made again is another one, with an actor and runs of its own.
+            let keep = hub.rollout(key).is_some() && hub.uid(key) == rollout.uid.as_deref();
             if !keep {
                 tracing::info!(rollout = %key, "rollout is gone");
                 rollout.child.stop();
@@ -206,7 +209,8 @@ impl CoordinatorState {
         let new: Vec<ObjectKey> = hub.rollouts().filter(|key| !self.rollouts.contains_key(*key)).cloned().collect();
         for key in new {
             let child = Child::new(&self.context, format!("rollout {key}"));
-            self.rollouts.insert(key.clone(), RolloutChild { child, facts: HubFacts::new() });
+            let uid = self.hub.uid(&key).map(str::to_owned);
+            self.rollouts.insert(key.clone(), RolloutChild { child, uid, facts: HubFacts::new() });
             self.spawn_rollout(key).await;
         }
     }

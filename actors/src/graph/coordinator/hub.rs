@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 use crate::{
     api::{self, Rollout, RolloutRun},
     decide,
@@ -68,6 +70,11 @@ impl Hub {
         }
     }
 
+    /// The uid of a Rollout.
+    pub(super) fn uid(&self, rollout: &ObjectKey) -> Option<&str> {
+        self.rollout(rollout)?.metadata.uid.as_deref()
+    }
+
     /// Takes in one fact, and returns who is to be told what.
     pub(super) fn take_in(&mut self, subject: &Subject, about: About, fact: Fact) -> Vec<News> {
         let objects = self.objects.entry(subject.clone()).or_default();
@@ -88,7 +95,7 @@ impl Hub {
     pub(super) fn facts_for(&self, rollout: &ObjectKey) -> Vec<(HubKey, HubFact)> {
         let mut facts = vec![(HubKey::Listed, HubFact::Listed)];
         for (key, object) in Subject::HUB.iter().flat_map(|subject| self.of(subject)) {
-            if key.namespace == rollout.namespace && concerns(key, object, rollout) {
+            if key.namespace == rollout.namespace && concerns(key, object, rollout, self.uid(rollout)) {
                 facts.extend(fact(key, object, Some(object)));
             }
         }
@@ -109,8 +116,10 @@ impl Hub {
             self.note_unowned(key, run);
         }
         for rollout in self.rollouts().filter(|rollout| rollout.namespace == key.namespace) {
-            let now = after.filter(|object| concerns(key, object, rollout));
-            let Some(object) = now.or_else(|| before.filter(|object| concerns(key, object, rollout))) else { continue };
+            let uid = self.uid(rollout);
+            let concerned = |object: &&Projected| concerns(key, object, rollout, uid);
+            let now = after.filter(concerned);
+            let Some(object) = now.or_else(|| before.filter(concerned)) else { continue };
             if let Some((key, fact)) = fact(key, object, now) {
                 news.push(News { rollout: rollout.clone(), key, fact });
             }
@@ -135,21 +144,23 @@ fn is_whole(subject: &Subject, listing: &Listing) -> bool {
     }
 }
 
-/// Whether an object of the same namespace is any of `rollout`'s business.
-fn concerns(key: &ObjectKey, object: &Projected, rollout: &ObjectKey) -> bool {
+/// Whether an object of the same namespace is any business of the Rollout of that key and uid.
+fn concerns(key: &ObjectKey, object: &Projected, rollout: &ObjectKey, uid: Option<&str>) -> bool {
     match object {
         Projected::Rollout(_) => key != rollout,
-        Projected::RolloutRun(run) => owner(run).is_some_and(|owner| owner == rollout.name),
+        Projected::RolloutRun(run) => {
+            owner(run).is_some_and(|owner| owner.name == rollout.name && Some(owner.uid.as_str()) == uid)
+        }
         _ => true,
     }
 }
 
-/// The name of the Rollout that controls a run.
-fn owner(run: &RolloutRun) -> Option<&str> {
+/// The Rollout that controls a run.
+fn owner(run: &RolloutRun) -> Option<&OwnerReference> {
     let owners = run.metadata.owner_references.as_deref().unwrap_or_default();
     let is_ours = |api_version: &str| api_version.split('/').next() == Some(api::GROUP);
     let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
-    (owner.kind == "Rollout" && is_ours(&owner.api_version)).then_some(owner.name.as_str())
+    (owner.kind == "Rollout" && is_ours(&owner.api_version)).then_some(owner)
 }
 
 /// What a Rollout is told about an object: of what kind it is says `object`, what it is now says `now`.
@@ -179,7 +190,11 @@ mod tests {
     }
 
     fn rollout(name: &str) -> Projected {
-        let object = json!({"metadata": {"namespace": "ns", "name": name}});
+        rollout_of(name, "u")
+    }
+
+    fn rollout_of(name: &str, uid: &str) -> Projected {
+        let object = json!({"metadata": {"namespace": "ns", "name": name, "uid": uid}});
         Projected::Rollout(Arc::new(serde_json::from_value(object).unwrap()))
     }
 
@@ -245,6 +260,15 @@ mod tests {
         let told: BTreeMap<_, _> = hub.facts_for(&key("a")).into_iter().collect();
         let expected = [HubKey::Run("a-1".to_owned()), HubKey::Other("b".to_owned()), HubKey::Listed];
         assert_eq!(told.into_keys().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_rollout_does_not_adopt_the_runs_of_an_earlier_one_of_its_name() {
+        let hub = &mut Hub::default();
+        told(hub, &Subject::Rollouts, "a", Some(rollout_of("a", "another")));
+        assert_eq!(told(hub, &Subject::RolloutRuns, "a-1", Some(run("a-1", Some("a")))), Vec::<String>::new());
+        let facts: Vec<HubKey> = hub.facts_for(&key("a")).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(facts, [HubKey::Listed]);
     }
 
     #[test]

@@ -62,6 +62,58 @@ async fn an_edit_before_a_late_answer_is_acted_on() {
     graph.stop().await;
 }
 
+/// A run that is being deleted, of the Rollout of that uid.
+fn deleted_run(server: &Server, rollout_uid: &str) {
+    server.put(
+        "rolloutruns",
+        json!({
+            "apiVersion": "rollout.kusionstack.io/v1alpha1", "kind": "RolloutRun",
+            "metadata": {
+                "namespace": "ns", "name": "web-1", "deletionTimestamp": "2027-01-15T08:00:00Z",
+                "finalizers": [keys::FINALIZER_PROTECTION, "other"],
+                "ownerReferences": [{"apiVersion": "rollout.kusionstack.io/v1alpha1", "kind": "Rollout",
+                    "name": "web", "uid": rollout_uid, "controller": true}],
+            },
+        }),
+    );
+}
+
+fn finalizers(server: &Server) -> serde_json::Value {
+    server.get("rolloutruns", "web-1").unwrap()["metadata"]["finalizers"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_run_without_its_rollout_is_let_go_once() {
+    // Without a Rollout, and with one of the same name that is another.
+    for has_namesake in [false, true] {
+        let server = Server::default();
+        if has_namesake {
+            hub_objects(&server);
+        }
+        let graph = start(world(&server, &[])).await.unwrap();
+        pass(30).await;
+        deleted_run(&server, "an-earlier-uid");
+        server.take_log();
+        pass(60).await;
+        assert_eq!(finalizers(&server), json!(["other"]), "namesake: {has_namesake}");
+        let writes = server.take_log().into_iter().filter(|request| request == "PATCH rolloutruns/web-1").count();
+        assert_eq!(writes, 1, "namesake: {has_namesake}");
+        graph.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_release_of_a_run_is_tried_again() {
+    let server = Server::default();
+    let graph = start(world(&server, &[])).await.unwrap();
+    pass(30).await;
+    deleted_run(&server, "an-earlier-uid");
+    server.interfere("rolloutruns", json!({"metadata": {"namespace": "ns", "name": "web-1", "labels": {"a": "b"}}}));
+    pass(60).await;
+    assert_eq!(finalizers(&server), json!(["other"]));
+    graph.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn workloads_are_let_go_when_the_rollout_names_another_kind() {
     let (server, graph) = settled().await;
