@@ -17,6 +17,10 @@ use slipway_actors::{
 use super::member::MemberArg;
 use crate::failure::{Failure, chain};
 
+/// How long new definitions may take to be established: a second or two on an API server at rest.
+const ESTABLISH_TRIES: u32 = 10;
+const ESTABLISH_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long the hub may take to answer at the start.
 const HUB_LIMIT: Duration = Duration::from_secs(10);
 /// How long any connection may take to stand.
@@ -160,10 +164,27 @@ fn client(mut config: Config, name: &str) -> Result<Client, Failure> {
         .map_err(|error| Failure::BadInput(format!("{name} at {url}: no client can be made: {}", chain(&error))))
 }
 
-/// Whether the hub answers and serves the six kinds.
+/// Whether the hub answers and serves the six kinds. Definitions that were installed a moment ago are given time to be
+/// established.
 async fn check_hub(hub: &Client, url: &str) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for _ in 0..ESTABLISH_TRIES {
+        missing = not_served(hub, url).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(ESTABLISH_PAUSE).await;
+    }
+    Err(Failure::Broke(format!(
+        "hub {url}: does not serve {}; install them with: slipway crds | kubectl apply -f -",
+        missing.join(", ")
+    )))
+}
+
+/// Those of the six kinds that the hub does not serve.
+async fn not_served(hub: &Client, url: &str) -> Result<Vec<String>, Failure> {
     let asked = tokio::time::timeout(HUB_LIMIT, hub.list_api_group_resources(API_VERSION)).await;
-    let served = match asked {
+    let served: Vec<String> = match asked {
         Err(_) => return Err(unreachable(url, &format!("no answer within {} seconds", HUB_LIMIT.as_secs()))),
         Ok(Ok(list)) => list.resources.into_iter().map(|it| it.name).collect(),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Vec::new(),
@@ -175,15 +196,8 @@ async fn check_hub(hub: &Client, url: &str) -> Result<(), Failure> {
         }
         Ok(Err(error)) => return Err(unreachable(url, &chain(&error))),
     };
-    let missing: Vec<String> =
-        PLURALS.iter().filter(|it| !served.contains(&(**it).to_owned())).map(|it| format!("{it}.{GROUP}")).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::Broke(format!(
-        "hub {url}: does not serve {}; install them with: slipway crds | kubectl apply -f -",
-        missing.join(", ")
-    )))
+    let missing = PLURALS.iter().filter(|it| !served.contains(&(**it).to_owned()));
+    Ok(missing.map(|it| format!("{it}.{GROUP}")).collect())
 }
 
 fn unreachable(url: &str, why: &str) -> Failure {
