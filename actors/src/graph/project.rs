@@ -48,6 +48,13 @@ impl Projected {
             Self::Route(object) => (object.key.clone(), String::new(), object.resource_version.clone()),
         }
     }
+
+    /// Whether this is an earlier state of the very object that `known` shows, as far as versions are numbers.
+    pub(crate) fn precedes(&self, known: &Self) -> bool {
+        let ((_, uid, version), (_, known_uid, known_version)) = (self.identity(), known.identity());
+        let numbers = (version.parse::<u64>(), known_version.parse::<u64>());
+        uid == known_uid && matches!(numbers, (Ok(version), Ok(known)) if version < known)
+    }
 }
 
 /// Why an object cannot be read. The rest of its kind still can.
@@ -329,5 +336,22 @@ mod tests {
         let object = json!({"metadata": {"name": "web"}, "spec": {"replicas": "many"}});
         let error = read(&STATEFULSETS, object).unwrap_err().to_string();
         assert!(error.contains("StatefulSet"), "{error}");
+    }
+
+    #[test]
+    fn an_earlier_state_of_the_same_object_is_told_by_its_version() {
+        let run = |uid: &str, version: &str| {
+            let object = json!({"metadata": {"name": "a", "uid": uid, "resourceVersion": version}});
+            Projected::RolloutRun(Arc::new(serde_json::from_value(object).unwrap()))
+        };
+        assert!(run("u", "9").precedes(&run("u", "10")));
+        for (object, known) in [
+            (("u", "10"), ("u", "10")),
+            (("u", "11"), ("u", "10")),
+            (("v", "9"), ("u", "10")),
+            (("u", "x"), ("u", "10")),
+        ] {
+            assert!(!run(object.0, object.1).precedes(&run(known.0, known.1)), "{object:?} {known:?}");
+        }
     }
 }

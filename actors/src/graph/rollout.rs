@@ -275,8 +275,19 @@ impl RolloutState {
         }
     }
 
-    /// Own writes are seen at once, before the watch shows them.
+    /// Own writes are seen at once, before the watch shows them; but what the watch has shown since is newer.
     fn see(&mut self, object: Projected) {
+        let known = match &object {
+            Projected::Rollout(_) => Some(Projected::Rollout(self.view.rollout.clone())),
+            Projected::RolloutRun(run) => {
+                let known = run.metadata.name.as_ref().and_then(|name| self.view.runs.get(name));
+                known.cloned().map(Projected::RolloutRun)
+            }
+            _ => None,
+        };
+        if known.is_some_and(|known| object.precedes(&known)) {
+            return;
+        }
         match object {
             Projected::Rollout(rollout) => self.view.rollout = rollout,
             Projected::RolloutRun(run) => {

@@ -266,6 +266,7 @@ impl WorkloadState {
         let is_conflict = matches!(outcome, Outcome::Conflict(_));
         if let Outcome::Done(Projected::Workload(workload)) | Outcome::Conflict(Some(Projected::Workload(workload))) =
             outcome
+            && !Projected::Workload(workload.clone()).precedes(&Projected::Workload(self.workload.clone()))
         {
             self.workload = workload;
         }
