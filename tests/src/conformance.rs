@@ -4,8 +4,12 @@
 //! so that the fake can be held against it without a control plane; the real one is held against it too, which keeps the
 //! record fresh. Where the fake may differ is listed in `differences.yaml`, with a reason each.
 
+mod accepted;
+mod arms;
 mod compare;
 mod normalise;
+mod page;
+mod random;
 mod run;
 mod script;
 
@@ -14,7 +18,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-pub use compare::{Accepted, Difference, compare, judge};
+pub use accepted::{Accepted, Place, judge};
+pub use arms::{Real, on_fake, on_real};
+pub use compare::{Difference, compare};
+pub use page::{page, page_path};
+pub use random::{Census, RANDOM, RANDOM_SCRIPTS, generate, mutate, shrink};
 pub use run::run;
 pub use script::{Answer, Request, Script, Step, Transcript};
 

@@ -58,10 +58,19 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts a control plane and waits until it is ready. The name becomes its context in kubeconfigs.
     pub async fn start(name: &str) -> Result<Self> {
+        Self::start_with(name, true).await
+    }
+
+    /// Starts etcd and the API server alone: nothing but the test writes.
+    pub async fn start_alone(name: &str) -> Result<Self> {
+        Self::start_with(name, false).await
+    }
+
+    async fn start_with(name: &str, controllers: bool) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(Binaries::find).await??;
         let mut attempt = 1;
         loop {
-            match Self::start_once(name, &binaries).await {
+            match Self::start_once(name, &binaries, controllers).await {
                 Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
                     attempt += 1;
                 }
@@ -137,7 +146,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    async fn start_once(name: &str, binaries: &Binaries) -> Result<Self> {
+    async fn start_once(name: &str, binaries: &Binaries, controllers: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("slipway-control-plane-").tempdir()?;
         let ports = Ports::choose()?;
         let mut plane = Self {
@@ -158,8 +167,10 @@ impl ControlPlane {
         plane.ca = certificate_authority(&plane.certificates().join("apiserver.crt"))?;
         kubeconfig::write(&plane.kubeconfig(), &plane.kubeconfig_path())?;
         plane.wait_until_ready().await?;
-        plane.run("kube-controller-manager", plane.controller_manager_args(&ports))?;
-        plane.wait_for_port(ports.controllers).await?;
+        if controllers {
+            plane.run("kube-controller-manager", plane.controller_manager_args(&ports))?;
+            plane.wait_for_port(ports.controllers).await?;
+        }
         Ok(plane)
     }
 

@@ -3,5 +3,6 @@
 
 pub mod conformance;
 pub mod control_plane;
+pub mod fuzz;
 pub mod kubelet;
 pub mod operator;

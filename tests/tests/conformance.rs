@@ -3,40 +3,22 @@
 //! Both are held against the recorded answers: the real one, which shows that they are not stale, and the fake, whose
 //! differences have to be listed in `conformance/differences.yaml`. `CONFORMANCE_SCRIPTS=a,b` runs only some scripts.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, Write as _};
 
 use anyhow::{Result, bail};
-use futures::{StreamExt, stream};
-use kube::Client;
-use slipway_fakes::controllers::{self, ControllerOptions};
-use slipway_fakes::kubelet::{Kubelet as FakeKubelet, KubeletOptions};
-use slipway_fakes::{ApiServer, Clock};
-use slipway_tests::conformance::{Accepted, Difference, Script, compare, judge, recorded, run, scripts};
-use slipway_tests::control_plane::ControlPlane;
-use slipway_tests::kubelet::Kubelet;
-
-/// Pods of this image never become ready, on both arms.
-const BAD_IMAGE: &str = "app:bad";
+use slipway_tests::conformance::{
+    Accepted, Difference, Place, RANDOM, Script, Transcript, compare, judge, on_fake, on_real, recorded, scripts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_answers_are_what_a_real_api_server_says() -> Result<()> {
     let scripts = selected()?;
-    let plane = ControlPlane::start("real").await?;
-    plane.compact().await?;
-    let client = plane.client()?;
-    let _kubelet = Kubelet::with_bad_images(plane.client()?, BTreeSet::from([BAD_IMAGE.to_owned()]));
-    let client = &client;
-    let found: Vec<Result<Vec<Difference>>> = stream::iter(&scripts)
-        .map(|script| async move { differences(client, script).await })
-        .buffer_unordered(scripts.len().max(1))
-        .collect()
-        .await;
+    let transcripts = on_real(&scripts).await?;
     report(
         "a real API server",
         &scripts,
-        found,
+        transcripts,
         &[],
         "if the answers are right, record them with `cargo run -p slipway-tests --bin record-answers`",
     )
@@ -45,36 +27,14 @@ async fn the_recorded_answers_are_what_a_real_api_server_says() -> Result<()> {
 #[test]
 fn the_fake_answers_as_recorded() -> Result<()> {
     let scripts = selected()?;
-    let found = scripts.iter().map(ask_fake).collect();
+    let transcripts = scripts.iter().map(on_fake).collect();
     report(
         "the fake",
         &scripts,
-        found,
+        transcripts,
         &Accepted::read()?,
         "mend the fake, or list the difference with its reason in `differences.yaml`",
     )
-}
-
-/// Runs a script in virtual time, against a fake cluster of its own.
-fn ask_fake(script: &Script) -> Result<Vec<Difference>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    runtime.block_on(async {
-        let api = ApiServer::new(1, Clock::new("2026-01-01T00:00:00Z".parse()?, 1));
-        // As on the real arm, so that there are revisions that are forgotten.
-        api.store().compact(api.store().revision());
-        let options = KubeletOptions {
-            node: None,
-            bad_images: BTreeSet::from([BAD_IMAGE.to_owned()]),
-            ..KubeletOptions::default()
-        };
-        tokio::spawn(FakeKubelet::new(&api, options, 1).run());
-        tokio::spawn(controllers::run(api.clone(), ControllerOptions::default(), 1));
-        differences(&api.client(), script).await
-    })
-}
-
-async fn differences(client: &Client, script: &Script) -> Result<Vec<Difference>> {
-    compare(&script.name, &recorded(script)?, &run(client, script).await?)
 }
 
 fn selected() -> Result<Vec<Script>> {
@@ -91,14 +51,14 @@ fn selected() -> Result<Vec<Script>> {
 fn report(
     arm: &str,
     scripts: &[Script],
-    found: Vec<Result<Vec<Difference>>>,
+    transcripts: Vec<Result<Transcript>>,
     accepted: &[Accepted],
     remedy: &str,
 ) -> Result<()> {
     let mut problems = Vec::new();
     let mut differences = Vec::new();
-    for result in found {
-        match result {
+    for (script, transcript) in scripts.iter().zip(transcripts) {
+        match held_against_the_record(script, transcript) {
             Ok(found) => differences.extend(found),
             Err(error) => problems.push(format!("{error:#}")),
         }
@@ -107,20 +67,28 @@ fn report(
     let (left, idle) = judge(differences, accepted);
     problems.extend(left.iter().map(ToString::to_string));
     if env::var_os("CONFORMANCE_SCRIPTS").is_none() {
-        problems.extend(idle.iter().map(|it| {
-            format!("{} / {} / {}: listed as a difference, but there is none: remove it", it.script, it.step, it.path)
-        }));
+        // Places that the random scripts alone get to are their test's affair.
+        let idle = idle.iter().filter(|place| !place.concerns(RANDOM) || place.concerns(""));
+        problems.extend(idle.map(|it| format!("{}: listed as a difference, but there is none: remove it", name(it))));
     }
     if !problems.is_empty() {
         bail!("{} problems; {remedy}\n{}", problems.len(), problems.join("\n"));
     }
     let steps: usize = scripts.iter().map(|script| script.steps.len()).sum();
-    let entries = accepted.len() - idle.len();
     // Not `println!`, which the test harness keeps to itself when all is well.
     writeln!(
         io::stderr(),
-        "conformance of {arm}: {} scripts, {steps} steps, {places} accepted differences by {entries} entries",
-        scripts.len()
+        "conformance of {arm}: {} scripts, {steps} steps, {places} accepted differences for {} reasons",
+        scripts.len(),
+        accepted.len()
     )?;
     Ok(())
+}
+
+fn held_against_the_record(script: &Script, transcript: Result<Transcript>) -> Result<Vec<Difference>> {
+    compare(&script.name, &recorded(script)?, &transcript?)
+}
+
+fn name(place: &Place) -> String {
+    format!("{} / {} / {}", place.script, place.step.as_deref().unwrap_or("*"), place.path)
 }

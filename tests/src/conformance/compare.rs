@@ -1,12 +1,9 @@
-//! Compares two transcripts, and knows which differences are accepted.
+//! Compares two transcripts.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
 use serde_json::Value;
 
 use super::script::Transcript;
@@ -79,54 +76,6 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A difference that may be, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Accepted {
-    /// The script's name, or `*`.
-    pub script: String,
-    /// The step's words, or `*`.
-    pub step: String,
-    /// A path as differences print it; everything below it is accepted too. `[*]` is any index.
-    pub path: String,
-    /// Why this is no fault.
-    pub reason: String,
-}
-
-impl Accepted {
-    /// Everything in `differences.yaml`.
-    pub fn read() -> Result<Vec<Self>> {
-        let path = Path::new(super::FOLDER).join("differences.yaml");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        serde_saphyr::from_str(&text).with_context(|| format!("`{}` is malformed", path.display()))
-    }
-
-    fn covers(&self, difference: &Difference) -> bool {
-        let is = |pattern: &str, text: &str| pattern == "*" || pattern == text;
-        is(&self.script, &difference.script)
-            && is(&self.step, &difference.step)
-            && is_below(&self.path, &difference.path)
-    }
-}
-
-/// Takes out what is accepted. Returns what is left, and the entries that accepted nothing.
-pub fn judge(differences: Vec<Difference>, accepted: &[Accepted]) -> (Vec<Difference>, Vec<Accepted>) {
-    let idle = accepted.iter().filter(|entry| !differences.iter().any(|it| entry.covers(it))).cloned().collect();
-    let left = differences.into_iter().filter(|it| !accepted.iter().any(|entry| entry.covers(it))).collect();
-    (left, idle)
-}
-
-/// Whether a path is the accepted one or lies below it.
-fn is_below(accepted: &str, path: &str) -> bool {
-    let Some((before, after)) = accepted.split_once("[*]") else {
-        return path.strip_prefix(accepted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-    };
-    let Some(rest) = path.strip_prefix(before).and_then(|rest| rest.strip_prefix('[')) else { return false };
-    rest.split_once(']').is_some_and(|(index, rest)| {
-        index.chars().all(|it| it.is_ascii_digit()) && (after.is_empty() || is_below(after, rest))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -151,27 +100,5 @@ mod tests {
         assert_eq!(paths(json!({ "a": { "b": null } }), json!({ "a": {} })), ["body.a.b"]);
         assert_eq!(paths(json!(1), json!(1)), [""; 0]);
         assert_eq!(compare("s", &answers(json!(1)), &Vec::new()).unwrap().len(), 1, "a missing answer is a difference");
-    }
-
-    #[test]
-    fn only_what_is_listed_is_accepted() {
-        let accept = |path: &str| Accepted {
-            script: "s".to_owned(),
-            step: "*".to_owned(),
-            path: path.to_owned(),
-            reason: "none".to_owned(),
-        };
-        let found = || compare("s", &answers(json!([{ "a": 1 }, { "ab": 1 }])), &answers(json!([{}, {}]))).unwrap();
-        for (path, left, idle) in [
-            ("body", 0, 0),
-            ("body[*]", 0, 0),
-            ("body[*].a", 1, 0),
-            ("body[0].a", 1, 0),
-            ("body[0].b", 2, 1),
-            ("status", 2, 1),
-        ] {
-            let (kept, unused) = judge(found(), &[accept(path)]);
-            assert_eq!((kept.len(), unused.len()), (left, idle), "{path}");
-        }
     }
 }

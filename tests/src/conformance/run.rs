@@ -1,6 +1,6 @@
 //! Runs a script against an API server behind a `kube::Client`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,12 +29,13 @@ const USER_AGENT: &str = "conformance/1.0 (test)";
 /// Runs a script and returns the normalised answers.
 pub async fn run(client: &Client, script: &Script) -> Result<Transcript> {
     let namespace = format!("conformance-{}", script.name);
+    let mut variables = script.variables.clone();
+    variables.insert("ns".to_owned(), Value::from(namespace.clone()));
+    variables.insert("script".to_owned(), Value::from(script.name.clone()));
     let mut runner = Runner {
         client,
-        variables: BTreeMap::from([
-            ("ns".to_owned(), Value::from(namespace.clone())),
-            ("script".to_owned(), Value::from(script.name.clone())),
-        ]),
+        variables,
+        optional: script.variables.keys().cloned().collect(),
         normaliser: Normaliser::default(),
     };
     runner.prepare(script, &namespace).await.with_context(|| format!("script `{}`", script.name))?;
@@ -49,6 +50,8 @@ pub async fn run(client: &Client, script: &Script) -> Result<Transcript> {
 struct Runner<'a> {
     client: &'a Client,
     variables: BTreeMap<String, Value>,
+    /// Variables that a step may fail to keep.
+    optional: BTreeSet<String>,
     normaliser: Normaliser,
 }
 
@@ -74,22 +77,34 @@ impl Runner<'_> {
     }
 
     /// Installs a CRD, which the server must have nothing against, and waits until its objects are served.
+    /// A shared one may be there already.
     async fn install(&self, definition: &Value) -> Result<()> {
-        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let raw = self.must("POST", path, Some(definition)).await?;
-        if !raw.warnings.is_empty() {
-            bail!("the API server warns: {}", raw.warnings.join("; "));
-        }
         let text = |path: &str| get(definition, path).and_then(|it| Some(it.as_str()?.to_owned())).unwrap_or_default();
         let objects =
             format!("/apis/{}/{}/{}", text("spec.group"), text("spec.versions.0.name"), text("spec.names.plural"));
+        let shared = !text("spec.group").contains(self.variables["script"].as_str().unwrap_or_default());
+        if shared && self.is_served(&objects).await? {
+            return Ok(());
+        }
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let raw = read(self.send("POST", path, Some(definition), &BTreeMap::new()).await?).await?;
+        if raw.status >= 300 && !(shared && raw.body["reason"] == "AlreadyExists") {
+            bail!("`POST {path}` is answered with {}: {}", raw.status, raw.body);
+        }
+        if !raw.warnings.is_empty() {
+            bail!("the API server warns: {}", raw.warnings.join("; "));
+        }
         for _ in 0..POLLS {
-            if self.send("GET", &objects, None, &BTreeMap::new()).await?.status().is_success() {
+            if self.is_served(&objects).await? {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
         }
         bail!("`{objects}` is not served")
+    }
+
+    async fn is_served(&self, path: &str) -> Result<bool> {
+        Ok(self.send("GET", &format!("{path}?limit=1"), None, &BTreeMap::new()).await?.status().is_success())
     }
 
     async fn must(&self, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {
@@ -105,8 +120,11 @@ impl Runner<'_> {
         let mut raw = self.answer(step, &verb, &path, body.as_ref()).await?;
         self.keep_only(step, &mut raw.body)?;
         for (variable, path) in &step.keep {
-            let value = get(&raw.body, path).with_context(|| format!("`{path}` is not in the answer {}", raw.body))?;
-            self.variables.insert(variable.clone(), value);
+            match get(&raw.body, path) {
+                Some(value) => self.variables.insert(variable.clone(), value),
+                None if self.optional.contains(variable) => continue,
+                None => bail!("`{path}` is not in the answer {}", raw.body),
+            };
         }
         let body = self.normaliser.normalise(&raw.body);
         let body = if step.show.is_empty() { body } else { show(&body, &step.show) };

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// Requests in order, in a namespace of their own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
     /// The file's name without its extension.
@@ -18,15 +18,21 @@ pub struct Script {
     /// What the script shows.
     pub about: String,
     /// CRDs that are there before the first step: files of `install/`, without extension, or a folder from the workspace's
-    /// root, such as `operator/deploy/crds`, for all files in it.
-    #[serde(default)]
+    /// root, such as `operator/deploy/crds`, for all files in it. One whose group does not name the script is shared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub install: Vec<String>,
+    /// The API server is alone: no controller and no kubelet writes anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
+    /// Variables with values before any step kept one. A step may fail to keep these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Value>,
     /// The requests.
     pub steps: Vec<Step>,
 }
 
 /// One request. In its strings `${ns}` is the namespace, `${script}` the script's name, and `${x}` what a step kept as `x`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What happens, in a few words.
@@ -34,40 +40,41 @@ pub struct Step {
     /// Verb and path: `GET`, `POST`, `PUT`, `DELETE`, `JSON-PATCH`, `MERGE-PATCH`, `STRATEGIC-PATCH`, `APPLY` or `WATCH`.
     #[serde(rename = "do")]
     pub request: String,
-    /// The body.
-    #[serde(rename = "with")]
+    /// The body; one that is null is a body.
+    #[serde(rename = "with", default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// Headers that replace the usual ones.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Variables for later steps, each with its path in the answer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keep: BTreeMap<String, String>,
     /// Paths with values: the request is repeated until the answer has them all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub until: BTreeMap<String, Value>,
     /// Requests that are sent once a watch stands.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub meanwhile: Vec<Request>,
     /// A watch ends after so many events, else when the server closes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<usize>,
     /// Lists of the answer, each with the paths and values that an item has to have to be compared.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, BTreeMap<String, Value>>,
     /// Paths to compare, else the whole answer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub show: Vec<String>,
 }
 
 /// A request whose answer has only to be a success.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Verb and path, as in a step.
     #[serde(rename = "do")]
     pub request: String,
     /// The body.
-    #[serde(rename = "with")]
+    #[serde(rename = "with", skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
 }
 
@@ -101,4 +108,13 @@ impl Script {
         }
         Ok(script)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }

@@ -1,0 +1,158 @@
+//! Random requests get the same answers from a real API server and from the fake.
+//!
+//! `RANDOM_SCRIPTS=n` runs so many seeds, from 1 on; `RANDOM_SEED=n` runs one. Every difference has to be listed in
+//! `conformance/differences.yaml`; others are shrunk and printed, one of each sort, as a script to add to the suite.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{self, Write as _};
+
+use anyhow::{Context, Result, bail};
+use futures::{StreamExt, stream};
+use slipway_tests::conformance::{
+    Accepted, Census, Difference, RANDOM, RANDOM_SCRIPTS, Real, Script, Transcript, compare, generate, judge, on_fake,
+    shrink,
+};
+
+/// Scripts at the same time. Most of a script's time is the real server's.
+const AT_ONCE: usize = 12;
+
+/// Sorts of differences that are shrunk, and the attempts for each. The rest is told by its seeds.
+const SHRUNK: usize = 12;
+const ATTEMPTS: usize = 150;
+
+/// What a script showed.
+struct Outcome {
+    script: Script,
+    transcript: Transcript,
+    /// All that differs at the first step where something does.
+    differences: Vec<Difference>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_requests_are_answered_alike() -> Result<()> {
+    let accepted = Accepted::read()?;
+    let real = Real::start(true).await?;
+    let (real, accepted) = (&real, &accepted);
+    let outcomes: Vec<Result<Outcome>> = stream::iter(seeds()?)
+        .map(|seed| async move { both(real, generate(seed), accepted).await })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut census = Census::default();
+    outcomes.iter().for_each(|it| census.count(&it.script, Some(&it.transcript)));
+    writeln!(io::stderr(), "random conformance: {census}")?;
+    let sorts = sorts(&outcomes, accepted);
+    let mut problems = idle(&outcomes, accepted);
+    for (index, (sort, failed)) in sorts.iter().enumerate() {
+        let seeds: Vec<&str> = failed.iter().map(|it| it.script.name.trim_start_matches(RANDOM)).collect();
+        problems.push(format!("{} scripts differ in {sort}: seeds {}", failed.len(), seeds.join(", ")));
+        if index < shrunk()? {
+            let first = failed.iter().min_by_key(|it| place(it)).context("no script of this sort")?;
+            problems.push(smallest(real, first, sort, accepted).await?);
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{} problems\n{}", problems.len(), problems.join("\n"));
+    }
+    Ok(())
+}
+
+fn seeds() -> Result<Vec<u64>> {
+    let number = |name: &str| {
+        env::var(name).ok().map(|it| it.parse::<u64>()).transpose().with_context(|| format!("{name} is no number"))
+    };
+    let all = (1..=number("RANDOM_SCRIPTS")?.unwrap_or(RANDOM_SCRIPTS)).collect();
+    Ok(number("RANDOM_SEED")?.map_or(all, |seed| vec![seed]))
+}
+
+fn shrunk() -> Result<usize> {
+    env::var("RANDOM_SHRUNK").map_or(Ok(SHRUNK), |it| it.parse().context("RANDOM_SHRUNK is no number"))
+}
+
+/// Runs a script on both arms.
+async fn both(real: &Real, script: Script, accepted: &[Accepted]) -> Result<Outcome> {
+    let fake = {
+        let script = script.clone();
+        tokio::task::spawn_blocking(move || on_fake(&script))
+    };
+    let transcript = real.run(&script).await?;
+    let fake = fake.await?.with_context(|| format!("the fake, {}", script.name))?;
+    let found = compare(&script.name, &transcript, &fake)?;
+    // What is accepted does not hide what comes after it; what is not does, because later answers follow from it.
+    let (left, _) = judge(found.clone(), accepted);
+    let first = left.first().map(|it| it.step.clone());
+    let differences = found.into_iter().filter(|it| first.as_ref().is_none_or(|first| it.step == *first)).collect();
+    Ok(Outcome { script, transcript, differences })
+}
+
+/// Which sort of difference it is: the request, and where and how the answers differ.
+fn sort(outcome: &Outcome, accepted: &[Accepted]) -> Option<String> {
+    let (left, _) = judge(outcome.differences.clone(), accepted);
+    let first = left.iter().find(|it| it.path == "body.message").or(left.first())?;
+    let step = outcome.script.steps.iter().find(|it| it.step == first.step)?;
+    let verb = step.request.split(' ').next().unwrap_or_default();
+    let path: String = first.path.chars().filter(|it| !it.is_ascii_digit()).collect();
+    let shape = |value: &Option<serde_json::Value>| {
+        let text = value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        text.chars().filter(|it| !it.is_ascii_digit()).take(70).collect::<String>()
+    };
+    Some(format!("{verb} {path} real {} other {}", shape(&first.real), shape(&first.other)))
+}
+
+/// The failed scripts by sort, the most frequent first.
+fn sorts<'a>(outcomes: &'a [Outcome], accepted: &[Accepted]) -> Vec<(String, Vec<&'a Outcome>)> {
+    let mut sorts: BTreeMap<String, Vec<&Outcome>> = BTreeMap::new();
+    for outcome in outcomes {
+        if let Some(sort) = sort(outcome, accepted) {
+            sorts.entry(sort).or_default().push(outcome);
+        }
+    }
+    let mut sorts: Vec<_> = sorts.into_iter().collect();
+    sorts.sort_by_key(|(_, failed)| std::cmp::Reverse(failed.len()));
+    sorts
+}
+
+/// The index of the step that differs.
+fn place(outcome: &Outcome) -> usize {
+    let first = outcome.differences.first().map(|it| &it.step);
+    outcome.script.steps.iter().position(|it| Some(&it.step) == first).unwrap_or_default()
+}
+
+/// Places listed for random scripts where nothing differs. Only a whole run can tell.
+fn idle(outcomes: &[Outcome], accepted: &[Accepted]) -> Vec<String> {
+    if env::var_os("RANDOM_SCRIPTS").is_some() || env::var_os("RANDOM_SEED").is_some() {
+        return Vec::new();
+    }
+    let all = outcomes.iter().flat_map(|it| it.differences.clone()).collect();
+    let (_, idle) = judge(all, accepted);
+    let random = idle.iter().filter(|it| it.script.starts_with(RANDOM));
+    random
+        .map(|it| format!("{} / {}: listed as a difference, but there is none: remove it", it.script, it.path))
+        .collect()
+}
+
+/// The smallest script that differs in the same way, ready for the suite.
+async fn smallest(real: &Real, outcome: &Outcome, sort: &str, accepted: &[Accepted]) -> Result<String> {
+    let seed = outcome.script.name.trim_start_matches(RANDOM).to_owned();
+    let mut script = outcome.script.clone();
+    script.steps.truncate(place(outcome) + 1);
+    let attempt = std::sync::atomic::AtomicUsize::new(0);
+    let again = async |script: &Script| {
+        let number = attempt.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let script = Script { name: format!("{RANDOM}{seed}-{number}"), ..script.clone() };
+        both(real, script, accepted).await
+    };
+    let small = shrink(script, ATTEMPTS, async |script| {
+        again(script).await.is_ok_and(|it| self::sort(&it, accepted).as_deref() == Some(sort))
+    })
+    .await;
+    let outcome = again(&small).await?;
+    let differences: Vec<String> = outcome.differences.iter().map(ToString::to_string).collect();
+    Ok(format!(
+        "# RANDOM_SEED={seed} cargo test -p slipway-tests --test random\n{}\n{}",
+        serde_saphyr::to_string(&small)?,
+        differences.join("\n")
+    ))
+}
