@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     for file in arguments {
         let text = std::fs::read_to_string(&file)?;
         for document in serde_saphyr::from_multiple::<Value>(&text).map_err(Error::other)? {
-            cluster.api().install_crd(document).map_err(Error::other)?;
+            cluster.api().install_crd(document).await.map_err(Error::other)?;
         }
     }
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;

@@ -168,7 +168,7 @@ mod tests {
                 }
             }
         });
-        api.create(&set, object, &crate::server::WriteOptions::manager("test")).unwrap();
+        api.create(&set, object, &crate::server::WriteOptions::manager("test")).await.unwrap();
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(api.store().list(&crate::store::GroupResource::new("", "pods"), None).is_empty());
     }

@@ -129,11 +129,11 @@ impl Kubelet {
             addresses: FIRST_ADDRESS.to_bits(),
         };
         loop {
-            node.observe(&mut self.orders());
+            node.observe(&mut self.shared.orders());
             while let Some(name) = node.queue.pop() {
-                let result = node.work(&name, &mut self.orders());
+                let result = node.work(&name, &self.shared).await;
                 node.queue.done(name, result.is_ok());
-                node.observe(&mut self.orders());
+                node.observe(&mut self.shared.orders());
             }
             tokio::select! {
                 biased;
@@ -145,14 +145,16 @@ impl Kubelet {
     }
 
     fn order(&self, change: impl FnOnce(&mut Orders)) {
-        let mut orders = self.orders();
+        let mut orders = self.shared.orders();
         change(&mut orders);
         orders.dirty = true;
         self.shared.bell.notify_one();
     }
+}
 
+impl Shared {
     fn orders(&self) -> MutexGuard<'_, Orders> {
-        self.shared.orders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,30 +241,30 @@ impl Node {
         Some(if starts { Work::Start } else { Work::Report })
     }
 
-    fn work(&mut self, name: &Name, orders: &mut Orders) -> Result<(), Status> {
+    async fn work(&mut self, name: &Name, shared: &Shared) -> Result<(), Status> {
         let Some(pod) = self.pods.get(name).cloned() else { return Ok(()) };
-        let Some(work) = self.next(&pod, orders) else { return Ok(()) };
+        let Some(work) = self.next(&pod, &shared.orders()) else { return Ok(()) };
         self.waiting.remove(name);
         match work {
             Work::Bind => {
                 let mut bound = Value::clone(&pod.value);
-                bound["spec"]["nodeName"] = orders.options.node.clone().into();
-                self.client.update(&pod.key.resource, bound).map(drop)
+                bound["spec"]["nodeName"] = shared.orders().options.node.clone().into();
+                self.client.update(&pod.key.resource, bound).await.map(drop)
             }
             Work::Start | Work::Report => {
                 let address = Ipv4Addr::from_bits(self.addresses).to_string();
                 let mut reported = Value::clone(&pod.value);
-                reported["status"] = self.wanted(&pod, orders, &address);
-                self.client.update_status(&pod.key.resource, reported)?;
+                reported["status"] = self.wanted(&pod, &shared.orders(), &address);
+                self.client.update_status(&pod.key.resource, reported).await?;
                 self.addresses += u32::from(pod.value["status"]["podIP"].is_null());
-                self.recover_later(name, orders);
+                self.recover_later(name, &mut shared.orders());
                 Ok(())
             }
             Work::Stop => {
                 let uid = object::uid(&pod.value).to_owned();
                 let options =
                     DeleteOptions { grace_period_seconds: Some(0), uid: Some(uid), ..DeleteOptions::default() };
-                self.client.delete(&pod.key, &options)
+                self.client.delete(&pod.key, &options).await
             }
         }
     }

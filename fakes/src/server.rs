@@ -18,6 +18,7 @@ mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use futures::FutureExt;
 use serde_json::Value;
 
 pub use delete::{DeleteOptions, Deletion, Propagation};
@@ -98,12 +99,10 @@ impl ApiServer {
         for name in INITIAL_NAMESPACES {
             let namespace =
                 serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-            let created = server.create(
-                &GroupResource::new("", "namespaces"),
-                namespace,
-                &WriteOptions::manager("kube-apiserver"),
-            );
-            debug_assert!(created.is_ok(), "initial namespace {name}: {created:?}");
+            let options = WriteOptions::manager("kube-apiserver");
+            // Admission is not configured yet, so there is nothing to wait for.
+            let created = server.create(&GroupResource::new("", "namespaces"), namespace, &options).now_or_never();
+            debug_assert!(matches!(created, Some(Ok(_))), "initial namespace {name}: {created:?}");
         }
         server
     }
@@ -119,17 +118,17 @@ impl ApiServer {
     }
 
     /// Installs a `CustomResourceDefinition`, or replaces the one of the same name.
-    pub fn install_crd(&self, definition: Value) -> Result<Arc<Stored>, Status> {
+    pub async fn install_crd(&self, definition: Value) -> Result<Arc<Stored>, Status> {
         let resource = GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions");
         let options = WriteOptions::manager("install");
         let key = Key::new(&resource, "", crate::object::name(&definition));
         match self.store().get(&key) {
-            None => self.create(&resource, definition, &options)?,
+            None => self.create(&resource, definition, &options).await?,
             Some(old) => {
                 let mut definition = definition;
                 let version = old.resource_version.to_string();
                 crate::object::set_meta(&mut definition, "resourceVersion", Some(version.into()));
-                self.update(&resource, definition, &options)?
+                self.update(&resource, definition, &options).await?
             }
         };
         self.get(&key)

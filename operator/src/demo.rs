@@ -60,7 +60,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     // kubectl reckons ages by its own clock, so with it the clusters' time is everybody's.
     let speed = args.speed.unwrap_or(if args.keep { 1 } else { 3 });
-    let clusters = Clusters::start(SEED, speed)?;
+    let clusters = Clusters::start(SEED, speed).await?;
     let kept = if args.keep { Some(Kept::serve(&clusters).await?) } else { None };
     let graph = graph::start(World {
         hub: clusters.counted_hub(),

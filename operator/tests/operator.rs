@@ -37,7 +37,7 @@ impl Setup {
         let cluster = || Cluster::start(ClusterOptions::new(clock.clone()));
         let (hub, east) = (cluster(), cluster());
         for definition in crd::all() {
-            hub.api().install_crd(serde_json::to_value(definition).unwrap()).unwrap();
+            hub.api().install_crd(serde_json::to_value(definition).unwrap()).await.unwrap();
         }
         let (mut clusters, mut contexts) = (Vec::new(), Vec::new());
         for (name, cluster) in [("hub", &hub), ("east", &east)] {

@@ -119,7 +119,7 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     }
     for crd in slipway_actors::api::crd::all() {
         let definition = serde_json::to_value(&crd).map_err(|error| error.to_string())?;
-        sites[0].0.api().install_crd(definition).map_err(|status| format!("a CRD is refused: {status:?}"))?;
+        sites[0].0.api().install_crd(definition).await.map_err(|status| format!("a CRD is refused: {status:?}"))?;
     }
     let by_name: BTreeMap<_, _> = sites.iter().map(|(s, w)| (s.name.clone(), (s.clone(), w.clone()))).collect();
 

@@ -1,4 +1,6 @@
 //! How controllers write: the API server's own methods, without a wire in between.
+//!
+//! A write waits only for admission that asks somebody else.
 
 use std::sync::Arc;
 
@@ -33,21 +35,21 @@ impl Client {
         stored
     }
 
-    pub(crate) fn create(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
-        self.api.create(resource, object, &self.options)
+    pub(crate) async fn create(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
+        self.api.create(resource, object, &self.options).await
     }
 
-    pub(crate) fn update(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
-        self.api.update(resource, object, &self.options)
+    pub(crate) async fn update(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
+        self.api.update(resource, object, &self.options).await
     }
 
-    pub(crate) fn update_status(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
-        self.api.update_status(resource, object, &self.options)
+    pub(crate) async fn update_status(&self, resource: &GroupResource, object: Value) -> Result<Arc<Stored>, Status> {
+        self.api.update_status(resource, object, &self.options).await
     }
 
     /// Deletes an object; one that is gone already counts as deleted.
-    pub(crate) fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<(), Status> {
-        match self.api.delete(key, options) {
+    pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<(), Status> {
+        match self.api.delete(key, options).await {
             Err(status) if status.code != 404 => Err(status),
             _ => Ok(()),
         }

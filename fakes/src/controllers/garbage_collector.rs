@@ -39,7 +39,7 @@ pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
             collector.observe(old.as_deref(), new.as_deref());
         }
         while let Some(uid) = collector.queue.pop() {
-            let result = collector.collect(&uid);
+            let result = collector.collect(&uid).await;
             collector.queue.done(uid, result.is_ok());
         }
         tokio::select! {
@@ -89,40 +89,43 @@ impl Collector {
         }
     }
 
-    fn collect(&self, uid: &str) -> Result<(), Status> {
+    async fn collect(&self, uid: &str) -> Result<(), Status> {
         for (uid, step) in self.graph.decide(uid) {
-            self.take(&uid, &step)?;
+            self.take(&uid, &step).await?;
         }
         Ok(())
     }
 
-    fn take(&self, uid: &str, step: &Step) -> Result<(), Status> {
+    async fn take(&self, uid: &str, step: &Step) -> Result<(), Status> {
         let Some(key) = self.graph.key(uid) else { return Ok(()) };
         let Some(stored) = self.client.store().get(key).filter(|stored| object::uid(&stored.value) == uid) else {
             return Ok(());
         };
-        let edit = |edit: &dyn Fn(&mut Value)| {
-            let mut object = Value::clone(&stored.value);
-            edit(&mut object);
-            if object == *stored.value { Ok(()) } else { self.client.update(&key.resource, object).map(drop) }
-        };
+        let mut object = Value::clone(&stored.value);
         let done = match step {
             Step::Delete(propagation) => {
                 let (uid, propagation) = (Some(uid.to_owned()), Some(*propagation));
-                self.client.delete(key, &DeleteOptions { uid, propagation, ..DeleteOptions::default() })
+                self.client.delete(key, &DeleteOptions { uid, propagation, ..DeleteOptions::default() }).await
             }
-            Step::RemoveOwners(owners) => edit(&|object| {
-                retain(object, "ownerReferences", |owner| {
-                    !owner["uid"].as_str().is_some_and(|uid| owners.contains(uid))
-                });
-            }),
-            Step::UnblockOwners => edit(&unblock_owners),
-            Step::RemoveFinalizer(finalizer) => {
-                edit(&|object| retain(object, "finalizers", |found| found != finalizer))
+            edit => {
+                apply(edit, &mut object);
+                let same = object == *stored.value;
+                if same { Ok(()) } else { self.client.update(&key.resource, object).await.map(drop) }
             }
         };
         // Somebody was faster: the object is gone, or its next change brings it back here.
         done.or_else(|status| if matches!(status.code, 404) { Ok(()) } else { Err(status) })
+    }
+}
+
+fn apply(edit: &Step, object: &mut Value) {
+    match edit {
+        Step::Delete(_) => {}
+        Step::RemoveOwners(owners) => {
+            retain(object, "ownerReferences", |owner| !owner["uid"].as_str().is_some_and(|uid| owners.contains(uid)));
+        }
+        Step::UnblockOwners => unblock_owners(object),
+        Step::RemoveFinalizer(finalizer) => retain(object, "finalizers", |found| found != finalizer),
     }
 }
 

@@ -58,23 +58,23 @@ impl Cluster {
         Self { api, kubelet, tasks }
     }
 
-    fn create(&self, plural: &str, object: Value) -> Arc<Stored> {
-        self.api.create(&resource(plural), object, &WriteOptions::manager("test")).unwrap()
+    async fn create(&self, plural: &str, object: Value) -> Arc<Stored> {
+        self.api.create(&resource(plural), object, &WriteOptions::manager("test")).await.unwrap()
     }
 
-    fn edit(&self, plural: &str, name: &str, change: impl Fn(&mut Value)) {
+    async fn edit(&self, plural: &str, name: &str, change: impl Fn(&mut Value)) {
         let mut object = Value::clone(&self.get(plural, name).unwrap());
         change(&mut object);
-        self.api.update(&resource(plural), object, &WriteOptions::manager("test")).unwrap();
+        self.api.update(&resource(plural), object, &WriteOptions::manager("test")).await.unwrap();
     }
 
     fn get(&self, plural: &str, name: &str) -> Option<Arc<Value>> {
         self.api.store().get(&key(plural, name)).map(|stored| stored.value.clone())
     }
 
-    fn delete(&self, plural: &str, name: &str, propagation: Propagation) {
+    async fn delete(&self, plural: &str, name: &str, propagation: Propagation) {
         let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::default() };
-        self.api.delete(&key(plural, name), &options).unwrap();
+        self.api.delete(&key(plural, name), &options).await.unwrap();
     }
 
     /// Lets time go on until a minute passes without a write.
@@ -125,16 +125,16 @@ async fn a_set_comes_up_rolls_by_partition_and_rests() {
     for node in [None, Some("node-0".to_owned())] {
         for policy in ["OrderedReady", "Parallel"] {
             let cluster = Cluster::new(7, KubeletOptions { node: node.clone(), ..KubeletOptions::default() });
-            cluster.create("statefulsets", web(policy, 3, i32::MAX));
+            cluster.create("statefulsets", web(policy, 3, i32::MAX)).await;
             cluster.rest().await;
             assert_eq!((cluster.pods().as_str(), cluster.counts()), ("0=v1 1=v1 2=v1", [3; 5]));
-            cluster.edit("statefulsets", "web", image("v2"));
+            cluster.edit("statefulsets", "web", image("v2")).await;
             cluster.rest().await;
             assert_eq!((cluster.pods().as_str(), cluster.counts()), ("0=v1 1=v1 2=v1", [3, 3, 3, 3, 0]));
-            cluster.edit("statefulsets", "web", partition(1));
+            cluster.edit("statefulsets", "web", partition(1)).await;
             cluster.rest().await;
             assert_eq!((cluster.pods().as_str(), cluster.counts()), ("0=v1 1=v2 2=v2", [3, 3, 3, 1, 2]));
-            cluster.edit("statefulsets", "web", partition(0));
+            cluster.edit("statefulsets", "web", partition(0)).await;
             cluster.rest().await;
             let set = cluster.get("statefulsets", "web").unwrap();
             assert_eq!((cluster.pods().as_str(), cluster.counts()), ("0=v2 1=v2 2=v2", [3; 5]));
@@ -148,9 +148,9 @@ async fn a_set_comes_up_rolls_by_partition_and_rests() {
 async fn a_scheduled_pod_ends_gracefully_and_an_unscheduled_one_at_once() {
     for (node, gone_at_once) in [(None, true), (Some("node-0".to_owned()), false)] {
         let cluster = Cluster::new(1, KubeletOptions { node, ..KubeletOptions::default() });
-        cluster.create("statefulsets", web("OrderedReady", 1, 0));
+        cluster.create("statefulsets", web("OrderedReady", 1, 0)).await;
         cluster.rest().await;
-        cluster.delete("pods", "web-0", Propagation::Background);
+        cluster.delete("pods", "web-0", Propagation::Background).await;
         let left = cluster.get("pods", "web-0");
         assert_eq!(left.is_none(), gone_at_once);
         assert!(left.is_none_or(|pod| object::is_deleting(&pod)));
@@ -163,9 +163,9 @@ async fn a_scheduled_pod_ends_gracefully_and_an_unscheduled_one_at_once() {
 async fn a_short_grace_period_cuts_the_stop_delay() {
     let options = KubeletOptions { stop: Delay::between(60_000, 60_000), ..KubeletOptions::default() };
     let cluster = Cluster::new(1, options);
-    cluster.create("statefulsets", web("OrderedReady", 1, 0));
+    cluster.create("statefulsets", web("OrderedReady", 1, 0)).await;
     cluster.rest().await;
-    cluster.delete("pods", "web-0", Propagation::Background);
+    cluster.delete("pods", "web-0", Propagation::Background).await;
     let uid = |cluster: &Cluster| object::uid(&cluster.get("pods", "web-0").unwrap()).to_owned();
     let before = uid(&cluster);
     tokio::time::sleep(Duration::from_secs(29)).await;
@@ -178,12 +178,12 @@ async fn a_short_grace_period_cuts_the_stop_delay() {
 async fn bad_images_never_get_ready_until_they_are_good() {
     let options = KubeletOptions { bad_images: ["v2".to_owned()].into(), ..KubeletOptions::default() };
     let cluster = Cluster::new(3, options);
-    cluster.create("statefulsets", web("OrderedReady", 3, 0));
+    cluster.create("statefulsets", web("OrderedReady", 3, 0)).await;
     cluster.rest().await;
     cluster.kubelet.mark_bad("v1");
     cluster.rest().await;
     assert_eq!(cluster.pods(), "0=v1 1=v1 2=v1", "containers that run need no image");
-    cluster.edit("statefulsets", "web", image("v2"));
+    cluster.edit("statefulsets", "web", image("v2")).await;
     cluster.rest().await;
     assert_eq!(cluster.pods(), "0=v1 1=v1 2=v2!");
     let pod = cluster.get("pods", "web-2").unwrap();
@@ -205,7 +205,7 @@ async fn bad_images_never_get_ready_until_they_are_good() {
 #[tokio::test(start_paused = true)]
 async fn readiness_is_lost_and_comes_back() {
     let cluster = Cluster::new(5, KubeletOptions::default());
-    cluster.create("statefulsets", web("OrderedReady", 2, 0));
+    cluster.create("statefulsets", web("OrderedReady", 2, 0)).await;
     cluster.rest().await;
     cluster.kubelet.lose_readiness("default", "web-1", Duration::from_secs(30));
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -222,9 +222,9 @@ async fn readiness_is_lost_and_comes_back() {
 async fn deleting_a_set() {
     for propagation in [Propagation::Background, Propagation::Foreground, Propagation::Orphan] {
         let cluster = Cluster::new(2, KubeletOptions::default());
-        let first = cluster.create("statefulsets", web("OrderedReady", 2, 0));
+        let first = cluster.create("statefulsets", web("OrderedReady", 2, 0)).await;
         cluster.rest().await;
-        cluster.delete("statefulsets", "web", propagation);
+        cluster.delete("statefulsets", "web", propagation).await;
         assert_eq!(cluster.get("statefulsets", "web").is_none(), propagation == Propagation::Background);
         cluster.rest().await;
         assert_eq!(cluster.get("statefulsets", "web"), None, "{propagation:?}");
@@ -236,7 +236,7 @@ async fn deleting_a_set() {
         assert!(pods.len() == 2 && pods.iter().all(|pod| object::owners(pod).is_empty()));
 
         // A new set of the same name takes over what the old one left.
-        let second = cluster.create("statefulsets", web("OrderedReady", 2, 0));
+        let second = cluster.create("statefulsets", web("OrderedReady", 2, 0)).await;
         cluster.rest().await;
         let uids =
             |objects: &[Arc<Value>]| objects.iter().map(|object| object::uid(object).to_owned()).collect::<Vec<_>>();
@@ -254,7 +254,7 @@ async fn an_object_of_an_owner_that_never_was_goes() {
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "ghost", "uid": "never-was"});
     for (name, owners) in [("lost", json!([owner])), ("free", json!([]))] {
         let metadata = json!({"name": name, "namespace": "default", "ownerReferences": owners});
-        cluster.create("configmaps", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+        cluster.create("configmaps", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).await;
     }
     cluster.rest().await;
     let names: Vec<_> = cluster.list("configmaps").iter().map(|object| object::name(object).to_owned()).collect();
@@ -265,12 +265,12 @@ async fn an_object_of_an_owner_that_never_was_goes() {
 async fn the_seed_decides_everything() {
     async fn history(seed: u64) -> Vec<String> {
         let cluster = Cluster::new(seed, KubeletOptions::default());
-        cluster.create("statefulsets", web("Parallel", 4, 0));
+        cluster.create("statefulsets", web("Parallel", 4, 0)).await;
         cluster.rest().await;
-        cluster.edit("statefulsets", "web", image("v2"));
+        cluster.edit("statefulsets", "web", image("v2")).await;
         cluster.kubelet.lose_readiness("default", "web-1", Duration::from_secs(9));
         cluster.rest().await;
-        cluster.delete("statefulsets", "web", Propagation::Foreground);
+        cluster.delete("statefulsets", "web", Propagation::Foreground).await;
         cluster.rest().await;
         let events = cluster.api.store().events_since(0, &resource("pods")).unwrap();
         events.iter().map(|event| format!("{:?} {}", event.kind, String::from_utf8_lossy(&event.new.bytes))).collect()

@@ -64,17 +64,22 @@ enum Step {
 
 impl ApiServer {
     /// Deletes an object, or marks it as being deleted where finalizers or a kubelet must act first.
-    pub fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deletion, Status> {
+    pub async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deletion, Status> {
         let target = self.internal_target(&key.resource)?;
-        self.delete_at(&target, key, options)
+        self.delete_at(&target, key, options).await
     }
 
-    pub(crate) fn delete_at(&self, target: &Target, key: &Key, options: &DeleteOptions) -> Result<Deletion, Status> {
+    pub(crate) async fn delete_at(
+        &self,
+        target: &Target,
+        key: &Key,
+        options: &DeleteOptions,
+    ) -> Result<Deletion, Status> {
         loop {
             let not_found = || Status::not_found(target.group_resource(), &key.name);
             let current = self.store().get(key).ok_or_else(not_found)?;
             check(&current, target, options)?;
-            match self.delete_once(target, &current, options) {
+            match self.delete_once(target, &current, options).await {
                 Ok(deletion) => return Ok(deletion),
                 Err(WriteError::Missing) => return Err(not_found()),
                 Err(WriteError::Stale | WriteError::Exists) => {}
@@ -82,7 +87,7 @@ impl ApiServer {
         }
     }
 
-    fn delete_once(
+    async fn delete_once(
         &self,
         target: &Target,
         current: &Arc<Stored>,
@@ -101,7 +106,7 @@ impl ApiServer {
             Step::Nothing => Ok(Deletion::Pending(current.clone())),
             Step::Mark(marked) => {
                 let marked = self.store().put(current.key.clone(), marked, expected)?;
-                self.after_mark(target, &marked);
+                self.after_mark(target, &marked).await;
                 Ok(Deletion::Pending(marked))
             }
             Step::MarkAndRemove(marked) => {

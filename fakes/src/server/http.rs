@@ -20,18 +20,17 @@ use crate::{status::Status, store::Stored};
 const JSON: &str = "application/json";
 
 impl ApiServer {
-    /// Answers a request. Everything but the stream of a watch is done before this waits for anything.
-    #[expect(clippy::unused_async, reason = "callers await an answer, whether or not there is something to wait for")]
+    /// Answers a request. Nothing but admission that asks others has this wait, and the stream of a watch goes on after.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<ApiBody> {
-        self.answer(&request)
+        self.answer(&request).await
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Response<ApiBody> {
+    async fn answer(&self, request: &Request<Bytes>) -> Response<ApiBody> {
         let incoming = match Incoming::read(request) {
             Ok(incoming) => incoming,
             Err(status) => return refusal(&status),
         };
-        let mut response = self.route(&incoming).unwrap_or_else(|status| refusal(&status));
+        let mut response = self.route(&incoming).await.unwrap_or_else(|status| refusal(&status));
         for warning in incoming.warnings.take() {
             let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
             if let Ok(value) = format!("299 - \"{quoted}\"").parse() {
@@ -41,7 +40,7 @@ impl ApiServer {
         response
     }
 
-    fn route(&self, incoming: &Incoming<'_>) -> Result<Response<ApiBody>, Status> {
+    async fn route(&self, incoming: &Incoming<'_>) -> Result<Response<ApiBody>, Status> {
         let segments = &incoming.segments;
         let get = incoming.method == Method::GET;
         match segments.as_slice() {
@@ -56,13 +55,15 @@ impl ApiServer {
             ["openapi", "v3"] if get => Ok(json(StatusCode::OK, &self.openapi_index())),
             ["openapi", "v3", "api", version] if get => self.openapi_document("", version),
             ["openapi", "v3", "apis", group, version] if get => self.openapi_document(group, version),
-            ["api", version, rest @ ..] if !rest.is_empty() => self.resource(incoming, "", version, rest),
-            ["apis", group, version, rest @ ..] if !rest.is_empty() => self.resource(incoming, group, version, rest),
+            ["api", version, rest @ ..] if !rest.is_empty() => self.resource(incoming, "", version, rest).await,
+            ["apis", group, version, rest @ ..] if !rest.is_empty() => {
+                self.resource(incoming, group, version, rest).await
+            }
             _ => Ok(not_served()),
         }
     }
 
-    fn resource(
+    async fn resource(
         &self,
         incoming: &Incoming<'_>,
         group: &str,
@@ -82,9 +83,9 @@ impl ApiServer {
             return Err(Status::no_such_resource());
         };
         match rest {
-            [] => self.collection(incoming, &target, namespace),
+            [] => self.collection(incoming, &target, namespace).await,
             [name, subresource @ ..] if target.resource.namespaced == namespace.is_some() => {
-                self.item(incoming, &target, namespace.unwrap_or_default(), name, subresource)
+                self.item(incoming, &target, namespace.unwrap_or_default(), name, subresource).await
             }
             _ => Err(Status::no_such_resource()),
         }

@@ -29,19 +29,19 @@ pub enum Patch {
 
 impl ApiServer {
     /// Changes an object but for its status. An applied object that does not exist is created.
-    pub fn patch(&self, key: &Key, patch: &Patch, options: &WriteOptions) -> Result<Arc<Stored>, Status> {
+    pub async fn patch(&self, key: &Key, patch: &Patch, options: &WriteOptions) -> Result<Arc<Stored>, Status> {
         let target = self.internal_target(&key.resource)?;
-        self.patch_at(&target, key, patch, options).map(|(stored, _)| stored)
+        self.patch_at(&target, key, patch, options).await.map(|(stored, _)| stored)
     }
 
     /// Changes the status of an object.
-    pub fn patch_status(&self, key: &Key, patch: &Patch, options: &WriteOptions) -> Result<Arc<Stored>, Status> {
+    pub async fn patch_status(&self, key: &Key, patch: &Patch, options: &WriteOptions) -> Result<Arc<Stored>, Status> {
         let target = self.internal_target(&key.resource)?.with(Subresource::Status);
-        self.patch_at(&target, key, patch, options).map(|(stored, _)| stored)
+        self.patch_at(&target, key, patch, options).await.map(|(stored, _)| stored)
     }
 
     /// The result, and whether the object was created.
-    pub(crate) fn patch_at(
+    pub(crate) async fn patch_at(
         &self,
         target: &Target,
         key: &Key,
@@ -49,7 +49,7 @@ impl ApiServer {
         options: &WriteOptions,
     ) -> Result<(Arc<Stored>, bool), Status> {
         if let Patch::Apply(applied) = patch {
-            return self.apply_at(target, key, applied, options);
+            return self.apply_at(target, key, applied, options).await;
         }
         let resource = target.group_resource();
         let patched = self.change(target, key, options, |current| {
@@ -57,11 +57,11 @@ impl ApiServer {
             change(&mut object, patch, target)?;
             check_identity(&object, current, resource)?;
             Ok(Changed::Patched(object))
-        })?;
-        Ok((patched, false))
+        });
+        Ok((patched.await?, false))
     }
 
-    fn apply_at(
+    async fn apply_at(
         &self,
         target: &Target,
         key: &Key,
@@ -81,12 +81,12 @@ impl ApiServer {
                 return Err(Status::modified(target.group_resource(), &key.name));
             }
             let changed = super::managed::apply(None, &object, target, options, self.clock())?;
-            return self.create_changed(target, changed, options).map(|stored| (stored, true));
+            return self.create_changed(target, changed, options).await.map(|stored| (stored, true));
         }
         let stored = self.change(target, key, options, |current| {
             super::managed::apply(Some(&current.value), applied, target, options, self.clock())
-        })?;
-        Ok((stored, false))
+        });
+        Ok((stored.await?, false))
     }
 }
 

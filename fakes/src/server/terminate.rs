@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 
 use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, metadata};
@@ -35,36 +36,41 @@ impl ApiServer {
     }
 
     /// Serves what a definition says, as soon as it is stored.
-    pub(super) fn after_write(&self, target: &Target, stored: &Stored) {
+    pub(super) async fn after_write(&self, target: &Target, stored: &Stored) {
         if is_definition(target)
             && target.subresource == Subresource::None
             && let Ok(resource) = parse_definition(&stored.value)
         {
             self.change_registry(|registry| registry.install(resource));
-            self.establish(stored);
+            self.establish(stored).await;
         }
         if is_namespace(target) {
             self.finish_namespace(&stored.key.name);
         }
     }
 
-    fn establish(&self, definition: &Stored) {
+    /// Boxed, since this is a write within a write.
+    fn establish<'a>(&'a self, definition: &Stored) -> BoxFuture<'a, ()> {
         let mut established = Value::clone(&definition.value);
         establish(&mut established, &self.clock().stamp());
-        // Somebody else's write in between has established the definition, too.
-        let _ = self.update_status(&definitions(), established, &WriteOptions::manager("kube-apiserver"));
+        async move {
+            let options = WriteOptions::manager("kube-apiserver");
+            // Somebody else's write in between has established the definition, too.
+            let _ = self.update_status(&definitions(), established, &options).await;
+        }
+        .boxed()
     }
 
     /// Deletes the content of what was just marked as being deleted.
-    pub(super) fn after_mark(&self, target: &Target, marked: &Arc<Stored>) {
+    pub(super) async fn after_mark(&self, target: &Target, marked: &Arc<Stored>) {
         if is_namespace(target) {
             for resource in self.resources().iter().filter(|resource| resource.namespaced) {
-                self.delete_all(resource, Some(&marked.key.name));
+                self.delete_all(resource, Some(&marked.key.name)).await;
             }
             self.finish_namespace(&marked.key.name);
         } else if is_definition(target) {
             if let Some(resource) = self.defined_by(&marked.value) {
-                self.delete_all(&resource, None);
+                self.delete_all(&resource, None).await;
             }
             self.finish_definition(&marked.key.name);
         }
@@ -88,14 +94,18 @@ impl ApiServer {
         }
     }
 
-    fn delete_all(&self, resource: &ResourceType, namespace: Option<&str>) {
-        if resource.stored_as != resource.resource {
-            return;
+    /// Boxed, since these are deletions within a deletion.
+    fn delete_all<'a>(&'a self, resource: &'a ResourceType, namespace: Option<&'a str>) -> BoxFuture<'a, ()> {
+        async move {
+            if resource.stored_as != resource.resource {
+                return;
+            }
+            for stored in self.store().list(&resource.resource, namespace) {
+                // Gone already is as good as deleted.
+                let _ = self.delete(&stored.key, &DeleteOptions::default()).await;
+            }
         }
-        for stored in self.store().list(&resource.resource, namespace) {
-            // Gone already is as good as deleted.
-            let _ = self.delete(&stored.key, &DeleteOptions::default());
-        }
+        .boxed()
     }
 
     fn finish_namespace(&self, name: &str) {

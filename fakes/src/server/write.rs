@@ -87,45 +87,45 @@ pub(super) enum Changed {
 
 impl ApiServer {
     /// Creates an object; its namespace is the one in its metadata.
-    pub fn create(
+    pub async fn create(
         &self,
         resource: &GroupResource,
         object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
-        self.create_at(&self.internal_target(resource)?, object, options)
+        self.create_at(&self.internal_target(resource)?, object, options).await
     }
 
     /// Replaces an object but for its status, if it is still at the resourceVersion that is sent, when one is.
-    pub fn update(
+    pub async fn update(
         &self,
         resource: &GroupResource,
         object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
-        self.update_at(&self.internal_target(resource)?, object, options)
+        self.update_at(&self.internal_target(resource)?, object, options).await
     }
 
     /// Replaces the status of an object, if it is still at the resourceVersion that is sent, when one is.
-    pub fn update_status(
+    pub async fn update_status(
         &self,
         resource: &GroupResource,
         object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
-        self.update_at(&self.internal_target(resource)?.with(Subresource::Status), object, options)
+        self.update_at(&self.internal_target(resource)?.with(Subresource::Status), object, options).await
     }
 
-    pub(crate) fn create_at(
+    pub(crate) async fn create_at(
         &self,
         target: &Target,
         object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
-        self.create_changed(target, Changed::Replaced(object), options)
+        self.create_changed(target, Changed::Replaced(object), options).await
     }
 
-    pub(super) fn create_changed(
+    pub(super) async fn create_changed(
         &self,
         target: &Target,
         changed: Changed,
@@ -171,11 +171,11 @@ impl ApiServer {
         let name = key.name.clone();
         let stored = self.store().insert(key, object);
         let stored = stored.map_err(|_| Status::already_exists(target.group_resource(), &name))?;
-        self.after_write(target, &stored);
+        self.after_write(target, &stored).await;
         Ok(stored)
     }
 
-    pub(crate) fn update_at(
+    pub(crate) async fn update_at(
         &self,
         target: &Target,
         object: Value,
@@ -183,7 +183,7 @@ impl ApiServer {
     ) -> Result<Arc<Stored>, Status> {
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
-            return self.create_at(target, object, options);
+            return self.create_at(target, object, options).await;
         }
         let needs_version = !target.resource.traits.unconditional_update && target.subresource == Subresource::None;
         if needs_version && object::resource_version(&object).is_none() && self.store().get(&key).is_some() {
@@ -191,22 +191,22 @@ impl ApiServer {
             let resource = target.group_resource();
             return Err(Status::invalid(&resource.plural, &resource.group, &key.name, &[cause]));
         }
-        self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone())))
+        self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone()))).await
     }
 
     /// Reads, changes and writes one object, again when somebody else wrote in between.
-    pub(super) fn change(
+    pub(super) async fn change(
         &self,
         target: &Target,
         key: &Key,
         options: &WriteOptions,
-        change: impl Fn(&Stored) -> Result<Changed, Status>,
+        change: impl Fn(&Stored) -> Result<Changed, Status> + Send + Sync,
     ) -> Result<Arc<Stored>, Status> {
         loop {
             let not_found = || Status::not_found(target.group_resource(), &key.name);
             let current = self.store().get(key).ok_or_else(not_found)?;
             let changed = change(&current)?;
-            match self.change_once(target, &current, changed, options)? {
+            match self.change_once(target, &current, changed, options).await? {
                 Ok(stored) => return Ok(stored),
                 Err(WriteError::Missing) => return Err(not_found()),
                 Err(WriteError::Stale | WriteError::Exists) => {}
@@ -215,7 +215,7 @@ impl ApiServer {
     }
 
     /// The outer result is the answer; the inner one says that the object was not what it was when it was read.
-    fn change_once(
+    async fn change_once(
         &self,
         target: &Target,
         current: &Arc<Stored>,
@@ -260,7 +260,7 @@ impl ApiServer {
         }
         let written = self.store().put(current.key.clone(), new, expected);
         if let Ok(stored) = &written {
-            self.after_write(target, stored);
+            self.after_write(target, stored).await;
         }
         Ok(written)
     }

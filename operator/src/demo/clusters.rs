@@ -38,13 +38,13 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Starts them, the API installed in the hub.
-    pub(crate) fn start(seed: u64, scale: u32) -> Result<Self, Failure> {
+    pub(crate) async fn start(seed: u64, scale: u32) -> Result<Self, Failure> {
         let epoch = WallClock.now();
         let clock = Clock::new(epoch, scale);
         let hub = start(HUB, seed, &clock);
         for definition in crd::all() {
             let definition = serde_json::to_value(definition).map_err(|error| Failure::Broke(error.to_string()))?;
-            hub.api().install_crd(definition).map_err(|status| Failure::Broke(format!("{status:?}")))?;
+            hub.api().install_crd(definition).await.map_err(|status| Failure::Broke(format!("{status:?}")))?;
         }
         let mut members = BTreeMap::new();
         for (name, seed) in MEMBERS.into_iter().zip(seed + 1..) {

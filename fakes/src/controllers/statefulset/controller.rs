@@ -25,7 +25,7 @@ pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
     loop {
         controller.observe();
         while let Some(name) = controller.queue.pop() {
-            let result = controller.sync(&name);
+            let result = controller.sync(&name).await;
             if let Err(status) = &result {
                 tracing::debug!("statefulset {}/{}: {status}", name.0, name.1);
             }
@@ -99,21 +99,22 @@ impl StatefulSetController {
         selecting.map(|set| (set.key.namespace.clone(), set.key.name.clone())).collect()
     }
 
-    fn sync(&mut self, name: &Name) -> Result<(), Status> {
+    async fn sync(&mut self, name: &Name) -> Result<(), Status> {
         let Some(set) = self.sets.get(name).cloned() else { return Ok(()) };
         let plan = self.plan(&set);
         let mut status = plan.status.clone();
-        let acted = plan.actions.iter().try_for_each(|action| {
-            let done = self.act(&set, action);
-            if done.is_err() && matches!(action, Action::DeletePod(_, Deletion::Update)) {
-                status.current_replicas += 1;
+        let mut acted = Ok(());
+        for action in &plan.actions {
+            acted = self.act(&set, action).await;
+            if acted.is_err() {
+                status.current_replicas += i32::from(matches!(action, Action::DeletePod(_, Deletion::Update)));
+                break;
             }
-            done
-        });
+        }
         if plan.status_changed {
             let mut object = Value::clone(&set.value);
             object["status"] = status.to_value();
-            self.client.update_status(&set.key.resource, object)?;
+            self.client.update_status(&set.key.resource, object).await?;
         }
         if let Some(delay) = plan.requeue_after {
             self.queue.add(name.clone(), delay);
@@ -137,21 +138,21 @@ impl StatefulSetController {
         })
     }
 
-    fn act(&self, set: &Stored, action: &Action) -> Result<(), Status> {
+    async fn act(&self, set: &Stored, action: &Action) -> Result<(), Status> {
         let (pods, revisions) = (GroupResource::new("", "pods"), GroupResource::new("apps", "controllerrevisions"));
         let key = |resource: &GroupResource, name: &str| Key::new(resource, &set.key.namespace, name);
         match action {
-            Action::CreateRevision(revision) => self.client.create(&revisions, revision.clone()).map(drop),
-            Action::UpdateRevision(revision) => self.client.update(&revisions, revision.clone()).map(drop),
-            Action::DeleteRevision(name) => self.client.delete(&key(&revisions, name), &DeleteOptions::default()),
+            Action::CreateRevision(revision) => self.client.create(&revisions, revision.clone()).await.map(drop),
+            Action::UpdateRevision(revision) => self.client.update(&revisions, revision.clone()).await.map(drop),
+            Action::DeleteRevision(name) => self.client.delete(&key(&revisions, name), &DeleteOptions::default()).await,
             Action::CreateClaim(claim) => {
                 let claims = GroupResource::new("", "persistentvolumeclaims");
                 let exists = self.client.store().get(&key(&claims, object::name(claim))).is_some();
-                if exists { Ok(()) } else { self.client.create(&claims, claim.clone()).map(drop) }
+                if exists { Ok(()) } else { self.client.create(&claims, claim.clone()).await.map(drop) }
             }
-            Action::CreatePod(pod) => self.client.create(&pods, pod.clone()).map(drop),
-            Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).map(drop),
-            Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()),
+            Action::CreatePod(pod) => self.client.create(&pods, pod.clone()).await.map(drop),
+            Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).await.map(drop),
+            Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl ApiServer {
-    pub(super) fn collection(
+    pub(super) async fn collection(
         &self,
         incoming: &Incoming<'_>,
         target: &Target,
@@ -32,14 +32,14 @@ impl ApiServer {
                 item::check_kind(&sent, target)?;
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
-                let stored = self.create_at(target, sent, &incoming.write_options()?)?;
+                let stored = self.create_at(target, sent, &incoming.write_options()?).await?;
                 Ok(self.present(incoming, target, StatusCode::CREATED, &stored))
             }
             Method::DELETE => {
                 let options = incoming.delete_options()?;
                 let page = self.page(target, namespace, &incoming.query)?;
                 for stored in &page.items {
-                    match self.delete_at(target, &stored.key, &options) {
+                    match self.delete_at(target, &stored.key, &options).await {
                         Err(status) if status.code != 404 => return Err(status),
                         _ => {}
                     }

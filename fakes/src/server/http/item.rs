@@ -17,7 +17,7 @@ use crate::{
 const MAX_SHOWN_BYTES: usize = 30;
 
 impl ApiServer {
-    pub(super) fn item(
+    pub(super) async fn item(
         &self,
         incoming: &Incoming<'_>,
         target: &Target,
@@ -31,11 +31,13 @@ impl ApiServer {
             [] => target.clone(),
             ["status"] if target.version().status => target.with(Subresource::Status),
             ["scale"] if target.version().scale.is_some() => {
-                return self.scale(incoming, &target.with(Subresource::Scale), &key);
+                return self.scale(incoming, &target.with(Subresource::Scale), &key).await;
             }
-            ["binding"] if builtin_pod && incoming.method == Method::POST => return self.bind(incoming, target, &key),
+            ["binding"] if builtin_pod && incoming.method == Method::POST => {
+                return self.bind(incoming, target, &key).await;
+            }
             ["eviction"] if builtin_pod && incoming.method == Method::POST => {
-                return self.evict(incoming, target, &key);
+                return self.evict(incoming, target, &key).await;
             }
             [_] if target.resource.custom => return Err(Status::not_found(&target.resource.resource, name)),
             _ => return Err(Status::no_such_resource()),
@@ -50,23 +52,23 @@ impl ApiServer {
                 let stored = found.ok_or_else(|| Status::not_found(&target.resource.resource, name))?;
                 Ok(self.present(incoming, &target, StatusCode::OK, &stored))
             }
-            Method::PUT => self.put(incoming, &target, &key),
+            Method::PUT => self.put(incoming, &target, &key).await,
             Method::PATCH => {
                 let patch = read_patch(incoming, &target)?;
                 let options = incoming.write_options()?;
-                let (stored, created) = self.patch_at(&target, &key, &patch, &options)?;
+                let (stored, created) = self.patch_at(&target, &key, &patch, &options).await?;
                 let code = if created { StatusCode::CREATED } else { StatusCode::OK };
                 Ok(self.present(incoming, &target, code, &stored))
             }
             Method::DELETE if subresource.is_empty() => {
-                let deletion = self.delete_at(&target, &key, &incoming.delete_options()?)?;
+                let deletion = self.delete_at(&target, &key, &incoming.delete_options()?).await?;
                 Ok(self.present_deletion(incoming, &target, &key, &deletion))
             }
             _ => Err(Status::method_not_allowed()),
         }
     }
 
-    fn put(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+    async fn put(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
         let mut sent = read_object(incoming, target)?;
         check_kind(&sent, target)?;
         let named = object::name(&sent);
@@ -81,7 +83,7 @@ impl ApiServer {
         check_namespace(&mut sent, &key.namespace)?;
         let exists = self.store().get(key).is_some();
         let sent = convert::incoming(target, sent);
-        let stored = self.update_at(target, sent, &incoming.write_options()?)?;
+        let stored = self.update_at(target, sent, &incoming.write_options()?).await?;
         let code = if exists { StatusCode::OK } else { StatusCode::CREATED };
         Ok(self.present(incoming, target, code, &stored))
     }
@@ -108,7 +110,7 @@ impl ApiServer {
         }
     }
 
-    fn bind(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+    async fn bind(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
         let binding = incoming.value()?;
         let node = object::text(&binding, &["target", "name"]);
         if node.is_empty() {
@@ -116,22 +118,19 @@ impl ApiServer {
             return Err(Status::invalid("Binding", "", &key.name, &[cause]));
         }
         let patch = Patch::Merge(json!({ "spec": { "nodeName": node } }));
-        self.patch_at(target, key, &patch, &incoming.write_options()?)?;
+        self.patch_at(target, key, &patch, &incoming.write_options()?).await?;
         let scheduled = json!({
             "type": "PodScheduled", "status": "True", "lastProbeTime": null,
             "lastTransitionTime": self.clock().stamp()
         });
         let patch = Patch::Strategic(json!({ "status": { "conditions": [scheduled] } }));
-        self.patch_at(&target.with(Subresource::Status), key, &patch, &incoming.write_options()?)?;
+        self.patch_at(&target.with(Subresource::Status), key, &patch, &incoming.write_options()?).await?;
         Ok(success(StatusCode::CREATED))
     }
 
-    fn evict(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
-        self.delete_at(
-            target,
-            key,
-            &crate::server::DeleteOptions { dry_run: incoming.write_options()?.dry_run, ..Default::default() },
-        )?;
+    async fn evict(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
+        let dry_run = incoming.write_options()?.dry_run;
+        self.delete_at(target, key, &crate::server::DeleteOptions { dry_run, ..Default::default() }).await?;
         Ok(success(StatusCode::CREATED))
     }
 }

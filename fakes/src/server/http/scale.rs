@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl ApiServer {
-    pub(super) fn scale(
+    pub(super) async fn scale(
         &self,
         incoming: &Incoming<'_>,
         target: &Target,
@@ -38,8 +38,8 @@ impl ApiServer {
                         }
                     }
                     scaled(target, &current.value, &scale).map(Changed::Patched)
-                })?;
-                Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.value)))
+                });
+                Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.await?.value)))
             }
             _ => Err(Status::method_not_allowed()),
         }

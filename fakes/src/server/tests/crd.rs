@@ -41,7 +41,7 @@ fn thing(spec: &Value) -> Value {
 async fn a_definition_serves_its_resource_at_once_with_its_schema() {
     let server = server();
     assert_eq!(get(&server, THINGS).await.0, 404);
-    let installed = server.install_crd(definition()).unwrap();
+    let installed = server.install_crd(definition()).await.unwrap();
     assert_eq!(installed.value["status"]["acceptedNames"]["listKind"], "ThingList");
     assert_eq!(get(&server, THINGS).await.1["kind"], "ThingList");
 
@@ -70,7 +70,7 @@ async fn a_definition_serves_its_resource_at_once_with_its_schema() {
 #[tokio::test(start_paused = true)]
 async fn a_definition_goes_when_its_objects_are_gone() {
     let server = server();
-    server.install_crd(definition()).unwrap();
+    server.install_crd(definition()).await.unwrap();
     let mut held = thing(&json!({}));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
     post(&server, THINGS, held).await;
@@ -85,7 +85,7 @@ async fn a_definition_goes_when_its_objects_are_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_table_shows_printer_columns() {
     let server = server();
-    server.install_crd(definition()).unwrap();
+    server.install_crd(definition()).await.unwrap();
     post(&server, THINGS, thing(&json!({ "size": 2 }))).await;
     tokio::time::advance(std::time::Duration::from_secs(125)).await;
     let accept = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
