@@ -17,6 +17,9 @@ use slipway_tests::conformance::{
 /// Scripts at the same time. Most of a script's time is the real server's.
 const AT_ONCE: usize = 12;
 
+/// Scripts that run on two real servers.
+const TWICE: u64 = 200;
+
 /// Sorts of differences that are shrunk, and the attempts for each. The rest is told by its seeds.
 const SHRUNK: usize = 12;
 const ATTEMPTS: usize = 150;
@@ -57,6 +60,25 @@ async fn random_requests_are_answered_alike() -> Result<()> {
         bail!("{} problems\n{}", problems.len(), problems.join("\n"));
     }
     Ok(())
+}
+
+/// Scripts ask for nothing that depends on chance or on time: two real servers answer alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_real_api_servers_answer_alike() -> Result<()> {
+    let (one, other) = futures::try_join!(Real::start(true), Real::start(true))?;
+    let (one, other) = (&one, &other);
+    let differences: Vec<Result<Vec<Difference>>> = stream::iter(1..=TWICE)
+        .map(|seed| async move {
+            let script = generate(seed);
+            let (first, second) = futures::try_join!(one.run(&script), other.run(&script))?;
+            compare(&script.name, &first, &second)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let differences = differences.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { Ok(()) } else { bail!("two real servers differ\n{}", texts.join("\n")) }
 }
 
 fn seeds() -> Result<Vec<u64>> {

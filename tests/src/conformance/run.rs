@@ -29,9 +29,10 @@ const USER_AGENT: &str = "conformance/1.0 (test)";
 /// Runs a script and returns the normalised answers.
 pub async fn run(client: &Client, script: &Script) -> Result<Transcript> {
     let namespace = format!("conformance-{}", script.name);
-    let mut variables = script.variables.clone();
-    variables.insert("ns".to_owned(), Value::from(namespace.clone()));
-    variables.insert("script".to_owned(), Value::from(script.name.clone()));
+    let variables = BTreeMap::from([
+        ("ns".to_owned(), Value::from(namespace.clone())),
+        ("script".to_owned(), Value::from(script.name.clone())),
+    ]);
     let mut runner = Runner {
         client,
         variables,
@@ -65,7 +66,12 @@ struct Raw {
 impl Runner<'_> {
     async fn prepare(&mut self, script: &Script, namespace: &str) -> Result<()> {
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        self.must("POST", "/api/v1/namespaces", Some(&body)).await?;
+        let created = self.must("POST", "/api/v1/namespaces", Some(&body)).await?;
+        self.variables.insert("start".to_owned(), created.body["metadata"]["resourceVersion"].clone());
+        for (name, value) in &script.variables {
+            let value = substitute(value, &self.variables)?;
+            self.variables.insert(name.clone(), value);
+        }
         for name in &script.install {
             for path in files(name)? {
                 let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;

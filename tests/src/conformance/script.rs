@@ -31,7 +31,8 @@ pub struct Script {
     pub steps: Vec<Step>,
 }
 
-/// One request. In its strings `${ns}` is the namespace, `${script}` the script's name, and `${x}` what a step kept as `x`.
+/// One request. In its strings `${ns}` is the namespace, `${script}` the script's name, `${start}` the
+/// resource version before the first step, and `${x}` what a step kept as `x`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {

@@ -113,7 +113,9 @@ pub(super) fn used(steps: &[Step]) -> BTreeSet<String> {
     for text in texts.flatten() {
         found.extend(text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())));
     }
-    found.remove("ns");
+    for given in ["ns", "start"] {
+        found.remove(given);
+    }
     found
 }
 
@@ -122,6 +124,7 @@ fn initial(name: &str) -> &'static str {
     match name.rsplit('-').next() {
         Some("uid") => "00000000-0000-0000-0000-000000000000",
         Some("continue") => "none",
-        _ => "1",
+        // A watch from there tells of everything. Whether version 1 is too old depends on how the server started.
+        _ => "${start}",
     }
 }
