@@ -3,6 +3,8 @@
 //! Placeholders for uids and resource versions are numbered by first appearance, so that which of them are equal is still
 //! compared.
 
+mod quoted;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -90,7 +92,7 @@ impl Normaliser {
         if let Some(name) = self.names.get(text) {
             return name.clone();
         }
-        hide_current_version(&self.replace_uids(text))
+        quoted::hide(hide_current_version(&self.replace_uids(text)))
     }
 
     fn replace_uids(&mut self, text: &str) -> String {
