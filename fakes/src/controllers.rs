@@ -3,14 +3,17 @@
 //! Each has a pure part, which decides from objects alone, and a shell, which carries decisions out.
 
 pub(crate) mod cache;
+pub(crate) mod claim;
 pub(crate) mod client;
+pub mod deployment;
 pub mod garbage_collector;
 pub(crate) mod object;
+pub(crate) mod pod;
 pub(crate) mod queue;
+pub mod replicaset;
 pub mod revision;
 pub mod statefulset;
-
-use futures::future;
+pub(crate) mod template_hash;
 
 use self::client::Client;
 use crate::delay::{Delay, Delays};
@@ -19,6 +22,8 @@ use crate::server::ApiServer;
 /// Streams that lags are drawn from, one per controller.
 const STATEFULSET: u64 = 1;
 const GARBAGE_COLLECTOR: u64 = 2;
+const REPLICASET: u64 = 3;
+const DEPLOYMENT: u64 = 4;
 
 /// How controllers behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +43,12 @@ pub async fn run(api: ApiServer, options: ControllerOptions, seed: u64) {
     let client = Client::new(&api, "kube-controller-manager");
     let delays = |concern| Delays::new(seed, concern);
     // Joined, not spawned: the order in which they look at a change is always the same.
-    future::join(
+    futures::join!(
         statefulset::controller::run(client.clone(), options.lag, delays(STATEFULSET)),
-        garbage_collector::run(client, options.lag, delays(GARBAGE_COLLECTOR)),
-    )
-    .await;
+        garbage_collector::run(client.clone(), options.lag, delays(GARBAGE_COLLECTOR)),
+        replicaset::controller::run(client.clone(), options.lag, delays(REPLICASET)),
+        deployment::controller::run(client.clone(), options.lag, delays(DEPLOYMENT)),
+    );
 }
 
 #[cfg(test)]

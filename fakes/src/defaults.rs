@@ -55,6 +55,8 @@ fn stateful_set(object: &mut Value) {
     if strategy["type"] == "RollingUpdate" {
         let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
         default(rolling, "partition", 0);
+        // Its feature is off in a server that nobody configured.
+        rolling.shift_remove("maxUnavailable");
     }
     let retention = map_mut(spec.entry("persistentVolumeClaimRetentionPolicy").or_insert(Value::Null));
     default(retention, "whenDeleted", "Retain");

@@ -114,6 +114,19 @@ fn missing_binaries_are_named_with_a_remedy() -> Result<()> {
 }
 
 /// Starts a process with a control plane; returns it with the API server's address.
+/// The fakes hash pod templates by the layout of Go's types, which they keep as a file.
+#[test]
+fn the_layout_of_pod_templates_is_that_of_the_planes_own_module() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kept = std::fs::read_to_string(folder.join("../fakes/src/controllers/template_hash/types.txt"))?;
+    let mut go = Command::new("go");
+    go.args(["run", "-mod=readonly", "./template-types"]).current_dir(folder.join("control-plane"));
+    let printed = go.output().context("cannot run `go`: install Go 1.26 or newer")?;
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert_eq!(kept, String::from_utf8(printed.stdout)?, "renew it with `go run ./template-types`");
+    Ok(())
+}
+
 fn start_process() -> Result<(Child, String)> {
     let mut process = Command::new(env!("CARGO_BIN_EXE_control-plane")).arg("up").stdout(Stdio::piped()).spawn()?;
     let output = BufReader::new(process.stdout.take().context("the process has no output")?);

@@ -5,12 +5,41 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use crate::object::{is_deleting, name, namespace, uid};
+pub(crate) use crate::object::{generation, is_deleting, name, namespace, uid};
 use crate::selector::LabelSelector;
+use crate::status::Status;
 
 /// One label's value.
 pub(crate) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object["metadata"]["labels"][key].as_str()
+}
+
+/// One annotation's value.
+pub(crate) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object["metadata"]["annotations"][key].as_str()
+}
+
+/// A number as the API's types have it.
+pub(crate) fn int(value: &Value) -> Option<i32> {
+    value.as_i64().and_then(|number| i32::try_from(number).ok())
+}
+
+/// A number, or a percentage of a total, rounded up or down.
+pub(crate) fn portion(value: &Value, total: i32, up: bool) -> i32 {
+    let percent = value.as_str().and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
+    let Some(percent) = percent else { return int(value).unwrap_or(0) };
+    let product = percent.saturating_mul(total.into());
+    let rounded = if up { product.saturating_add(99).div_euclid(100) } else { product.div_euclid(100) };
+    i32::try_from(rounded).unwrap_or(i32::MAX)
+}
+
+/// Sets a number, which is left out when it is zero.
+pub(crate) fn set(fields: &mut Value, field: &str, number: i32) {
+    if number != 0 {
+        fields[field] = number.into();
+    } else if let Some(fields) = fields.as_object_mut() {
+        fields.shift_remove(field);
+    }
 }
 
 /// True when the finalizer is on the object.
@@ -58,4 +87,10 @@ pub(crate) fn condition<'a>(object: &'a Value, condition_type: &str) -> Option<&
 /// An object's label selector. An absent one selects nothing, as does a wrong one.
 pub(crate) fn selector(selector: &Value) -> Option<LabelSelector> {
     if selector.is_null() { None } else { LabelSelector::from_object(selector).ok() }
+}
+
+/// True when a write was refused because its namespace is being deleted: nothing can be created there, or needs to be.
+pub(crate) fn is_namespace_ending(status: &Status) -> bool {
+    let causes = status.details.as_ref().map(|details| list(&details["causes"]));
+    causes.into_iter().flatten().any(|cause| cause["reason"] == "NamespaceTerminating")
 }

@@ -107,6 +107,11 @@ pub fn patch(template: &Value) -> Value {
 pub fn hash(data: &Value, collision_count: i32) -> String {
     let bytes = canonical_json(data) + &collision_count.to_string();
     let sum = bytes.bytes().fold(2_166_136_261_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(byte));
+    safely_encoded(sum)
+}
+
+/// A hash's digits, each as a letter of the safe encoding.
+pub(crate) fn safely_encoded(sum: u32) -> String {
     sum.to_string().bytes().map(|byte| char::from(SAFE_LETTERS[usize::from(byte) % SAFE_LETTERS.len()])).collect()
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`sync`] is a pure function; the `controller` around it carries its plan out.
 
+mod claims;
 pub(crate) mod controller;
 mod pod;
 mod roll;
@@ -16,11 +17,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::claims::Claims;
 use self::pod::Pod;
 use self::spec::Spec;
 pub use self::status::StatefulSetStatus;
+use super::claim::{claim, with_owner};
 use super::object;
 use super::revision::{self, Change, History};
+
+/// The kind of the sets.
+const KIND: &str = "StatefulSet";
 
 /// The label that names a pod's revision.
 pub const REVISION_LABEL: &str = "controller-revision-hash";
@@ -40,6 +46,8 @@ pub struct Observed<'a> {
     pub revisions: Vec<&'a Value>,
     /// ControllerRevisions of its namespace that somebody else controls: their names are taken.
     pub foreign_revisions: Vec<&'a Value>,
+    /// PersistentVolumeClaims of its namespace that may be the pods'.
+    pub claims: Vec<&'a Value>,
     /// The current time.
     pub now: Timestamp,
 }
@@ -66,8 +74,10 @@ pub enum Action {
     UpdateRevision(Value),
     /// Delete the ControllerRevision of this name: history is over its limit.
     DeleteRevision(String),
-    /// Create this PersistentVolumeClaim unless one of its name exists.
+    /// Create this PersistentVolumeClaim.
     CreateClaim(Value),
+    /// Write this PersistentVolumeClaim, which has to go with somebody else.
+    UpdateClaim(Value),
     /// Create this pod.
     CreatePod(Value),
     /// Write this pod, whose labels or owner were not as they must be.
@@ -93,8 +103,10 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
     let mut actions = Vec::new();
     let revisions = adopt_revisions(seen, &spec, &mut actions);
     let revisions: Vec<&Value> = revisions.iter().map(AsRef::as_ref).collect();
-    let pods = claim_pods(seen, &spec, &mut actions);
-    let pods: Vec<Pod<'_>> = pods.iter().map(|pod| Pod::read(pod, seen.now, spec.min_ready_seconds)).collect();
+    let fits = |pod: &Value| spec.selects(pod) && pod::parent(object::name(pod)) == Some(spec.name);
+    let claimed = claim(seen.set, KIND, seen.pods.iter().copied(), fits);
+    actions.extend(claimed.writes.into_iter().map(Action::UpdatePod));
+    let pods: Vec<Pod<'_>> = claimed.own.iter().map(|pod| Pod::read(pod, seen.now, spec.min_ready_seconds)).collect();
 
     let history = History::resolve(seen.set, &revisions, &seen.foreign_revisions);
     match history.change {
@@ -102,7 +114,8 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
         Change::Create => actions.push(Action::CreateRevision(history.update.clone().into_owned())),
         Change::Renumber => actions.push(Action::UpdateRevision(history.update.clone().into_owned())),
     }
-    let mut status = roll::roll(&spec, &history, &pods, &mut actions);
+    let claims = Claims::new(&spec, &seen.claims);
+    let mut status = roll::roll(&spec, &history, &pods, &claims, &mut actions);
     status.complete(&spec);
     actions.extend(surplus(&spec, &history, &revisions, &pods));
 
@@ -121,50 +134,12 @@ fn adopt_revisions<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<A
         if object::controller_uid(found).is_some() {
             revisions.push(Cow::Borrowed(found));
         } else if !spec.terminating {
-            let adopted = with_owner(found, spec.set);
+            let adopted = with_owner(found, spec.set, KIND);
             actions.push(Action::UpdateRevision(adopted.clone()));
             revisions.push(Cow::Owned(adopted));
         }
     }
     revisions
-}
-
-/// The set's pods: a fitting pod without a controller becomes the set's, a pod that no longer fits is let go.
-fn claim_pods<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<Action>) -> Vec<Cow<'a, Value>> {
-    let mut claimed = Vec::new();
-    for &found in &seen.pods {
-        let fits = spec.selects(found) && pod::parent(object::name(found)) == Some(spec.name);
-        let owned = object::controller_uid(found).is_some();
-        match (owned, fits) {
-            (true, true) => claimed.push(Cow::Borrowed(found)),
-            (true, false) if !spec.terminating => {
-                actions.push(Action::UpdatePod(without_owner(found, spec.set)));
-            }
-            (false, true) if !spec.terminating && !object::is_deleting(found) => {
-                let adopted = with_owner(found, spec.set);
-                actions.push(Action::UpdatePod(adopted.clone()));
-                claimed.push(Cow::Owned(adopted));
-            }
-            _ => {}
-        }
-    }
-    claimed
-}
-
-fn with_owner(dependent: &Value, set: &Value) -> Value {
-    let mut owners = object::owners(dependent).to_vec();
-    owners.push(object::controller_reference(set, "apps/v1", "StatefulSet"));
-    let mut dependent = dependent.clone();
-    dependent["metadata"]["ownerReferences"] = owners.into();
-    dependent
-}
-
-fn without_owner(dependent: &Value, set: &Value) -> Value {
-    let mut dependent = dependent.clone();
-    let others = object::owners(&dependent).iter().filter(|owner| owner["uid"] != object::uid(set));
-    let others: Value = others.cloned().collect();
-    dependent["metadata"]["ownerReferences"] = others;
-    dependent
 }
 
 /// Revisions beyond the limit, oldest first. Revisions that a pod or the status stands on do not count.
@@ -182,10 +157,7 @@ fn surplus(spec: &Spec<'_>, history: &History<'_>, revisions: &[&Value], pods: &
 }
 
 fn next_available(now: Timestamp, spec: &Spec<'_>, status: &StatefulSetStatus, pods: &[Pod<'_>]) -> Option<Duration> {
-    if spec.min_ready_seconds == 0 || status.ready_replicas == status.available_replicas {
-        return None;
-    }
-    let waits = pods.iter().filter_map(|pod| pod.available_at(spec.min_ready_seconds)).filter(|&instant| instant > now);
-    let wait = waits.min().and_then(|instant| Duration::try_from(instant.duration_since(now)).ok());
-    Some(wait.unwrap_or(Duration::from_secs(spec.min_ready_seconds.unsigned_abs().into())))
+    let waits = spec.min_ready_seconds > 0 && status.ready_replicas != status.available_replicas;
+    let pods = pods.iter().map(|pod| pod.object);
+    waits.then(|| super::pod::next_available(pods, spec.min_ready_seconds, now))
 }

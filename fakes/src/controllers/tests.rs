@@ -25,7 +25,8 @@ impl Drop for Cluster {
 }
 
 fn resource(plural: &str) -> GroupResource {
-    let group = if matches!(plural, "statefulsets" | "controllerrevisions") { "apps" } else { "" };
+    let apps = ["statefulsets", "controllerrevisions", "deployments", "replicasets"];
+    let group = if apps.contains(&plural) { "apps" } else { "" };
     GroupResource::new(group, plural)
 }
 
@@ -246,6 +247,116 @@ async fn deleting_a_set() {
         let dependents = [cluster.list("pods"), cluster.list("controllerrevisions")].concat();
         assert!(dependents.len() == 3 && dependents.iter().all(|object| object::controller_uid(object) == owner));
     }
+}
+
+fn api(replicas: i32, strategy: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "api", "namespace": "default"},
+        "spec": {
+            "replicas": replicas, "strategy": strategy, "progressDeadlineSeconds": 30,
+            "selector": {"matchLabels": {"app": "api"}},
+            "template": {
+                "metadata": {"labels": {"app": "api"}},
+                "spec": {"containers": [{"name": "main", "image": "v1"}]},
+            },
+        },
+    })
+}
+
+impl Cluster {
+    /// `image=ready/pods` of every ReplicaSet, the larger images first.
+    fn sets(&self) -> String {
+        let sets = self.list("replicasets");
+        let mut sets: Vec<_> = sets
+            .iter()
+            .map(|set| {
+                let image = set["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+                let count = |field: &str| set["status"][field].as_i64().unwrap_or(0);
+                format!("{image}={}/{}", count("readyReplicas"), count("replicas"))
+            })
+            .collect();
+        sets.sort();
+        sets.join(" ")
+    }
+
+    fn reason(&self, kind: &str) -> String {
+        let deployment = self.get("deployments", "api").unwrap();
+        let condition = object::condition(&deployment, kind).map(|condition| &condition["reason"]);
+        condition.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_comes_up_rolls_and_goes_back() {
+    for node in [None, Some("node-0".to_owned())] {
+        for strategy in [json!({"type": "Recreate"}), json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})] {
+            let cluster = Cluster::new(7, KubeletOptions { node: node.clone(), ..KubeletOptions::default() });
+            cluster.create("deployments", api(3, &strategy)).await;
+            cluster.rest().await;
+            assert_eq!(cluster.sets(), "v1=3/3");
+            for (image, sets) in [("v2", "v1=0/0 v2=3/3"), ("v1", "v1=3/3 v2=0/0")] {
+                cluster.edit("deployments", "api", self::image(image)).await;
+                cluster.rest().await;
+                assert_eq!(
+                    (cluster.sets().as_str(), cluster.reason("Progressing").as_str()),
+                    (sets, "NewReplicaSetAvailable")
+                );
+            }
+            cluster.delete("deployments", "api", Propagation::Foreground).await;
+            cluster.rest().await;
+            assert_eq!((cluster.list("replicasets").len(), cluster.list("pods").len()), (0, 0));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_roll_that_does_not_get_ahead_says_so_at_its_deadline() {
+    let options = KubeletOptions { bad_images: ["v2".to_owned()].into(), ..KubeletOptions::default() };
+    let cluster = Cluster::new(3, options);
+    cluster.create("deployments", api(4, &json!({}))).await;
+    cluster.rest().await;
+    cluster.edit("deployments", "api", image("v2")).await;
+    tokio::time::sleep(Duration::from_secs(28)).await;
+    assert_eq!(
+        (cluster.sets().as_str(), cluster.reason("Progressing").as_str()),
+        ("v1=3/3 v2=0/2", "ReplicaSetUpdated")
+    );
+    cluster.rest().await;
+    assert_eq!(cluster.reason("Progressing"), "ProgressDeadlineExceeded");
+    cluster.kubelet.mark_good("v2");
+    cluster.rest().await;
+    assert_eq!(
+        (cluster.sets().as_str(), cluster.reason("Progressing").as_str()),
+        ("v1=0/0 v2=4/4", "NewReplicaSetAvailable")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_are_refused_are_told_of_until_they_are_not() {
+    let cluster = Cluster::new(3, KubeletOptions::default());
+    let mut set = api(0, &Value::Null);
+    set["kind"] = "ReplicaSet".into();
+    set["spec"].as_object_mut().unwrap().retain(|field, _| field != "strategy" && field != "progressDeadlineSeconds");
+    cluster.create("replicasets", set).await;
+    cluster.rest().await;
+    let change = |replicas: i32, containers: Value| {
+        let stored = cluster.api.store().get(&key("replicasets", "api")).unwrap();
+        let mut set = Value::clone(&stored.value);
+        set["spec"]["replicas"] = replicas.into();
+        set["spec"]["template"]["spec"]["containers"] = containers;
+        cluster.api.store().put(stored.key.clone(), set, None).unwrap();
+    };
+    let failure = || object::condition(&cluster.get("replicasets", "api").unwrap(), "ReplicaFailure").cloned();
+    // Past the API server, which would refuse such a template.
+    change(5, json!([]));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told = failure().unwrap();
+    assert_eq!((&told["reason"], &told["status"]), (&json!("FailedCreate"), &json!("True")));
+    assert!(told["message"].as_str().unwrap().contains("spec.containers: Required value"), "{told}");
+    change(5, json!([{"name": "main", "image": "v1"}]));
+    cluster.rest().await;
+    assert_eq!((cluster.sets().as_str(), failure()), ("v1=5/5", None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,8 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
         "pods" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending" }));
         }
-        "statefulsets" | "deployments" | "replicasets" => {
+        "deployments" => drop(map_mut(object).insert("status".to_owned(), json!({}))),
+        "statefulsets" | "replicasets" => {
             let mut status = json!({ "replicas": 0 });
             if plural(target) == "statefulsets" {
                 status["availableReplicas"] = json!(0);
@@ -120,7 +121,10 @@ pub(super) fn count_generation(old: &Value, new: &mut Value, target: &Target) {
     };
     let mut all = fields(old);
     all.extend(fields(new));
-    if all.iter().any(|field| !same(old.get(field), new.get(field))) {
+    // Annotations of a Deployment count, because its new ReplicaSet gets them.
+    let annotated =
+        plural(target) == "deployments" && !same(object::meta(old, "annotations"), object::meta(new, "annotations"));
+    if annotated || all.iter().any(|field| !same(old.get(field), new.get(field))) {
         set_meta(new, "generation", Some(json!(object::generation(old) + 1)));
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Action, Deletion, Observed, Plan, sync};
+use super::{Action, Deletion, KIND, Observed, Plan, sync};
 use crate::controllers::cache::{Cache, Change, Name};
+use crate::controllers::claim::{concerned, full_name};
 use crate::controllers::client::Client;
 use crate::controllers::object;
 use crate::controllers::queue::Queue;
@@ -20,8 +21,9 @@ pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
     let (sets, mut sets_changed) = Cache::new(&store, GroupResource::new("apps", "statefulsets"));
     let (pods, mut pods_changed) = Cache::new(&store, GroupResource::new("", "pods"));
     let (revisions, mut revisions_changed) = Cache::new(&store, GroupResource::new("apps", "controllerrevisions"));
+    let (claims, mut claims_changed) = Cache::new(&store, GroupResource::new("", "persistentvolumeclaims"));
     let queue = Queue::new(store.clock().clone());
-    let mut controller = StatefulSetController { client, lag, delays, sets, pods, revisions, queue };
+    let mut controller = StatefulSetController { client, lag, delays, sets, pods, revisions, claims, queue };
     loop {
         controller.observe();
         while let Some(name) = controller.queue.pop() {
@@ -37,6 +39,7 @@ pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
             _ = sets_changed.changed() => {}
             _ = pods_changed.changed() => {}
             _ = revisions_changed.changed() => {}
+            _ = claims_changed.changed() => {}
             () = controller.queue.wait() => {}
         }
     }
@@ -49,6 +52,7 @@ struct StatefulSetController {
     sets: Cache,
     pods: Cache,
     revisions: Cache,
+    claims: Cache,
     queue: Queue<Name>,
 }
 
@@ -58,45 +62,22 @@ impl StatefulSetController {
         let sets = self.sets.refresh();
         let pods = self.pods.refresh();
         let revisions = self.revisions.refresh();
-        for change in &sets {
-            if let Some(stored) = &change.new {
-                self.enqueue((stored.key.namespace.clone(), stored.key.name.clone()));
-            }
-        }
-        for change in pods.iter().chain(&revisions) {
-            for name in self.sets_of(change) {
-                self.enqueue(name);
-            }
+        let claims = self.claims.refresh();
+        let mut names: Vec<Name> = sets.iter().filter_map(|change| Some(full_name(change.new.as_ref()?))).collect();
+        names.extend(pods.iter().chain(&revisions).flat_map(|change| concerned(change, KIND, &self.sets)));
+        names.extend(claims.iter().flat_map(|change| self.waiting(change)));
+        for name in names {
+            let delay = self.delays.draw(self.lag);
+            self.queue.add(name, delay);
         }
     }
 
-    fn enqueue(&mut self, name: Name) {
-        let delay = self.delays.draw(self.lag);
-        self.queue.add(name, delay);
-    }
-
-    /// The sets that control an object before or after its change; for an orphan those that may adopt it.
-    fn sets_of(&self, change: &Change) -> Vec<Name> {
-        let mut names = Vec::new();
-        for stored in [&change.old, &change.new].into_iter().flatten() {
-            match controlling_set(stored) {
-                Owner::Set(name) => names.push((stored.key.namespace.clone(), name)),
-                Owner::Other => {}
-                Owner::Nobody => names.extend(self.selecting(stored)),
-            }
-        }
-        names.sort();
-        names.dedup();
-        names.retain(|name| self.sets.get(name).is_some());
-        names
-    }
-
-    fn selecting(&self, orphan: &Stored) -> Vec<Name> {
-        let sets = self.sets.with_prefix(&orphan.key.namespace, "");
-        let selecting = sets.iter().filter(|set| {
-            object::selector(&set.value["spec"]["selector"]).is_some_and(|selector| selector.matches(&orphan.value))
-        });
-        selecting.map(|set| (set.key.namespace.clone(), set.key.name.clone())).collect()
+    /// The sets that may have waited for a claim to be gone.
+    fn waiting(&self, change: &Change) -> Vec<Name> {
+        let Some(claim) = change.old.as_ref().filter(|_| change.new.is_none()) else { return Vec::new() };
+        let sets = self.sets.with_prefix(&claim.key.namespace, "");
+        let waiting = sets.iter().filter(|set| prefixes(set).any(|prefix| claim.key.name.starts_with(&prefix)));
+        waiting.map(|set| full_name(set)).collect()
     }
 
     async fn sync(&mut self, name: &Name) -> Result<(), Status> {
@@ -129,27 +110,27 @@ impl StatefulSetController {
         let foreign = self.revisions.with_prefix(namespace, &format!("{}-", set.key.name));
         let is_foreign =
             |stored: &&Arc<Stored>| object::controller_uid(&stored.value).is_some_and(|controller| controller != uid);
+        let claims: Vec<_> = prefixes(set).flat_map(|prefix| self.claims.with_prefix(namespace, &prefix)).collect();
         sync(&Observed {
             set: &set.value,
             pods: pods.iter().map(|stored| &*stored.value).collect(),
             revisions: revisions.iter().map(|stored| &*stored.value).collect(),
             foreign_revisions: foreign.iter().filter(is_foreign).map(|stored| &*stored.value).collect(),
+            claims: claims.iter().map(|stored| &*stored.value).collect(),
             now: self.client.store().clock().now(),
         })
     }
 
     async fn act(&self, set: &Stored, action: &Action) -> Result<(), Status> {
         let (pods, revisions) = (GroupResource::new("", "pods"), GroupResource::new("apps", "controllerrevisions"));
+        let claims = GroupResource::new("", "persistentvolumeclaims");
         let key = |resource: &GroupResource, name: &str| Key::new(resource, &set.key.namespace, name);
         match action {
             Action::CreateRevision(revision) => self.client.create(&revisions, revision.clone()).await.map(drop),
             Action::UpdateRevision(revision) => self.client.update(&revisions, revision.clone()).await.map(drop),
             Action::DeleteRevision(name) => self.client.delete(&key(&revisions, name), &DeleteOptions::default()).await,
-            Action::CreateClaim(claim) => {
-                let claims = GroupResource::new("", "persistentvolumeclaims");
-                let exists = self.client.store().get(&key(&claims, object::name(claim))).is_some();
-                if exists { Ok(()) } else { self.client.create(&claims, claim.clone()).await.map(drop) }
-            }
+            Action::CreateClaim(claim) => self.client.create(&claims, claim.clone()).await.map(drop),
+            Action::UpdateClaim(claim) => self.client.update(&claims, claim.clone()).await.map(drop),
             Action::CreatePod(pod) => self.client.create(&pods, pod.clone()).await.map(drop),
             Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).await.map(drop),
             Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()).await,
@@ -157,19 +138,8 @@ impl StatefulSetController {
     }
 }
 
-enum Owner {
-    Set(String),
-    Other,
-    Nobody,
-}
-
-fn controlling_set(stored: &Stored) -> Owner {
-    let controller = object::owners(&stored.value).iter().find(|owner| owner["controller"] == true);
-    match controller {
-        None => Owner::Nobody,
-        Some(owner) if owner["kind"] == "StatefulSet" => {
-            Owner::Set(owner["name"].as_str().unwrap_or_default().to_owned())
-        }
-        Some(_) => Owner::Other,
-    }
+/// What the names of a set's claims begin with, one for each template.
+fn prefixes(set: &Stored) -> impl Iterator<Item = String> {
+    let templates = object::list(&set.value["spec"]["volumeClaimTemplates"]).iter();
+    templates.map(|template| format!("{}-{}-", object::name(template), set.key.name))
 }

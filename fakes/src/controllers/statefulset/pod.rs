@@ -1,11 +1,12 @@
 //! Pods of a StatefulSet: their names, how they are made, and what the controller reads of them.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::claims::claim_name;
 use super::spec::Spec;
-use super::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
-use crate::controllers::{object, revision};
+use super::{KIND, POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
+use crate::controllers::{object, pod, revision};
 
 /// What the controller reads of a pod.
 #[derive(Debug, Clone)]
@@ -19,29 +20,21 @@ pub(super) struct Pod<'a> {
     /// Ready for at least `minReadySeconds` now, whatever the phase.
     pub(super) available: bool,
     ready: bool,
-    ready_since: Option<Timestamp>,
 }
 
 impl<'a> Pod<'a> {
-    pub(super) fn read(pod: &'a Value, now: Timestamp, min_ready_seconds: i32) -> Self {
-        let condition = object::condition(pod, "Ready");
-        let ready = condition.is_some_and(|condition| condition["status"] == "True");
-        let ready_since = condition.and_then(|condition| object::timestamp(&condition["lastTransitionTime"]));
-        let name = object::name(pod);
-        let mut read = Self {
-            object: pod,
+    pub(super) fn read(object: &'a Value, now: Timestamp, min_ready_seconds: i32) -> Self {
+        let name = object::name(object);
+        Self {
+            object,
             name,
             ordinal: split_name(name).map(|(_, ordinal)| ordinal),
-            phase: pod["status"]["phase"].as_str().unwrap_or_default(),
-            revision: object::label(pod, REVISION_LABEL).unwrap_or_default(),
-            terminating: object::is_deleting(pod),
-            available: false,
-            ready,
-            ready_since,
-        };
-        read.available = ready
-            && (min_ready_seconds == 0 || read.available_at(min_ready_seconds).is_some_and(|instant| instant <= now));
-        read
+            phase: object["status"]["phase"].as_str().unwrap_or_default(),
+            revision: object::label(object, REVISION_LABEL).unwrap_or_default(),
+            terminating: object::is_deleting(object),
+            available: pod::is_available(object, min_ready_seconds, now),
+            ready: pod::is_ready(object),
+        }
     }
 
     /// True when the API server has the pod.
@@ -51,16 +44,6 @@ impl<'a> Pod<'a> {
 
     pub(super) fn is_running_and_ready(&self) -> bool {
         self.phase == "Running" && self.ready
-    }
-
-    pub(super) fn is_finished(&self) -> bool {
-        matches!(self.phase, "Failed" | "Succeeded")
-    }
-
-    /// When a ready pod becomes available.
-    pub(super) fn available_at(&self, min_ready_seconds: i32) -> Option<Timestamp> {
-        let since = self.ready_since.filter(|_| self.ready)?;
-        since.checked_add(SignedDuration::from_secs(min_ready_seconds.into())).ok()
     }
 
     /// The pod with the labels of its identity, when they are not as they must be.
@@ -90,24 +73,15 @@ fn split_name(pod_name: &str) -> Option<(&str, i32)> {
 
 /// A new pod of a set, from a revision's template.
 pub(super) fn new_pod(spec: &Spec<'_>, revision: &Value, ordinal: i32) -> Value {
-    let mut template = revision::template(revision);
     let name = format!("{}-{ordinal}", spec.name);
-    let mut metadata = json!({
-        "name": name,
-        "generateName": format!("{}-", spec.name),
-        "namespace": object::namespace(spec.set),
-    });
-    for field in ["labels", "annotations", "finalizers"] {
-        if !template["metadata"][field].is_null() {
-            metadata[field] = template["metadata"][field].take();
-        }
-    }
+    let mut pod = pod::from_template(&revision::template(revision), spec.set, KIND);
+    let metadata = &mut pod["metadata"];
+    metadata["name"] = name.as_str().into();
     metadata["labels"][POD_NAME_LABEL] = name.as_str().into();
     metadata["labels"][POD_INDEX_LABEL] = ordinal.to_string().into();
     metadata["labels"][REVISION_LABEL] = object::name(revision).into();
-    metadata["ownerReferences"] = json!([object::controller_reference(spec.set, "apps/v1", "StatefulSet")]);
 
-    let mut pod_spec = template["spec"].take();
+    let mut pod_spec = pod["spec"].take();
     pod_spec["hostname"] = name.as_str().into();
     if let Some(service) = spec.set["spec"]["serviceName"].as_str().filter(|service| !service.is_empty()) {
         pod_spec["subdomain"] = service.into();
@@ -116,27 +90,8 @@ pub(super) fn new_pod(spec: &Spec<'_>, revision: &Value, ordinal: i32) -> Value 
     if !volumes.is_empty() {
         pod_spec["volumes"] = volumes.into();
     }
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec})
-}
-
-/// The claims of one pod. They stay when the pod goes: the retention policy is always `Retain` here.
-pub(super) fn claims(spec: &Spec<'_>, ordinal: i32) -> impl Iterator<Item = Value> {
-    let labels = spec.set["spec"]["selector"]["matchLabels"].as_object();
-    object::list(&spec.set["spec"]["volumeClaimTemplates"]).iter().map(move |template| {
-        let mut claim = template.clone();
-        claim["apiVersion"] = "v1".into();
-        claim["kind"] = "PersistentVolumeClaim".into();
-        claim["metadata"]["name"] = claim_name(spec, template, ordinal).into();
-        claim["metadata"]["namespace"] = object::namespace(spec.set).into();
-        for (key, value) in labels.into_iter().flatten() {
-            claim["metadata"]["labels"][key] = value.clone();
-        }
-        claim
-    })
-}
-
-fn claim_name(spec: &Spec<'_>, template: &Value, ordinal: i32) -> String {
-    format!("{}-{}-{ordinal}", object::name(template), spec.name)
+    pod["spec"] = pod_spec;
+    pod
 }
 
 /// The template's volumes, those of claim templates first and in the place of volumes of their name.

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::claims::{Claims, NotYet};
 use super::pod::{self, Pod};
 use super::spec::{Spec, Strategy};
 use super::{Action, Deletion, StatefulSetStatus};
-use crate::controllers::object;
 use crate::controllers::revision::History;
+use crate::controllers::{self, object};
 
 /// A place in the set's range of ordinals.
 enum Replica<'a> {
@@ -24,6 +25,7 @@ pub(super) fn roll(
     spec: &Spec<'_>,
     history: &History<'_>,
     pods: &[Pod<'_>],
+    claims: &Claims<'_>,
     actions: &mut Vec<Action>,
 ) -> StatefulSetStatus {
     let mut status = StatefulSetStatus::new(spec, history);
@@ -37,8 +39,10 @@ pub(super) fn roll(
     for pod in replicas.iter().filter_map(Replica::found).chain(condemned.iter().copied()) {
         status.count(pod);
     }
-    let settled =
-        process_replicas(spec, history, &replicas, actions).and_then(|()| process_condemned(spec, &condemned, actions));
+    let settled = process_replicas(spec, history, &replicas, claims, actions).and_then(|()| {
+        actions.extend(condemned.iter().flat_map(|pod| claims.of_pod(pod, false)));
+        process_condemned(spec, &condemned, actions)
+    });
     if settled.is_ok() && update(spec, history, &replicas, actions) {
         status.current_replicas -= 1;
     }
@@ -80,16 +84,20 @@ fn process_replicas(
     spec: &Spec<'_>,
     history: &History<'_>,
     replicas: &[Replica<'_>],
+    claims: &Claims<'_>,
     actions: &mut Vec<Action>,
 ) -> Result<(), Blocked> {
     for replica in replicas {
         let done = match replica {
             Replica::Missing(ordinal) => {
-                actions.extend(pod::claims(spec, *ordinal).map(Action::CreateClaim));
-                actions.push(Action::CreatePod(create(spec, history, *ordinal)));
+                let pod = create(spec, history, *ordinal);
+                if let Ok(needed) = claims.before(&pod, *ordinal) {
+                    actions.extend(needed);
+                    actions.push(Action::CreatePod(pod));
+                }
                 false
             }
-            Replica::Found(pod) if pod.is_finished() => {
+            Replica::Found(pod) if controllers::pod::is_finished(pod.object) => {
                 if !pod.terminating {
                     actions.push(Action::DeletePod(pod.name.to_owned(), Deletion::Finished));
                 }
@@ -97,6 +105,13 @@ fn process_replicas(
             }
             Replica::Found(pod) => {
                 let done = !pod.terminating && pod.is_running_and_ready() && pod.available;
+                if pod.phase == "Pending" {
+                    let missing = pod.ordinal.map_or(Ok(Vec::new()), |ordinal| claims.missing(ordinal));
+                    actions.extend(missing.map_err(|_: NotYet| Blocked)?);
+                }
+                if done || pod.phase == "Pending" || !spec.ordered {
+                    actions.extend(claims.of_pod(pod, true));
+                }
                 if done || !spec.ordered {
                     actions.extend(pod.relabelled().map(Action::UpdatePod));
                 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::controllers::object;
+use crate::controllers::object::{self, int};
 use crate::selector::LabelSelector;
 
 /// A StatefulSet's wishes.
@@ -22,8 +22,18 @@ pub(super) struct Spec<'a> {
     pub(super) min_ready_seconds: i32,
     /// None means no limit.
     pub(super) revision_history_limit: Option<usize>,
+    pub(super) claims: Retention,
     /// `status.currentReplicas` as last written.
     pub(super) current_replicas: i32,
+}
+
+/// `spec.persistentVolumeClaimRetentionPolicy`: with whom claims go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Retention {
+    /// With the set.
+    pub(super) with_set: bool,
+    /// With a pod outside the set's range.
+    pub(super) with_pod: bool,
 }
 
 /// `spec.updateStrategy`.
@@ -61,6 +71,10 @@ impl<'a> Spec<'a> {
             },
             min_ready_seconds: int(&spec["minReadySeconds"]).unwrap_or(0),
             revision_history_limit: usize::try_from(int(&spec["revisionHistoryLimit"]).unwrap_or(10)).ok(),
+            claims: Retention {
+                with_set: spec["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete",
+                with_pod: spec["persistentVolumeClaimRetentionPolicy"]["whenScaled"] == "Delete",
+            },
             current_replicas: int(&set["status"]["currentReplicas"]).unwrap_or(0),
         }
     }
@@ -80,8 +94,4 @@ impl<'a> Spec<'a> {
             }
         }
     }
-}
-
-fn int(value: &Value) -> Option<i32> {
-    value.as_i64().and_then(|number| i32::try_from(number).ok())
 }

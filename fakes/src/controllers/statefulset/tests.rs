@@ -12,6 +12,7 @@ struct World {
     set: Value,
     pods: BTreeMap<String, Value>,
     revisions: BTreeMap<String, Value>,
+    claims: BTreeMap<String, Value>,
     now: Timestamp,
     /// Pods deleted for the update, with the partition of that moment.
     updated: Vec<(String, i32)>,
@@ -36,8 +37,9 @@ impl World {
             "status": {"replicas": 0},
         });
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let (pods, revisions) = Default::default();
-        let mut world = Self { set, pods, revisions, now, updated: Vec::new(), deleted_while_unavailable: false };
+        let (pods, revisions, claims) = Default::default();
+        let mut world =
+            Self { set, pods, revisions, claims, now, updated: Vec::new(), deleted_while_unavailable: false };
         world.rest();
         world
     }
@@ -66,6 +68,7 @@ impl World {
             pods: self.pods.values().collect(),
             revisions: self.revisions.values().collect(),
             foreign_revisions: Vec::new(),
+            claims: self.claims.values().collect(),
             now: self.now,
         })
     }
@@ -91,11 +94,15 @@ impl World {
             Action::UpdateRevision(revision) => {
                 self.revisions.insert(object::name(revision).into(), revision.clone());
             }
-            Action::CreateClaim(_) => {}
+            Action::CreateClaim(claim) => {
+                assert_eq!(self.claims.insert(object::name(claim).into(), claim.clone()), None);
+            }
+            Action::UpdateClaim(claim) => drop(self.claims.insert(object::name(claim).into(), claim.clone())),
             Action::DeleteRevision(name) => drop(self.revisions.remove(name)),
             Action::CreatePod(pod) => {
                 let mut pod = pod.clone();
                 pod["status"] = json!({"phase": "Pending"});
+                pod["metadata"]["uid"] = format!("uid of {}", object::name(&pod)).into();
                 assert_eq!(self.pods.insert(object::name(&pod).into(), pod), None);
             }
             Action::UpdatePod(pod) => drop(self.pods.insert(object::name(pod).into(), pod.clone())),
@@ -211,6 +218,56 @@ fn a_pod_carries_its_identity() {
             {"name": "tmp", "emptyDir": {}},
         ])
     );
+}
+
+#[test]
+fn claims_go_with_whom_the_policy_says() {
+    for policy in POLICIES {
+        let mut world = World::new(policy, 0, 0);
+        world.set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+        world.set["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({});
+        world.scale(2).rest();
+        let owners = |world: &World| {
+            let owner = |claim: &Value| object::controller_uid(claim).unwrap_or("nobody").to_owned();
+            world.claims.values().map(owner).collect::<Vec<_>>()
+        };
+        assert_eq!(owners(&world), ["nobody", "nobody"]);
+        for (deleted, scaled, expected) in [
+            ("Delete", "Retain", ["set-uid", "set-uid"]),
+            ("Delete", "Delete", ["set-uid", "uid of web-1"]),
+            ("Retain", "Delete", ["nobody", "uid of web-1"]),
+            ("Retain", "Retain", ["nobody", "nobody"]),
+        ] {
+            let retention = json!({"whenDeleted": deleted, "whenScaled": scaled});
+            world.edit("/persistentVolumeClaimRetentionPolicy", retention).scale(2).rest().scale(1).rest();
+            assert_eq!(owners(&world), expected, "{policy}, {deleted}, {scaled}");
+            let stale = expected[1].starts_with("uid of");
+            assert_eq!(world.scale(2).rest().pods.len(), if stale { 1 } else { 2 }, "an old pod's claim goes first");
+            world.claims.retain(|_, claim| !object::controller_uid(claim).is_some_and(|uid| uid.starts_with("uid of")));
+            world.rest();
+        }
+        world.claims.get_mut("data-web-0").unwrap()["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        world.pods.remove("web-0");
+        assert!(!world.rest().pods.contains_key("web-0"), "a claim that is being deleted is waited for");
+    }
+}
+
+#[test]
+fn claims_of_others_are_left_alone() {
+    let mut world = World::new("OrderedReady", 0, 0);
+    world.set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+    world.set["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
+    let earlier =
+        json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "x", "controller": true});
+    let foreign = json!({"apiVersion": "v1", "kind": "Other", "name": "other", "uid": "y", "controller": true});
+    for (ordinal, owner) in [&earlier, &foreign].into_iter().enumerate() {
+        let name = format!("data-web-{ordinal}");
+        let claim = json!({"metadata": {"name": name, "ownerReferences": [owner]}});
+        world.claims.insert(name, claim);
+    }
+    let before = world.claims.clone();
+    world.scale(2).rest();
+    assert_eq!((world.claims, world.pods.len()), (before, 2));
 }
 
 #[test]
