@@ -7,6 +7,7 @@
 mod accepted;
 mod arms;
 mod compare;
+mod moves;
 mod normalise;
 mod page;
 mod random;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result};
 pub use accepted::{Accepted, Place, judge};
 pub use arms::{Real, on_fake, on_real};
 pub use compare::{Difference, compare};
+pub use moves::{Moves, Order};
 pub use page::{page, page_path};
 pub use random::{Census, RANDOM, RANDOM_SCRIPTS, generate, mutate, shrink};
 pub use run::run;

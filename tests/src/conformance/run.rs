@@ -13,6 +13,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Map, Value, json};
 
+use super::moves::project;
 use super::normalise::Normaliser;
 use super::script::{Answer, Script, Step, Transcript};
 
@@ -124,6 +125,9 @@ impl Runner<'_> {
     async fn step(&mut self, step: &Step) -> Result<Answer> {
         let (verb, path, body) = self.fill_in(&step.request, step.body.as_ref())?;
         let mut raw = self.answer(step, &verb, &path, body.as_ref()).await?;
+        if let Some(moves) = &step.moves {
+            raw.body = project(moves, &substitute(&moves.before, &self.variables)?, &raw.body);
+        }
         self.keep_only(step, &mut raw.body)?;
         for (variable, path) in &step.keep {
             match get(&raw.body, path) {
@@ -286,7 +290,7 @@ fn substitute_text(text: &str, variables: &BTreeMap<String, Value>) -> Result<Va
 }
 
 /// The value at a dotted path; a number indexes a list, and `*` collects from all its items. A dot in a name is `\.`.
-fn get(value: &Value, path: &str) -> Option<Value> {
+pub(super) fn get(value: &Value, path: &str) -> Option<Value> {
     let escaped = path.replace("\\.", "\u{0}");
     let names: Vec<String> = escaped.split('.').map(|name| name.replace('\u{0}', ".")).collect();
     walk(value, &names)

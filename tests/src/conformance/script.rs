@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::moves::Moves;
+
 /// Requests in order, in a namespace of their own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +61,9 @@ pub struct Step {
     /// A watch ends after so many events, else when the server closes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<usize>,
+    /// What a watch's events are reduced to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Moves>,
     /// Lists of the answer, each with the paths and values that an item has to have to be compared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, BTreeMap<String, Value>>,
