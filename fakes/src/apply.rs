@@ -9,7 +9,6 @@ mod entries;
 mod field_set;
 mod fit;
 mod jsonform;
-mod known;
 mod merge;
 mod owned;
 mod path;
@@ -20,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub use conflict::{ApplyError, Conflict};
 pub use field_set::FieldSet;
+pub(crate) use fit::shown;
 pub use path::PathElement;
 pub use types::Types;
 

@@ -15,6 +15,7 @@ pub mod selector;
 pub mod server;
 pub mod status;
 pub mod store;
+mod types;
 
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions};

@@ -5,7 +5,7 @@ mod custom;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{schema::Schema, store::GroupResource};
+use crate::{schema::Schema, store::GroupResource, types};
 
 pub(crate) use custom::{establish, parse_definition, stored_versions};
 
@@ -59,6 +59,10 @@ pub struct Version {
     pub columns: Vec<Column>,
     /// Fields that field selectors may name beside name and namespace.
     pub selectable: Vec<String>,
+    /// What discovery says of it, for built-in resources.
+    pub(crate) builtin: Option<&'static types::Resource>,
+    /// The type of its objects, for built-in resources.
+    pub(crate) ty: Option<&'static types::Type>,
 }
 
 /// Where the scale subresource finds its numbers, as dotted paths.
@@ -120,55 +124,57 @@ impl ResourceType {
     }
 }
 
-/// All served resources by group and plural.
+/// All served resources: the built-in ones, and those that were installed by group and plural.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    groups: BTreeMap<String, BTreeMap<String, Arc<ResourceType>>>,
+    installed: BTreeMap<String, BTreeMap<String, Arc<ResourceType>>>,
 }
 
 impl Registry {
     pub(crate) fn builtin() -> Self {
-        let mut registry = Self { groups: BTreeMap::new() };
-        for resource in builtin::resources() {
-            registry.install(Arc::new(resource));
-        }
-        registry
+        Self { installed: BTreeMap::new() }
     }
 
     pub(crate) fn install(&mut self, resource: Arc<ResourceType>) {
         let (group, plural) = (resource.resource.group.to_string(), resource.resource.plural.to_string());
-        self.groups.entry(group).or_default().insert(plural, resource);
+        self.installed.entry(group).or_default().insert(plural, resource);
     }
 
     pub(crate) fn uninstall(&mut self, resource: &GroupResource) {
-        if let Some(resources) = self.groups.get_mut(&*resource.group) {
+        if let Some(resources) = self.installed.get_mut(&*resource.group) {
             resources.remove(&*resource.plural);
             if resources.is_empty() {
-                self.groups.remove(&*resource.group);
+                self.installed.remove(&*resource.group);
             }
         }
     }
 
     pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<ResourceType>> {
-        self.groups.get(group)?.get(plural).cloned()
+        let builtin = builtin::groups().get(group).and_then(|resources| resources.get(plural));
+        builtin.or_else(|| self.installed.get(group)?.get(plural)).cloned()
     }
 
     /// Resources of a group; none when the group is not served.
     pub(crate) fn group(&self, group: &str) -> Vec<Arc<ResourceType>> {
-        self.groups.get(group).into_iter().flat_map(BTreeMap::values).cloned().collect()
+        let builtin = builtin::groups().get(group).into_iter().flat_map(BTreeMap::values);
+        builtin.chain(self.installed.get(group).into_iter().flat_map(BTreeMap::values)).cloned().collect()
     }
 
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, Vec<&Arc<ResourceType>>)> {
-        self.groups.iter().map(|(group, resources)| (group.as_str(), resources.values().collect()))
+    /// The groups in the order of discovery: built-in ones first.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, Vec<Arc<ResourceType>>)> {
+        let installed = self.installed.keys().map(String::as_str);
+        let installed = installed.filter(|group| !builtin::groups().contains_key(*group));
+        let builtin = builtin::order().map(|group| -> &str { group });
+        builtin.chain(installed).map(|group| (group, self.group(group)))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<ResourceType>> {
-        self.groups.values().flat_map(BTreeMap::values).cloned().collect()
+        self.groups().flat_map(|(_, resources)| resources).collect()
     }
 }
 
 /// Served versions of a group, preferred first, as Kubernetes ranks them.
-pub(crate) fn ranked_versions(resources: &[&Arc<ResourceType>]) -> Vec<String> {
+pub(crate) fn ranked_versions(resources: &[Arc<ResourceType>]) -> Vec<String> {
     let mut versions: Vec<String> = Vec::new();
     for version in resources.iter().flat_map(|resource| &resource.versions).filter(|version| version.served) {
         if !versions.contains(&version.name) {

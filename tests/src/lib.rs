@@ -6,3 +6,4 @@ pub mod control_plane;
 pub mod fuzz;
 pub mod kubelet;
 pub mod operator;
+pub mod types;

@@ -79,7 +79,7 @@ fn located(at: &str, error: &str) -> String {
 }
 
 /// A value as Go's `%v` shows it.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(" ")),

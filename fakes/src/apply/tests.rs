@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{ApplyError, FieldSet, PathElement, Types, Write, apply, update};
-use crate::schema::Schema;
+use crate::{schema::Schema, types};
 
 const NOW: &str = "2026-01-02T03:04:05Z";
 
@@ -11,6 +11,11 @@ fn write<'a>(manager: &'a str, subresource: &'a str, api_version: &'a str) -> Wr
 
 fn by(manager: &str) -> Write<'_> {
     write(manager, "", "apps/v1")
+}
+
+fn built_in(kind: &str) -> Types<'static> {
+    let version = if kind == "Deployment" { "apps/v1" } else { "v1" };
+    Types::built_in(types::kind(version, kind), matches!(kind, "Deployment" | "Service"))
 }
 
 /// `manager operation[/subresource]` and its fields, entry by entry.
@@ -44,7 +49,7 @@ fn deployment() -> Value {
 
 #[test]
 fn a_created_object_belongs_to_its_creator() {
-    let object = update(None, deployment(), &by("a"), &Types::built_in("Deployment"));
+    let object = update(None, deployment(), &by("a"), &built_in("Deployment"));
     assert_eq!(
         owners(&object),
         json!({"a Update": {
@@ -77,7 +82,7 @@ fn a_created_object_belongs_to_its_creator() {
 
 #[test]
 fn who_changes_a_field_gets_it() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let old = update(None, deployment(), &by("a"), &types);
     let mut new = old.clone();
     new["spec"]["replicas"] = json!(4);
@@ -95,7 +100,7 @@ fn who_changes_a_field_gets_it() {
 
 #[test]
 fn status_and_the_rest_have_different_owners() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let old = update(None, deployment(), &by("a"), &types);
     let mut new = old.clone();
     new["status"] = json!({"replicas": 1, "conditions": [{"type": "Available", "status": "True"}]});
@@ -112,7 +117,7 @@ fn status_and_the_rest_have_different_owners() {
 
 #[test]
 fn a_write_through_scale_leaves_no_time() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let old = update(None, deployment(), &by("a"), &types);
     let mut new = old.clone();
     new["spec"]["replicas"] = json!(4);
@@ -127,13 +132,13 @@ fn a_write_through_scale_leaves_no_time() {
 fn fields_that_are_never_left_out_belong_to_nobody_while_zero() {
     let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "x"}, "reason": "R", "count": 1,
         "source": {}, "eventTime": null, "lastTimestamp": null, "reportingComponent": "", "reportingInstance": ""});
-    let object = update(None, event, &write("m", "", "v1"), &Types::built_in("Event"));
+    let object = update(None, event, &write("m", "", "v1"), &built_in("Event"));
     assert_eq!(owners(&object)["m Update"], json!({"f:count": {}, "f:reason": {}}));
 }
 
 #[test]
 fn managers_can_be_reset() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let old = update(None, deployment(), &by("a"), &types);
     for sent in [json!([]), json!([{}])] {
         let mut new = old.clone();
@@ -148,7 +153,7 @@ fn managers_can_be_reset() {
 
 #[test]
 fn only_so_many_updaters_are_kept() {
-    let types = Types::built_in("ConfigMap");
+    let types = built_in("ConfigMap");
     let mut object = json!({"metadata": {"name": "x"}, "data": {}});
     object = update(None, object, &write("m00", "", "v1"), &types);
     object["metadata"]["uid"] = json!("1");
@@ -172,7 +177,7 @@ fn config(fields: Value) -> Value {
 
 #[test]
 fn applying_creates_and_is_idempotent() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let config = config(json!({"replicas": 3, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}));
     let created = apply(None, &config, false, &by("a"), &types).unwrap();
     assert_eq!(
@@ -187,7 +192,7 @@ fn applying_creates_and_is_idempotent() {
 
 #[test]
 fn conflicts_name_owner_and_field() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let live = update(None, deployment(), &by("a"), &types);
     let one = config(json!({"replicas": 5}));
     let status = apply(Some(&live), &one, false, &by("b"), &types).unwrap_err().status();
@@ -215,7 +220,7 @@ fn conflicts_name_owner_and_field() {
 
 #[test]
 fn what_is_applied_no_longer_goes() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let first = config(json!({"paused": true, "replicas": 1, "template": {"metadata": {"annotations": {"k": "v"}},
         "spec": {"containers": [{"name": "c", "image": "i"}, {"name": "d", "image": "i"}]}}}));
     let live = apply(None, &first, false, &by("a"), &types).unwrap();
@@ -232,7 +237,7 @@ fn what_is_applied_no_longer_goes() {
 
 #[test]
 fn items_keep_the_order_of_live_and_applied() {
-    let types = Types::built_in("Deployment");
+    let types = built_in("Deployment");
     let names = |list: &[&str]| -> Value {
         let items: Vec<Value> = list.iter().map(|name| json!({"name": name})).collect();
         config(json!({"template": {"spec": {"containers": items}}}))
@@ -251,7 +256,7 @@ fn items_keep_the_order_of_live_and_applied() {
 
 #[test]
 fn keys_and_sets() {
-    let types = Types::built_in("Service");
+    let types = built_in("Service");
     let service = |ports: Value, finalizers: Value| {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "finalizers": finalizers},
             "spec": {"ports": ports, "selector": {"app": "x"}}})
@@ -341,7 +346,7 @@ fn custom_resources_are_typed_by_their_schema() {
 
 #[test]
 fn client_side_apply_is_taken_over() {
-    let types = Types::built_in("ConfigMap");
+    let types = built_in("ConfigMap");
     let config =
         |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"k": value}});
     let mut live = config("1");
@@ -355,7 +360,7 @@ fn client_side_apply_is_taken_over() {
 
 #[test]
 fn objects_nobody_tracked_belong_to_the_past() {
-    let types = Types::built_in("ConfigMap");
+    let types = built_in("ConfigMap");
     let live =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "uid": "1"}, "data": {"k": "1"}});
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"l": "2"}});
@@ -416,7 +421,7 @@ mod properties {
     proptest! {
         #[test]
         fn applying_twice_changes_nothing(first in any_config(), second in any_config(), third in any_config()) {
-            let types = Types::built_in("Deployment");
+            let types = built_in("Deployment");
             let live = update(None, first, &by("u"), &types);
             let live = apply(Some(&live), &second, true, &by("a"), &types).unwrap();
             let once = apply(Some(&live), &third, true, &by("a"), &types).unwrap();
@@ -426,7 +431,7 @@ mod properties {
 
         #[test]
         fn what_is_applied_is_there_and_owned(first in any_config(), second in any_config()) {
-            let types = Types::built_in("Deployment");
+            let types = built_in("Deployment");
             let live = update(None, first, &by("u"), &types);
             let object = apply(Some(&live), &second, true, &by("a"), &types).unwrap();
             let again = update(Some(&object), object.clone(), &by("z"), &types);
@@ -437,7 +442,7 @@ mod properties {
 
         #[test]
         fn every_update_entry_is_what_a_rebuild_gives(first in any_config(), second in any_config()) {
-            let types = Types::built_in("Deployment");
+            let types = built_in("Deployment");
             let mut old = update(None, first, &by("u"), &types);
             old["metadata"]["uid"] = json!("1");
             let mut new = second;
@@ -454,7 +459,7 @@ mod properties {
 
         #[test]
         fn sets_behave_as_sets(left in any_config(), right in any_config()) {
-            let types = Types::built_in("Deployment");
+            let types = built_in("Deployment");
             let set = |config: &Value| super::super::owned::field_set(config, types.root());
             let (left, right) = (set(&left), set(&right));
             prop_assert_eq!(FieldSet::parse(&left.to_json()), left.clone());

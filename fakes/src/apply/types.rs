@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::schema::{Form, ListType, Schema, go};
-
-use super::{
-    FieldSet, PathElement, fit,
-    known::{self, Shape},
+use crate::{
+    schema::{Form, ListType, Schema, go},
+    types::{self, Shape},
 };
+
+use super::{FieldSet, PathElement, fit};
 
 /// How an object of one kind is owned.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +25,8 @@ impl<'a> Types<'a> {
     }
 
     /// Those of a kind that is built in.
-    pub fn built_in(kind: &str) -> Self {
-        let (shape, has_status) = known::kind(kind);
-        Self { root: Type::Known(shape), has_status }
+    pub(crate) fn built_in(ty: Option<&'static types::Type>, has_status: bool) -> Self {
+        Self { root: ty.map_or(Type::Deduced, Type::Known), has_status }
     }
 
     pub(super) fn root(&self) -> Type<'a> {
@@ -88,10 +87,12 @@ pub(super) enum Type<'a> {
     Custom(&'a Schema),
     /// The same, at the root, where metadata is the well-known one.
     CustomRoot(&'a Schema),
-    /// By the facts about a built-in type.
-    Known(&'static Shape),
-    /// Part of a built-in type of which there is nothing special to know.
+    /// By a built-in type.
+    Known(&'static types::Type),
+    /// A field of its own, of which there is nothing to know.
     Plain,
+    /// One value, whatever is in it.
+    Atomic,
     /// By its form alone: lists are one value, objects are owned by field.
     Deduced,
 }
@@ -108,21 +109,37 @@ pub(super) enum Items<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Keys<'a> {
     Custom(&'a [String], Option<&'a Schema>),
-    Known(&'static [&'static str]),
+    Known(&'static [&'static str], &'static types::Type),
 }
 
 impl<'a> Type<'a> {
+    fn known(ty: &'static types::Type) -> Self {
+        match ty.shape {
+            Shape::Raw if ty.short_name() == "RawExtension" => Self::Atomic,
+            Shape::Raw | Shape::SchemaOr(..) => Self::Deduced,
+            _ => Self::Known(ty),
+        }
+    }
+
     /// The type of a field, and whether the type names it.
     pub(super) fn field(self, name: &str) -> (Self, bool) {
         match self {
-            Self::CustomRoot(_) if name == "metadata" => (Self::Known(&known::OBJECT_META), true),
+            Self::CustomRoot(_) if name == "metadata" => (Self::Known(types::object_meta()), true),
             Self::CustomRoot(_) if NAMED_AT_ROOT.contains(&name) => (Self::Plain, true),
             Self::Custom(schema) | Self::CustomRoot(schema) => match schema.property(name) {
                 Some(child) => (Self::Custom(child), true),
                 None => (schema.field(name).map_or(Self::Deduced, Self::Custom), false),
             },
-            Self::Known(shape) => (shape.field(name).map_or(Self::Plain, Self::Known), true),
+            Self::Known(ty) => match &ty.shape {
+                Shape::Struct(fields) => match fields.field(name) {
+                    Some(field) => (Self::known(field.ty.get()), true),
+                    None => (Self::Deduced, false),
+                },
+                Shape::Map { value, .. } => (Self::known(value.get()), false),
+                _ => (Self::Deduced, false),
+            },
             Self::Plain => (Self::Plain, true),
+            Self::Atomic => (Self::Atomic, false),
             Self::Deduced => (Self::Deduced, false),
         }
     }
@@ -134,15 +151,32 @@ impl<'a> Type<'a> {
             Self::CustomRoot(schema) => {
                 schema.field(name).is_some() || schema.takes_any_field() || NAMED_AT_ROOT.contains(&name)
             }
-            Self::Known(_) | Self::Plain | Self::Deduced => true,
+            Self::Known(ty) => ty.as_struct().is_none_or(|fields| fields.field(name).is_some()),
+            Self::Plain | Self::Atomic | Self::Deduced => true,
+        }
+    }
+
+    /// The form of the values; none if any will do.
+    fn form(self) -> Option<Form> {
+        match self {
+            Self::Custom(schema) | Self::CustomRoot(schema) => schema.form(),
+            Self::Known(ty) => Some(match ty.shape {
+                Shape::Struct(_) | Shape::Map { .. } => Form::Map,
+                Shape::List { .. } => Form::List,
+                Shape::Text(_) | Shape::Bytes => Form::Text,
+                Shape::Int(_) | Shape::Float => Form::Number,
+                Shape::Flag => Form::Flag,
+                Shape::Quantity | Shape::Time { .. } => Form::Scalar,
+                Shape::IntOrString | Shape::Raw | Shape::SchemaOr(..) => return None,
+            }),
+            Self::Plain | Self::Atomic | Self::Deduced => None,
         }
     }
 
     /// What the type expects instead of the value, in kube-apiserver's words.
     pub(super) fn expected(self, value: &Value) -> Option<String> {
-        let (Self::Custom(schema) | Self::CustomRoot(schema)) = self else { return None };
         let wrapped = || format!("&{{{}}}", fit::shown(value));
-        match (schema.form()?, value) {
+        match (self.form()?, value) {
             (_, Value::Null)
             | (Form::Map, Value::Object(_))
             | (Form::List, Value::Array(_))
@@ -165,7 +199,12 @@ impl<'a> Type<'a> {
     pub(super) fn is_atomic_map(self) -> bool {
         match self {
             Self::Custom(schema) | Self::CustomRoot(schema) => schema.is_atomic_map(),
-            Self::Known(shape) => shape.is_atomic(),
+            Self::Known(ty) => match &ty.shape {
+                Shape::Struct(fields) => fields.atomic,
+                Shape::Map { atomic, .. } => *atomic,
+                _ => false,
+            },
+            Self::Atomic => true,
             Self::Plain | Self::Deduced => false,
         }
     }
@@ -178,8 +217,12 @@ impl<'a> Type<'a> {
                 ListType::Set => Items::Set,
                 ListType::Map(keys) => Items::Keyed(Keys::Custom(keys, schema.items())),
             },
-            Self::Known(shape) => shape.items(),
-            Self::Plain | Self::Deduced => Items::Atomic,
+            Self::Known(ty) => match &ty.shape {
+                Shape::List { list: types::ListType::Set, .. } => Items::Set,
+                Shape::List { list: types::ListType::Map(keys), item } => Items::Keyed(Keys::Known(keys, item.get())),
+                _ => Items::Atomic,
+            },
+            Self::Plain | Self::Atomic | Self::Deduced => Items::Atomic,
         }
     }
 
@@ -187,8 +230,12 @@ impl<'a> Type<'a> {
     pub(super) fn item(self) -> Self {
         match self {
             Self::Custom(schema) | Self::CustomRoot(schema) => schema.items().map_or(Self::Deduced, Self::Custom),
-            Self::Known(shape) => shape.item().map_or(Self::Plain, Self::Known),
+            Self::Known(ty) => match &ty.shape {
+                Shape::List { item, .. } => Self::known(item.get()),
+                _ => Self::Deduced,
+            },
             Self::Plain => Self::Plain,
+            Self::Atomic => Self::Atomic,
             Self::Deduced => Self::Deduced,
         }
     }
@@ -196,7 +243,7 @@ impl<'a> Type<'a> {
     /// The fields that are there, though empty, wherever the object around them is: Go's structs.
     pub(super) fn always(self) -> &'static [&'static str] {
         match self {
-            Self::Known(shape) => shape.always(),
+            Self::Known(ty) => ty.as_struct().map_or(&[], |fields| &fields.always),
             _ => &[],
         }
     }
@@ -225,7 +272,7 @@ impl Items<'_> {
         }
         let names: Vec<String> = match keys {
             Keys::Custom(names, _) => names.iter().map(|name| go::quote(name)).collect(),
-            Keys::Known(names) => names.iter().map(|name| go::quote(name)).collect(),
+            Keys::Known(names, _) => names.iter().map(|name| go::quote(name)).collect(),
         };
         format!(
             "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values \
@@ -258,8 +305,9 @@ impl Keys<'_> {
                 };
                 names.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
             }
-            Self::Known(names) => {
-                let value = |name: &str| item.get(name).cloned().or_else(|| known::default_of_key(name));
+            Self::Known(names, ty) => {
+                let default = |name: &str| ty.field(name)?.default.clone();
+                let value = |name: &str| item.get(name).cloned().or_else(|| default(name));
                 names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
             }
         };

@@ -1,27 +1,34 @@
-//! The built-in resources, as a table.
+//! The built-in resources: what discovery says of them, and what it does not say.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use super::{ResourceType, Scale, Traits, Version};
-use crate::store::GroupResource;
+use crate::{
+    store::GroupResource,
+    types::{self, Resource},
+};
 
-struct Row {
+/// What discovery does not tell about a resource.
+struct Facts {
     group: &'static str,
     plural: &'static str,
-    kind: &'static str,
-    short: &'static [&'static str],
-    /// Letters: `n`amespaced, `s`tatus, sc`a`le, `g`eneration, `r`eturns what it deletes, `c`reates on update,
-    /// `i`n the category `all`, update `m`ust carry a resourceVersion.
+    /// Letters: counts `g`enerations, `r`eturns what it deletes, `c`reates on update, update `m`ust carry a
+    /// resourceVersion.
     marks: &'static str,
+    /// What field selectors may name beside name and namespace.
     selectable: &'static [&'static str],
 }
 
-const fn row(
+const fn facts(
     group: &'static str,
     plural: &'static str,
-    kind: &'static str,
-    short: &'static [&'static str],
     marks: &'static str,
-) -> Row {
-    Row { group, plural, kind, short, marks, selectable: &[] }
+    selectable: &'static [&'static str],
+) -> Facts {
+    Facts { group, plural, marks, selectable }
 }
 
 const EVENT_FIELDS: &[&str] = &[
@@ -46,69 +53,149 @@ const POD_FIELDS: &[&str] = &[
     "spec.hostNetwork",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
     "status.nominatedNodeName",
 ];
 
-const ROWS: &[Row] = &[
-    row("", "configmaps", "ConfigMap", &["cm"], "n"),
-    row("", "endpoints", "Endpoints", &["ep"], "n"),
-    Row { selectable: EVENT_FIELDS, ..row("", "events", "Event", &["ev"], "nc") },
-    Row { selectable: &["status.phase"], ..row("", "namespaces", "Namespace", &["ns"], "sr") },
-    Row { selectable: &["spec.unschedulable"], ..row("", "nodes", "Node", &["no"], "s") },
-    row("", "persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"], "nsr"),
-    Row { selectable: POD_FIELDS, ..row("", "pods", "Pod", &["po"], "nsgri") },
-    Row { selectable: &["type"], ..row("", "secrets", "Secret", &[], "n") },
-    row("", "serviceaccounts", "ServiceAccount", &["sa"], "nr"),
-    row("", "services", "Service", &["svc"], "nsri"),
-    row("apps", "controllerrevisions", "ControllerRevision", &[], "n"),
-    row("apps", "deployments", "Deployment", &["deploy"], "nsagi"),
-    row("apps", "replicasets", "ReplicaSet", &["rs"], "nsagi"),
-    row("apps", "statefulsets", "StatefulSet", &["sts"], "nsagi"),
-    row("events.k8s.io", "events", "Event", &["ev"], "nc"),
-    row("coordination.k8s.io", "leases", "Lease", &[], "ncm"),
-    row("discovery.k8s.io", "endpointslices", "EndpointSlice", &[], "ng"),
-    row("policy", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"], "nsgm"),
-    row("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", &["crd", "crds"], "sgm"),
+/// Resources that are not listed count no generations, answer deletions with a Status, are not created by updates, and
+/// take updates without a resourceVersion.
+const FACTS: &[Facts] = &[
+    facts("", "endpoints", "c", &[]),
+    facts("", "events", "c", EVENT_FIELDS),
+    facts("", "limitranges", "c", &[]),
+    facts("", "namespaces", "r", &["status.phase"]),
+    facts("", "nodes", "", &["spec.unschedulable"]),
+    facts("", "persistentvolumeclaims", "r", &[]),
+    facts("", "persistentvolumes", "r", &[]),
+    facts("", "pods", "gr", POD_FIELDS),
+    facts("", "podtemplates", "gr", &[]),
+    facts("", "replicationcontrollers", "g", &["status.replicas"]),
+    facts("", "resourcequotas", "r", &[]),
+    facts("", "secrets", "", &["type"]),
+    facts("", "serviceaccounts", "r", &[]),
+    facts("", "services", "cr", &["spec.clusterIP", "spec.type"]),
+    facts("admissionregistration.k8s.io", "mutatingadmissionpolicies", "gm", &[]),
+    facts("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "gm", &[]),
+    facts("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "gm", &[]),
+    facts("admissionregistration.k8s.io", "validatingadmissionpolicies", "gm", &[]),
+    facts("admissionregistration.k8s.io", "validatingadmissionpolicybindings", "gm", &[]),
+    facts("admissionregistration.k8s.io", "validatingwebhookconfigurations", "gm", &[]),
+    facts("apiextensions.k8s.io", "customresourcedefinitions", "gm", &[]),
+    facts("apiregistration.k8s.io", "apiservices", "m", &[]),
+    facts("apps", "daemonsets", "g", &[]),
+    facts("apps", "deployments", "g", &[]),
+    facts("apps", "replicasets", "g", &[]),
+    facts("apps", "statefulsets", "g", &[]),
+    facts("batch", "cronjobs", "g", &[]),
+    facts("batch", "jobs", "g", &["status.successful"]),
+    facts("certificates.k8s.io", "certificatesigningrequests", "", &["spec.signerName"]),
+    facts("coordination.k8s.io", "leases", "cm", &[]),
+    facts("discovery.k8s.io", "endpointslices", "g", &[]),
+    facts("events.k8s.io", "events", "c", EVENT_FIELDS),
+    facts("flowcontrol.apiserver.k8s.io", "flowschemas", "g", &[]),
+    facts("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations", "g", &[]),
+    facts("networking.k8s.io", "ingressclasses", "g", &[]),
+    facts("networking.k8s.io", "ingresses", "g", &[]),
+    facts("networking.k8s.io", "networkpolicies", "g", &[]),
+    facts("node.k8s.io", "runtimeclasses", "cm", &[]),
+    facts("policy", "poddisruptionbudgets", "gm", &[]),
+    facts("rbac.authorization.k8s.io", "clusterrolebindings", "c", &[]),
+    facts("rbac.authorization.k8s.io", "clusterroles", "c", &[]),
+    facts("rbac.authorization.k8s.io", "rolebindings", "c", &[]),
+    facts("rbac.authorization.k8s.io", "roles", "c", &[]),
+    facts("resource.k8s.io", "deviceclasses", "gr", &[]),
+    facts("resource.k8s.io", "resourceclaims", "r", &[]),
+    facts("resource.k8s.io", "resourceclaimtemplates", "r", &[]),
+    facts("resource.k8s.io", "resourceslices", "gr", &["spec.nodeName", "spec.driver"]),
+    facts("scheduling.k8s.io", "priorityclasses", "g", &[]),
+    facts("storage.k8s.io", "csidrivers", "rm", &[]),
+    facts("storage.k8s.io", "csinodes", "rm", &[]),
+    facts("storage.k8s.io", "csistoragecapacities", "m", &[]),
+    facts("storage.k8s.io", "storageclasses", "r", &[]),
+    facts("storage.k8s.io", "volumeattachments", "rm", &[]),
+    facts("storage.k8s.io", "volumeattributesclasses", "r", &[]),
 ];
 
-pub(super) fn resources() -> impl Iterator<Item = ResourceType> {
-    ROWS.iter().map(resource)
+/// The groups by name, in each the resources by plural. One for all clusters of the process.
+pub(super) type Groups = BTreeMap<&'static str, BTreeMap<&'static str, Arc<ResourceType>>>;
+
+pub(super) fn groups() -> &'static Groups {
+    static GROUPS: LazyLock<Groups> = LazyLock::new(|| {
+        let mut groups = Groups::new();
+        for resource in types::resources() {
+            let known = groups.entry(resource.group).or_default();
+            match known.get_mut(resource.resource).and_then(Arc::get_mut) {
+                // The first version is the preferred one, and the one that objects are stored in.
+                Some(known) => known.versions.push(version(resource, false)),
+                None => {
+                    known.insert(resource.resource, Arc::new(resource_type(resource)));
+                }
+            }
+        }
+        groups
+    });
+    &GROUPS
 }
 
-fn resource(row: &Row) -> ResourceType {
-    let has = |mark: char| row.marks.contains(mark);
-    let scale = has('a').then(|| Scale {
-        spec_replicas: "spec.replicas".to_owned(),
-        status_replicas: "status.replicas".to_owned(),
-        selector: None,
-    });
-    let resource = GroupResource::new(row.group, row.plural);
-    let stored_as = if row.group == "events.k8s.io" { GroupResource::new("", "events") } else { resource.clone() };
-    let version = Version {
-        name: "v1".to_owned(),
-        served: true,
-        storage: true,
-        status: has('s'),
-        scale,
-        selectable: row.selectable.iter().map(|&field| field.to_owned()).collect(),
-        ..Version::default()
-    };
+/// The groups in the order of discovery.
+pub(super) fn order() -> impl Iterator<Item = &'static str> {
+    let groups = types::resources().iter().map(|resource| resource.group);
+    groups.scan(None, |last, group| Some((last.replace(group) != Some(group)).then_some(group))).flatten()
+}
+
+fn facts_of(resource: &Resource) -> Facts {
+    let known = FACTS.iter().find(|facts| facts.group == resource.group && facts.plural == resource.resource);
+    known.map_or(facts("", "", "", &[]), |known| Facts { ..*known })
+}
+
+fn resource_type(resource: &'static Resource) -> ResourceType {
+    let name = GroupResource::new(resource.group, resource.resource);
+    let stored_as = if resource.group == "events.k8s.io" { GroupResource::new("", "events") } else { name.clone() };
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let has = |mark| facts_of(resource).marks.contains(mark);
     ResourceType {
-        resource,
+        resource: name,
         stored_as,
-        kind: row.kind.to_owned(),
-        list_kind: format!("{}List", row.kind),
-        singular: row.kind.to_lowercase(),
-        short_names: row.short.iter().map(|&name| name.to_owned()).collect(),
-        categories: if has('i') { vec!["all".to_owned()] } else { Vec::new() },
-        namespaced: has('n'),
+        kind: resource.kind.to_owned(),
+        list_kind: format!("{}List", resource.kind),
+        singular: resource.singular.to_owned(),
+        short_names: owned(&resource.short_names),
+        categories: owned(&resource.categories),
+        namespaced: resource.namespaced,
         custom: false,
-        versions: vec![version],
+        versions: vec![version(resource, true)],
         traits: Traits {
             generation: has('g'),
             unconditional_update: !has('m'),
             create_on_update: has('c'),
             returns_deleted: has('r'),
         },
+    }
+}
+
+fn version(resource: &'static Resource, storage: bool) -> Version {
+    let scale = resource.has("scale").then(|| Scale {
+        spec_replicas: "spec.replicas".to_owned(),
+        status_replicas: "status.replicas".to_owned(),
+        selector: None,
+    });
+    Version {
+        name: resource.version.to_owned(),
+        served: true,
+        storage,
+        status: resource.has("status"),
+        scale,
+        selectable: facts_of(resource).selectable.iter().map(|&field| field.to_owned()).collect(),
+        builtin: Some(resource),
+        ty: types::kind(&api_version(resource), resource.kind),
+        ..Version::default()
+    }
+}
+
+fn api_version(resource: &Resource) -> String {
+    if resource.group.is_empty() {
+        resource.version.to_owned()
+    } else {
+        format!("{}/{}", resource.group, resource.version)
     }
 }

@@ -136,6 +136,8 @@ fn version(item: &Value, field: &str) -> Result<Version, Vec<Cause>> {
             .flatten()
             .map(|field| text(field, &["jsonPath"]).trim_start_matches('.').to_owned())
             .collect(),
+        builtin: None,
+        ty: None,
     })
 }
 

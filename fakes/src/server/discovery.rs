@@ -46,7 +46,7 @@ impl ApiServer {
     pub(super) fn discover_core(&self, incoming: &Incoming<'_>) -> Response<ApiBody> {
         if wants_aggregated(incoming) {
             let resources = self.registry(|registry| registry.group(""));
-            return aggregated(&[group_discovery("", &resources.iter().collect::<Vec<_>>())]);
+            return aggregated(&[group_discovery("", &resources)]);
         }
         respond(
             StatusCode::OK,
@@ -75,7 +75,7 @@ impl ApiServer {
         if resources.is_empty() || name.is_empty() {
             return not_served();
         }
-        let mut found = group(name, &resources.iter().collect::<Vec<_>>());
+        let mut found = group(name, &resources);
         found["kind"] = json!("APIGroup");
         found["apiVersion"] = json!("v1");
         respond(StatusCode::OK, &found)
@@ -103,7 +103,7 @@ fn aggregated(groups: &[Value]) -> Response<ApiBody> {
     typed(AGGREGATED, &list)
 }
 
-fn group(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
+fn group(name: &str, resources: &[Arc<ResourceType>]) -> Value {
     let versions: Vec<Value> = ranked_versions(resources)
         .into_iter()
         .map(|version| json!({ "groupVersion": format!("{name}/{version}"), "version": version }))
@@ -112,12 +112,12 @@ fn group(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
     json!({ "name": name, "versions": versions, "preferredVersion": preferred })
 }
 
-fn group_discovery(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
+fn group_discovery(name: &str, resources: &[Arc<ResourceType>]) -> Value {
     let versions: Vec<Value> = ranked_versions(resources)
         .into_iter()
         .map(|version| {
-            let served = resources.iter().filter_map(|r| r.served(&version).map(|version| (*r, version)));
-            let list: Vec<Value> = served.map(|(resource, version)| new_resource(resource, version, name)).collect();
+            let served = resources.iter().filter_map(|r| r.served(&version).map(|version| (r, version)));
+            let list: Vec<Value> = served.map(|(resource, version)| new_resource(resource, version)).collect();
             json!({ "version": version, "resources": list, "freshness": "Current" })
         })
         .collect();
@@ -125,44 +125,61 @@ fn group_discovery(name: &str, resources: &[&Arc<ResourceType>]) -> Value {
     json!({ "metadata": metadata, "versions": versions })
 }
 
-/// The order is the real server's; it differs between built-in and custom resources.
-fn verbs(resource: &ResourceType) -> Value {
-    if resource.custom {
-        json!(["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"])
-    } else {
-        json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+const CUSTOM_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+/// A subresource with the group, version and kind of what requests to it carry.
+struct Subresource<'a> {
+    name: &'a str,
+    kind: [&'a str; 3],
+    verbs: &'a [&'a str],
+}
+
+fn verbs(version: &Version) -> &[&'static str] {
+    version.builtin.map_or(&CUSTOM_VERBS, |builtin| &builtin.verbs)
+}
+
+fn subresources<'a>(resource: &'a ResourceType, version: &'a Version) -> Vec<Subresource<'a>> {
+    if let Some(builtin) = version.builtin {
+        let known = builtin.subresources.iter();
+        return known
+            .map(|sub| Subresource { name: sub.name, kind: [sub.group, sub.version, sub.kind], verbs: &sub.verbs })
+            .collect();
     }
+    let own = [&*resource.resource.group, &version.name, &resource.kind];
+    let sub = |name, kind| Subresource { name, kind, verbs: &SUBRESOURCE_VERBS };
+    let scale = version.scale.as_ref().map(|_| sub("scale", ["autoscaling", "v1", "Scale"]));
+    scale.into_iter().chain(version.status.then(|| sub("status", own))).collect()
 }
 
 /// Identifies the version objects are stored in, for tools that migrate them.
-fn storage_version_hash(resource: &ResourceType) -> Value {
+fn storage_version_hash(resource: &ResourceType, version: &Version) -> Value {
+    if let Some(builtin) = version.builtin {
+        return builtin.hash.map_or(Value::Null, Value::from);
+    }
     let version = resource.storage_version().map_or("", |version| &version.name);
     let named = format!("{}/{version}/{}", resource.resource.group, resource.kind);
     let digest = Sha256::digest(named.as_bytes());
     json!(k8s_openapi::ByteString(digest[..8].to_vec()))
 }
 
-fn new_resource(resource: &ResourceType, version: &Version, group: &str) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
-    let own = kind(group, &version.name, &resource.kind);
-    let mut subresources = Vec::new();
-    let mut subresource = |name: &str, kind: &Value| {
-        subresources.push(json!({
-            "subresource": name, "responseKind": kind, "verbs": ["get", "patch", "update"]
-        }));
-    };
-    if version.scale.is_some() {
-        subresource("scale", &kind("autoscaling", "v1", "Scale"));
-    }
-    if version.status {
-        subresource("status", &own);
-    }
+/// The group and version of the kind that the resource itself is of, which need not be those it is served in.
+fn own_kind<'a>(resource: &'a ResourceType, version: &'a Version) -> [&'a str; 3] {
+    [&*resource.resource.group, &version.name, &resource.kind]
+}
+
+fn new_resource(resource: &ResourceType, version: &Version) -> Value {
+    let kind = |[group, version, kind]: [&str; 3]| json!({ "group": group, "version": version, "kind": kind });
+    let subresources: Vec<Value> = subresources(resource, version)
+        .into_iter()
+        .map(|sub| json!({ "subresource": sub.name, "responseKind": kind(sub.kind), "verbs": sub.verbs }))
+        .collect();
     let mut entry = json!({
         "resource": &*resource.resource.plural,
-        "responseKind": own,
+        "responseKind": kind(own_kind(resource, version)),
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
-        "verbs": verbs(resource),
+        "verbs": verbs(version),
     });
     if !resource.short_names.is_empty() {
         entry["shortNames"] = json!(resource.short_names);
@@ -183,7 +200,7 @@ fn old_resources(resource: &ResourceType, version: &Version) -> Vec<Value> {
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": verbs(resource),
+        "verbs": verbs(version),
     });
     if !resource.short_names.is_empty() {
         main["shortNames"] = json!(resource.short_names);
@@ -191,22 +208,24 @@ fn old_resources(resource: &ResourceType, version: &Version) -> Vec<Value> {
     if !resource.categories.is_empty() {
         main["categories"] = json!(resource.categories);
     }
-    main["storageVersionHash"] = storage_version_hash(resource);
-    let sub = |name: &str, kind: &str| {
-        json!({
-            "name": format!("{plural}/{name}"), "singularName": "", "namespaced": resource.namespaced, "kind": kind,
-            "verbs": ["get", "patch", "update"]
-        })
+    let hash = storage_version_hash(resource, version);
+    if !hash.is_null() {
+        main["storageVersionHash"] = hash;
+    }
+    let own = own_kind(resource, version);
+    let sub = |sub: Subresource<'_>| {
+        let [group, version, kind] = sub.kind;
+        let mut entry = json!({
+            "name": format!("{plural}/{}", sub.name), "singularName": "", "namespaced": resource.namespaced,
+            "kind": kind, "verbs": sub.verbs
+        });
+        if !version.is_empty() && [group, version] != own[..2] {
+            entry["group"] = json!(group);
+            entry["version"] = json!(version);
+        }
+        entry
     };
     let mut entries = vec![main];
-    if version.scale.is_some() {
-        let mut scale = sub("scale", "Scale");
-        scale["group"] = json!("autoscaling");
-        scale["version"] = json!("v1");
-        entries.push(scale);
-    }
-    if version.status {
-        entries.push(sub("status", &resource.kind));
-    }
+    entries.extend(subresources(resource, version).into_iter().map(sub));
     entries
 }

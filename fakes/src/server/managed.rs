@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Subresource, Target, WriteOptions, convert, write::Changed};
+use super::{Subresource, Target, WriteOptions, convert, typed, write::Changed};
 use crate::{
     Clock,
     apply::{self, Types, Write},
@@ -14,7 +14,7 @@ fn types(target: &Target) -> Types<'_> {
     if target.resource.custom {
         Types::custom(target.version().schema.as_deref(), target.version().status)
     } else {
-        Types::built_in(&target.resource.kind)
+        Types::built_in(typed::stored_type(target), target.version().status)
     }
 }
 

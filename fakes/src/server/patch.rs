@@ -7,7 +7,7 @@ use std::sync::Arc;
 use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
 
-use super::{ApiServer, Subresource, Target, WriteOptions, write::Changed};
+use super::{ApiServer, Subresource, Target, WriteOptions, typed, write::Changed};
 use crate::{
     object,
     status::Status,
@@ -103,10 +103,10 @@ fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Stat
             "the body of the request was in an unknown format - accepted media types include: \
              application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
         )),
-        Patch::Strategic(merge) => {
-            strategic::merge(object, merge);
-            Ok(())
-        }
+        Patch::Strategic(merge) => match typed::stored_type(target) {
+            Some(ty) => strategic::merge(object, merge, ty),
+            None => Ok(()),
+        },
         Patch::Apply(_) => Ok(()),
     }
 }

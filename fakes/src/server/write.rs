@@ -37,7 +37,15 @@ pub struct WriteOptions {
     pub(crate) check_types: bool,
     /// What the writer is to be told although the write succeeds.
     pub(crate) warnings: Warnings,
+    /// The fields that the body has twice.
+    pub(crate) repeated: Vec<String>,
+    /// The strategic merge patch, which a refusal shows.
+    pub(crate) patch: Option<Shown>,
 }
+
+/// A value as Go's `%+v` shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown(pub(crate) String);
 
 /// Warnings that come with an answer.
 #[derive(Clone, Debug, Default)]
@@ -338,5 +346,5 @@ fn storage_path(key: &Key, target: &Target) -> String {
 fn prune(object: &mut Value, target: &Target, options: &WriteOptions) -> Result<(), Status> {
     let Some(schema) = &target.version().schema else { return Ok(()) };
     let unknown = schema.prune(object);
-    typed::tell_unknown(&unknown, target, options, Written::Object)
+    typed::tell_unknown(&unknown, target, options)
 }

@@ -28,11 +28,10 @@ impl ApiServer {
                 Ok(self.present_list(incoming, target, &page))
             }
             Method::POST if target.resource.namespaced == namespace.is_some() => {
-                let mut sent = item::read_object(incoming, target)?;
-                item::check_kind(&sent, target)?;
+                let (mut sent, options) = item::read_object(incoming, target)?;
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
-                let stored = self.create_at(target, sent, &incoming.write_options()?).await?;
+                let stored = self.create_at(target, sent, &options).await?;
                 Ok(self.present(incoming, target, StatusCode::CREATED, &stored))
             }
             Method::DELETE => {

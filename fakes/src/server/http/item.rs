@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::{ApiBody, Incoming, bytes, json as respond_json};
 use crate::{
-    object,
-    server::{ApiServer, Deletion, Patch, Subresource, Target, convert},
+    apply, object,
+    server::{ApiServer, Deletion, Patch, Subresource, Target, WriteOptions, convert, typed, write::Shown},
     status::Status,
     store::{GroupResource, Key},
+    types::Parsed,
 };
 
 /// As much of a body that is no object as its refusal shows.
@@ -54,8 +55,8 @@ impl ApiServer {
             }
             Method::PUT => self.put(incoming, &target, &key).await,
             Method::PATCH => {
-                let patch = read_patch(incoming, &target)?;
-                let options = incoming.write_options()?;
+                let mut options = incoming.write_options()?;
+                let patch = read_patch(incoming, &target, &mut options)?;
                 let (stored, created) = self.patch_at(&target, &key, &patch, &options).await?;
                 let code = if created { StatusCode::CREATED } else { StatusCode::OK };
                 Ok(self.present(incoming, &target, code, &stored))
@@ -69,8 +70,7 @@ impl ApiServer {
     }
 
     async fn put(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
-        let mut sent = read_object(incoming, target)?;
-        check_kind(&sent, target)?;
+        let (mut sent, options) = read_object(incoming, target)?;
         let named = object::name(&sent);
         if named.is_empty() {
             object::set_meta(&mut sent, "name", Some(key.name.clone().into()));
@@ -83,7 +83,7 @@ impl ApiServer {
         check_namespace(&mut sent, &key.namespace)?;
         let exists = self.store().get(key).is_some();
         let sent = convert::incoming(target, sent);
-        let stored = self.update_at(target, sent, &incoming.write_options()?).await?;
+        let stored = self.update_at(target, sent, &options).await?;
         let code = if exists { StatusCode::OK } else { StatusCode::CREATED };
         Ok(self.present(incoming, target, code, &stored))
     }
@@ -151,7 +151,7 @@ fn details(resource: &GroupResource, name: &str, uid: &str) -> Value {
 }
 
 /// The object says it is what the URL says.
-pub(super) fn check_kind(object: &Value, target: &Target) -> Result<(), Status> {
+fn check_kind(object: &Value, target: &Target) -> Result<(), Status> {
     let (api_version, kind) = (object::text(object, &["apiVersion"]), object::text(object, &["kind"]));
     let (wanted_version, wanted_kind) = (target.api_version(), &target.resource.kind);
     if target.subresource == Subresource::Scale {
@@ -183,11 +183,20 @@ pub(super) fn check_kind(object: &Value, target: &Target) -> Result<(), Status> 
     )))
 }
 
-/// The object in a request's body.
-pub(super) fn read_object(incoming: &Incoming<'_>, target: &Target) -> Result<Value, Status> {
-    let value = incoming.value()?;
-    let what = match &value {
-        Value::Object(_) => return Ok(value),
+/// The object in a request's body, as its type reads it, and how it is to be written.
+pub(super) fn read_object(incoming: &Incoming<'_>, target: &Target) -> Result<(Value, WriteOptions), Status> {
+    let mut options = incoming.write_options()?;
+    let Parsed { value: mut object, repeated } = incoming.document()?;
+    options.repeated = repeated;
+    check_object(&object, incoming, target)?;
+    check_kind(&object, target)?;
+    typed::read(&mut object, target, &options)?;
+    Ok((object, options))
+}
+
+fn check_object(object: &Value, incoming: &Incoming<'_>, target: &Target) -> Result<(), Status> {
+    let what = match object {
+        Value::Object(_) => return Ok(()),
         Value::Array(_) => "array",
         Value::String(_) => "string",
         Value::Number(_) => "number",
@@ -220,10 +229,19 @@ pub(super) fn check_namespace(object: &mut Value, namespace: &str) -> Result<(),
     Ok(())
 }
 
-pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target) -> Result<Patch, Status> {
+pub(super) fn read_patch(
+    incoming: &Incoming<'_>,
+    target: &Target,
+    options: &mut WriteOptions,
+) -> Result<Patch, Status> {
+    let mut body = || {
+        let Parsed { value, repeated } = incoming.document()?;
+        options.repeated = repeated;
+        Ok::<_, Status>(value)
+    };
     match incoming.content_type() {
         "application/json-patch+json" => {
-            let operations = incoming.value()?;
+            let operations = body()?;
             if !operations.is_array() {
                 return Err(Status::bad_request(
                     "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
@@ -231,14 +249,18 @@ pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target) -> Result<Pat
             }
             serde_json::from_value(operations).map(Patch::Json).map_err(|_| Status::unprocessable())
         }
-        "application/merge-patch+json" => incoming.value().map(Patch::Merge),
-        "application/strategic-merge-patch+json" => incoming.value().map(Patch::Strategic),
+        "application/merge-patch+json" => body().map(Patch::Merge),
+        "application/strategic-merge-patch+json" => {
+            let patch = body()?;
+            options.patch = Some(Shown(apply::shown(&patch)));
+            Ok(Patch::Strategic(patch))
+        }
         "application/apply-patch+yaml" => {
             if incoming.query.get("fieldManager").is_none_or(str::is_empty) {
                 let cause = crate::schema::Cause::required("fieldManager", "is required for apply patch");
                 return Err(Status::invalid("PatchOptions", "meta.k8s.io", "", &[cause]));
             }
-            let applied = incoming.value()?;
+            let applied = body()?;
             if object::text(&applied, &["kind"]).is_empty() {
                 let api_version = object::text(&applied, &["apiVersion"]);
                 let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -9,10 +9,9 @@ use serde_json::Value;
 use crate::{
     server::{DeleteOptions, FieldValidation, Propagation, WriteOptions, write::Warnings},
     status::Status,
+    types::{self, Parsed, protobuf},
 };
 
-/// How Kubernetes' protobuf bodies start.
-const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// The longest name of a field manager.
 const MAX_MANAGER: usize = 128;
 
@@ -63,26 +62,29 @@ impl<'a> Incoming<'a> {
         value.split(';').next().unwrap_or_default().trim()
     }
 
-    /// The body as JSON, or as YAML where it is not JSON.
+    /// The body as JSON, or as YAML or protobuf where it is not JSON.
     pub(crate) fn value(&self) -> Result<Value, Status> {
+        self.document().map(|document| document.value)
+    }
+
+    /// The body with the fields that it has twice.
+    pub(crate) fn document(&self) -> Result<Parsed, Status> {
         if self.body.is_empty() {
             return Err(Status::bad_request("the request has no body; send the object as JSON or YAML"));
         }
-        if self.body.starts_with(PROTOBUF_MAGIC) {
-            return Err(Status::unsupported_media_type(
-                "the request's body is protobuf, which this server does not read: send JSON or YAML (with kubectl, write \
-                 the object to a file and use `kubectl create -f`)",
-            ));
+        let once = |value| Parsed { value, repeated: Vec::new() };
+        if self.body.starts_with(protobuf::MAGIC) {
+            return protobuf::read(self.body).map(once).map_err(Status::bad_request);
         }
-        if let Ok(value) = serde_json::from_slice(self.body) {
-            return Ok(value);
-        }
+        let error = match types::parse(self.body) {
+            Ok(parsed) => return Ok(parsed),
+            Err(error) => error,
+        };
         if self.content_type().ends_with("json") && !self.content_type().ends_with("yaml") {
-            let error = serde_json::from_slice::<Value>(self.body).err().map(|error| error.to_string());
-            let why = error.unwrap_or_default();
-            return Err(Status::bad_request(format!("couldn't get version/kind; json parse error: {why}")));
+            return Err(Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")));
         }
         serde_saphyr::from_slice(self.body)
+            .map(once)
             .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))
     }
 
@@ -104,6 +106,8 @@ impl<'a> Incoming<'a> {
             field_validation,
             check_types: true,
             warnings: self.warnings.clone(),
+            repeated: Vec::new(),
+            patch: None,
         })
     }
 

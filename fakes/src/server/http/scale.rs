@@ -25,9 +25,12 @@ impl ApiServer {
                 Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.value)))
             }
             Method::PUT | Method::PATCH => {
-                let patch = if incoming.method == Method::PUT { None } else { Some(read_patch(incoming, target)?) };
+                let mut options = incoming.write_options()?;
+                let patch = match *incoming.method {
+                    Method::PUT => None,
+                    _ => Some(read_patch(incoming, target, &mut options)?),
+                };
                 let put = if patch.is_none() { incoming.value()? } else { Value::Null };
-                let options = incoming.write_options()?;
                 let stored = self.change(target, key, &options, |current| {
                     let mut scale = scale_of(target, &current.value);
                     match &patch {

@@ -1,196 +1,280 @@
-//! Strategic merge: a JSON merge that joins the keyed lists of built-in kinds item by item.
+//! Strategic merge: a JSON merge that joins lists item by item, as the types of the built-in kinds say.
+
+mod order;
 
 use serde_json::{Map, Value};
 
-use crate::object::{map_mut, merge as merge_json};
+use crate::{
+    apply::shown,
+    status::Status,
+    types::{Field, Shape, Type},
+};
 
 const DIRECTIVE: &str = "$patch";
-const DELETE_FROM_PRIMITIVES: &str = "$deleteFromPrimitiveList/";
-const ORDER: &str = "$setElementOrder/";
 const RETAIN_KEYS: &str = "$retainKeys";
+const DELETE_FROM_PRIMITIVES: &str = "$deleteFromPrimitiveList";
+const ORDER: &str = "$setElementOrder";
 
-/// Lists whose items are joined by a key, by the name of the field; names are unambiguous in the kinds served here,
-/// but for `ports`, which Services key by `port`.
-fn merge_key(field: &str, items: &[Value]) -> Option<&'static str> {
-    Some(match field {
-        "containers"
-        | "initContainers"
-        | "ephemeralContainers"
-        | "env"
-        | "volumes"
-        | "imagePullSecrets"
-        | "volumeClaimTemplates" => "name",
-        "volumeMounts" => "mountPath",
-        "volumeDevices" => "devicePath",
-        "conditions" => "type",
-        "ownerReferences" => "uid",
-        "hostAliases" => "ip",
-        "topologySpreadConstraints" => "topologyKey",
-        "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => "containerPort",
-        "ports" => "port",
-        _ => return None,
-    })
-    // StatefulSets replace their volumeClaimTemplates whole.
-    .filter(|_| field != "volumeClaimTemplates")
+type Object = Map<String, Value>;
+type Result<T> = std::result::Result<T, Status>;
+
+/// Merges a strategic merge patch into an object of the type.
+pub(super) fn merge(object: &mut Value, patch: &Value, ty: &'static Type) -> Result<()> {
+    let Value::Object(patch) = patch else { return Err(not_an_object(patch)) };
+    if let Value::Object(original) = object {
+        merge_map(original, patch.clone(), ty)?;
+    }
+    Ok(())
 }
 
-/// Lists of plain values that are joined as sets.
-fn is_set(field: &str) -> bool {
-    field == "finalizers"
-}
-
-/// Merges a strategic merge patch into an object.
-pub(super) fn merge(object: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *object = patch.clone();
-        return;
+fn not_an_object(patch: &Value) -> Status {
+    let what = match patch {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Null | Value::Object(_) => "null",
     };
-    if patch.get(DIRECTIVE).and_then(Value::as_str) == Some("replace") {
-        let mut replaced = patch.clone();
-        replaced.shift_remove(DIRECTIVE);
-        *object = Value::Object(replaced);
-        return;
-    }
-    let fields = map_mut(object);
-    if let Some(Value::Array(kept)) = patch.get(RETAIN_KEYS) {
-        fields.retain(|field, _| kept.iter().any(|kept| kept.as_str() == Some(field)));
-    }
-    for (field, change) in patch {
-        if let Some(list) = field.strip_prefix(DELETE_FROM_PRIMITIVES) {
-            remove_values(fields, list, change);
-        } else if !field.starts_with('$') {
-            merge_field(fields, field, change, patch);
-        }
-    }
-    debug_assert!(!fields.keys().any(|field| field.starts_with(ORDER)));
+    Status::bad_request(format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"))
 }
 
-fn merge_field(fields: &mut Map<String, Value>, field: &str, change: &Value, patch: &Map<String, Value>) {
-    match change {
-        Value::Null => {
-            fields.shift_remove(field);
-        }
-        Value::Object(change) if change.get(DIRECTIVE).and_then(Value::as_str) == Some("delete") => {
-            fields.shift_remove(field);
-        }
-        Value::Object(_) => merge(fields.entry(field).or_insert(Value::Null), change),
-        Value::Array(items) => {
-            let wanted = patch.get(&format!("{ORDER}{field}")).and_then(Value::as_array);
-            merge_list(fields, field, items, wanted.map(Vec::as_slice));
-        }
-        _ => merge_json(fields.entry(field).or_insert(Value::Null), change),
-    }
+/// What the real server answers where its library fails in a way that it does not expect.
+fn failure(message: impl Into<String>) -> Status {
+    Status::new(500, "", message)
 }
 
-fn merge_list(fields: &mut Map<String, Value>, field: &str, items: &[Value], wanted: Option<&[Value]>) {
-    let replaces = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace");
-    let replace = items.iter().any(replaces);
-    let current = fields.entry(field).or_insert_with(|| Value::Array(Vec::new()));
-    let Value::Array(list) = current else {
-        *current = Value::Array(items.to_vec());
-        return;
-    };
-    match merge_key(field, items) {
-        Some(key) if !replace => {
-            let before = list.clone();
-            for item in items {
-                merge_item(list, key, item);
+fn merge_map(original: &mut Object, mut patch: Object, ty: &'static Type) -> Result<()> {
+    if let Some(directive) = patch.get(DIRECTIVE) {
+        match directive.as_str() {
+            Some("replace") => {
+                patch.shift_remove(DIRECTIVE);
+                *original = patch;
             }
-            order(list, &before, key, wanted.unwrap_or(items));
+            Some("delete") => original.clear(),
+            _ => return Err(unknown_directive(directive, &patch)),
         }
-        None if is_set(field) => {
-            for item in items {
-                if !list.contains(item) {
-                    list.push(item.clone());
-                }
+        return Ok(());
+    }
+    retain_keys(original, &mut patch)?;
+    merge_ordered_lists(original, &mut patch, ty)?;
+    for (key, change) in patch {
+        match key.strip_prefix(DELETE_FROM_PRIMITIVES) {
+            Some(name) => {
+                let name = name.strip_prefix('/');
+                let name = name.ok_or_else(|| Status::bad_request("invalid patch format of primitive list"))?;
+                remove_values(original, name, &change)?;
+            }
+            None => merge_field(original, &key, change, ty)?,
+        }
+    }
+    Ok(())
+}
+
+fn unknown_directive(directive: &Value, patch: &Object) -> Status {
+    let (directive, patch) = (shown(directive), shown(&Value::Object(patch.clone())));
+    failure(format!("unknown patch type: {directive} in map: {patch}"))
+}
+
+/// Removes from the original what the directive does not list. The patch may have nothing else, either.
+fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<()> {
+    let Some(kept) = patch.shift_remove(RETAIN_KEYS) else { return Ok(()) };
+    let malformed = || Status::bad_request("invalid patch format of retainKeys");
+    let Value::Array(kept) = kept else { return Err(malformed()) };
+    let is_kept = |key: &str| kept.iter().any(|kept| kept.as_str() == Some(key));
+    let is_directive = |key: &str| key.starts_with(DELETE_FROM_PRIMITIVES) || key.starts_with(ORDER);
+    if patch.iter().any(|(key, value)| !value.is_null() && !is_directive(key) && !is_kept(key)) {
+        return Err(malformed());
+    }
+    original.retain(|key, _| is_kept(key));
+    Ok(())
+}
+
+fn merge_field(original: &mut Object, key: &str, mut change: Value, ty: &'static Type) -> Result<()> {
+    if change.is_null() {
+        original.shift_remove(key);
+        return Ok(());
+    }
+    match (original.get_mut(key), change) {
+        (Some(Value::Object(current)), Value::Object(change)) => {
+            let field = field(ty, key)?;
+            if is_replaced(field) {
+                *current = change;
+            } else {
+                merge_map(current, change, field.ty.get())?;
             }
         }
-        _ => *list = items.iter().filter(|item| !replaces(item)).cloned().collect(),
-    }
-}
-
-/// Orders a joined list: items of the patch follow its order, others keep theirs, and a new item of the patch comes
-/// before what it is not ordered against.
-fn order(list: &mut Vec<Value>, before: &[Value], key: &str, wanted: &[Value]) {
-    let place = |items: &[Value], item: &Value| items.iter().position(|known| known.get(key) == item.get(key));
-    let (mut patched, kept): (Vec<Value>, Vec<Value>) = list.drain(..).partition(|item| place(wanted, item).is_some());
-    patched.sort_by_key(|item| place(wanted, item));
-    let (mut patched, mut kept) = (patched.into_iter().peekable(), kept.into_iter().peekable());
-    while let (Some(left), Some(right)) = (kept.peek(), patched.peek()) {
-        let keeps = matches!((place(before, left), place(before, right)), (Some(left), Some(right)) if left < right);
-        list.extend(if keeps { kept.next() } else { patched.next() });
-    }
-    list.extend(kept);
-    list.extend(patched);
-}
-
-fn merge_item(list: &mut Vec<Value>, key: &str, item: &Value) {
-    let position = list.iter().position(|known| known.get(key) == item.get(key));
-    let delete = item.get(DIRECTIVE).and_then(Value::as_str) == Some("delete");
-    match (position, delete) {
-        (Some(position), true) => {
-            list.remove(position);
+        (Some(Value::Array(current)), Value::Array(change)) => {
+            let (field, item) = list_field(ty, key)?;
+            *current = merge_list_field(std::mem::take(current), change, field, item)?;
         }
-        (Some(position), false) => merge(&mut list[position], item),
-        (None, false) => list.push(item.clone()),
-        (None, true) => {}
+        (_, other) => {
+            change = other;
+            discard_nulls(&mut change);
+            match without_directives(change) {
+                Some(value) => original.insert(key.to_owned(), value),
+                None => original.shift_remove(key),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Objects are merged unless their field says otherwise; lists the other way round.
+fn is_replaced(field: &Field) -> bool {
+    field.patch.replace
+}
+
+fn field(ty: &'static Type, key: &str) -> Result<&'static Field> {
+    let Some(fields) = ty.as_struct() else {
+        let kind = match ty.shape {
+            Shape::Map { .. } => "map",
+            Shape::List { .. } | Shape::Bytes => "slice",
+            Shape::Text(_) => "string",
+            // Types that write their own JSON are structs to Go, without fields that JSON names.
+            _ => return Err(no_such_field(ty, key)),
+        };
+        return Err(failure(format!("merging an object in json but data type is not struct, instead is: {kind}")));
+    };
+    fields.field(key).ok_or_else(|| no_such_field(ty, key))
+}
+
+fn no_such_field(ty: &Type, key: &str) -> Status {
+    failure(format!("unable to find api field in struct {} for the json field {key:?}", ty.short_name()))
+}
+
+/// A list and the type of its items.
+fn list_field(ty: &'static Type, key: &str) -> Result<(&'static Field, &'static Type)> {
+    let field = field(ty, key)?;
+    match field.ty.get().shape {
+        Shape::List { item, .. } => Ok((field, item.get())),
+        _ => Err(failure("expected slice or array type, but got: struct")),
     }
 }
 
-fn remove_values(fields: &mut Map<String, Value>, field: &str, values: &Value) {
-    let gone = values.as_array().map(Vec::as_slice).unwrap_or_default();
-    if let Some(Value::Array(list)) = fields.get_mut(field) {
+fn merge_list_field(original: Vec<Value>, patch: Vec<Value>, field: &Field, item: &'static Type) -> Result<Vec<Value>> {
+    if field.patch.merge { merge_list(original, patch, field.patch.key, item) } else { Ok(patch) }
+}
+
+fn merge_list(original: Vec<Value>, patch: Vec<Value>, key: Option<&str>, item: &'static Type) -> Result<Vec<Value>> {
+    if original.is_empty() && patch.is_empty() {
+        return Ok(original);
+    }
+    if !order::are_maps(&original, &patch)? {
+        let mut merged: Vec<Value> = Vec::with_capacity(original.len() + patch.len());
+        for value in original.iter().chain(&patch) {
+            if !merged.contains(value) {
+                merged.push(value.clone());
+            }
+        }
+        return order::normalise(merged, &patch, &original, None);
+    }
+    let Some(key) = key else { return Err(failure("cannot merge lists without merge key for struct")) };
+    let (mut merged, patch) = follow_directives(original, patch, key)?;
+    let before = merged.clone();
+    for change in &patch {
+        let Value::Object(change) = change else { continue };
+        let wanted = change.get(key).ok_or_else(|| no_merge_key(change, key))?;
+        match merged.iter_mut().find(|known| known.get(key) == Some(wanted)) {
+            Some(Value::Object(known)) => merge_map(known, change.clone(), item)?,
+            _ => merged.push(Value::Object(change.clone())),
+        }
+    }
+    order::normalise(merged, &patch, &before, Some(key))
+}
+
+/// Deletes the items that the patch says to delete; a replacement starts from the items of the patch alone.
+fn follow_directives(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Vec<Value>, Vec<Value>)> {
+    let mut left = Vec::with_capacity(patch.len());
+    let mut is_replaced = false;
+    for change in patch {
+        let Some(directive) = change.get(DIRECTIVE) else {
+            left.push(change);
+            continue;
+        };
+        let item = change.as_object().cloned().unwrap_or_default();
+        match directive.as_str() {
+            Some("delete") => {
+                let gone = item.get(key).ok_or_else(|| no_merge_key(&item, key))?;
+                original.retain(|known| known.get(key) != Some(gone));
+            }
+            Some("replace") => is_replaced = true,
+            Some("merge") => return Err(failure("merging lists cannot yet be specified in the patch")),
+            _ => return Err(unknown_directive(directive, &item)),
+        }
+    }
+    Ok(if is_replaced { (left, Vec::new()) } else { (original, left) })
+}
+
+fn no_merge_key(item: &Object, key: &str) -> Status {
+    let item = shown(&Value::Object(item.clone()));
+    failure(format!("map: {item} does not contain declared merge key: {key}"))
+}
+
+fn remove_values(original: &mut Object, name: &str, gone: &Value) -> Result<()> {
+    if let Some(Value::Array(list)) = original.get_mut(name)
+        && let Value::Array(gone) = gone
+        && !order::are_maps(list, gone)?
+    {
         list.retain(|value| !gone.contains(value));
+    }
+    Ok(())
+}
+
+/// Merges the lists whose order the patch gives.
+fn merge_ordered_lists(original: &mut Object, patch: &mut Object, ty: &'static Type) -> Result<()> {
+    let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(ORDER)).cloned().collect();
+    for directive in directives {
+        let malformed = || Status::bad_request("invalid patch format of setElementOrder list");
+        let Some(Value::Array(wanted)) = patch.shift_remove(&directive) else {
+            return Err(failure("expected a []interface {}, but received a string"));
+        };
+        let name = directive.strip_prefix(ORDER).and_then(|name| name.strip_prefix('/')).ok_or_else(malformed)?;
+        let (field, item) = list_field(ty, name)?;
+        let key = field.patch.key;
+        let list = |value: Option<Value>| match value {
+            None => Ok(None),
+            Some(Value::Array(list)) => Ok(Some(list)),
+            Some(_) => Err(failure("expected a []interface {}, but received a map[string]interface {}")),
+        };
+        let current = list(original.get(name).cloned())?;
+        let change = list(patch.get(name).cloned())?;
+        order::check(change.as_deref().unwrap_or_default(), &wanted, key)?;
+        let before = current.clone().unwrap_or_default();
+        let merged = match (current, change) {
+            (None, None) => continue,
+            (Some(current), None) => current,
+            (None, Some(change)) => change.into_iter().filter_map(without_directives).collect(),
+            (Some(current), Some(change)) => merge_list_field(current, change, field, item)?,
+        };
+        let ordered = order::normalise(merged, &wanted, &before, key)?;
+        original.insert(name.to_owned(), Value::Array(ordered));
+        patch.shift_remove(name);
+    }
+    Ok(())
+}
+
+fn discard_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(discard_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(discard_nulls),
+        _ => {}
+    }
+}
+
+/// The value without what is marked by a directive; none if it is itself.
+fn without_directives(value: Value) -> Option<Value> {
+    match value {
+        Value::Object(map) if map.contains_key(DIRECTIVE) => None,
+        Value::Object(map) => {
+            Some(map.into_iter().filter_map(|(key, value)| Some((key, without_directives(value)?))).collect())
+        }
+        Value::Array(list) => Some(list.into_iter().filter_map(without_directives).collect()),
+        other => Some(other),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn keyed_lists_are_joined_and_others_replaced() {
-        let object = json!({
-            "metadata": { "labels": { "a": "1", "b": "2" }, "finalizers": ["x/a"] },
-            "spec": {
-                "containers": [{ "name": "a", "image": "a:1", "args": ["x", "y"] }, { "name": "b", "image": "b:1" }],
-            }
-        });
-        let table = [
-            (
-                json!({ "metadata": { "labels": { "a": null, "c": "3" }, "finalizers": ["x/b"] } }),
-                "/metadata",
-                json!({ "labels": { "b": "2", "c": "3" }, "finalizers": ["x/a", "x/b"] }),
-            ),
-            (
-                json!({ "spec": { "containers": [{ "name": "a", "image": "a:2", "args": ["z"] }] } }),
-                "/spec/containers",
-                json!([{ "name": "a", "image": "a:2", "args": ["z"] }, { "name": "b", "image": "b:1" }]),
-            ),
-            (
-                json!({ "spec": { "containers": [{ "name": "b", "$patch": "delete" }, { "name": "c" }],
-                    "$setElementOrder/containers": [{ "name": "a" }, { "name": "c" }] } }),
-                "/spec/containers",
-                json!([{ "name": "a", "image": "a:1", "args": ["x", "y"] }, { "name": "c" }]),
-            ),
-            (
-                json!({ "spec": { "containers": [{ "name": "new" }] } }),
-                "/spec/containers",
-                json!([{ "name": "new" }, { "name": "a", "image": "a:1", "args": ["x", "y"] }, { "name": "b", "image": "b:1" }]),
-            ),
-            (
-                json!({ "metadata": { "$deleteFromPrimitiveList/finalizers": ["x/a"] } }),
-                "/metadata/finalizers",
-                json!([]),
-            ),
-            (json!({ "spec": { "$patch": "replace", "nodeName": "n" } }), "/spec", json!({ "nodeName": "n" })),
-        ];
-        for (patch, path, expected) in table {
-            let mut object = object.clone();
-            merge(&mut object, &patch);
-            assert_eq!(object.pointer(path), Some(&expected), "{patch}");
-        }
-    }
-}
+mod tests;
