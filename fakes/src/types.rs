@@ -3,8 +3,6 @@
 //! `types/*.json` is recorded by `record-types`. It is read once per process, into tables that refer to each other by
 //! number, because a process may start thousands of clusters.
 
-#![expect(dead_code, reason = "OpenAPI and validation are made of what is not read yet")]
-
 mod data;
 mod decode;
 mod json;
@@ -18,7 +16,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::Value;
 
-pub(crate) use decode::{Reader, decode};
+pub(crate) use decode::{Reader, decode, zero};
 pub(crate) use json::{Parsed, parse};
 pub(crate) use resources::{Resource, resources};
 
@@ -35,12 +33,6 @@ struct Types {
 /// The type of a kind; none if it is not built in.
 pub(crate) fn kind(api_version: &str, kind: &str) -> Option<&'static Type> {
     TYPES.kinds.get(format!("{api_version}/{kind}").as_str()).map(|id| id.get())
-}
-
-/// The kinds of an API version, with their types.
-pub(crate) fn kinds(api_version: &str) -> impl Iterator<Item = (&'static str, &'static Type)> {
-    let kinds = TYPES.kinds.iter().filter_map(move |(name, id)| Some((name.rsplit_once('/')?, id)));
-    kinds.filter(move |((version, _), _)| *version == api_version).map(|((_, kind), id)| (kind, id.get()))
 }
 
 /// The metadata that every object has.
@@ -135,6 +127,8 @@ pub(crate) struct Struct {
     pub(crate) always: Vec<&'static str>,
     /// Whether it is owned as one value.
     pub(crate) atomic: bool,
+    /// `x-kubernetes-map-type`, as OpenAPI has it.
+    pub(crate) map_type: Option<&'static str>,
     /// `x-kubernetes-unions`, as OpenAPI has them.
     pub(crate) unions: Option<Value>,
 }
@@ -154,6 +148,15 @@ pub(crate) struct Field {
     /// The default that OpenAPI tells, unless it is the zero value.
     pub(crate) default: Option<Value>,
     pub(crate) patch: Patch,
+    pub(crate) told: Told,
+}
+
+/// What OpenAPI says of a field word for word.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) list_type: Option<&'static str>,
+    pub(crate) map_type: Option<&'static str>,
+    pub(crate) patch_strategy: &'static str,
 }
 
 /// When a field is left out of JSON.

@@ -124,11 +124,11 @@ pub(super) fn groups() -> &'static Groups {
         let mut groups = Groups::new();
         for resource in types::resources() {
             let known = groups.entry(resource.group).or_default();
-            match known.get_mut(resource.resource).and_then(Arc::get_mut) {
+            match known.get_mut(resource.plural).and_then(Arc::get_mut) {
                 // The first version is the preferred one, and the one that objects are stored in.
                 Some(known) => known.versions.push(version(resource, false)),
                 None => {
-                    known.insert(resource.resource, Arc::new(resource_type(resource)));
+                    known.insert(resource.plural, Arc::new(resource_type(resource)));
                 }
             }
         }
@@ -144,12 +144,12 @@ pub(super) fn order() -> impl Iterator<Item = &'static str> {
 }
 
 fn facts_of(resource: &Resource) -> Facts {
-    let known = FACTS.iter().find(|facts| facts.group == resource.group && facts.plural == resource.resource);
+    let known = FACTS.iter().find(|facts| facts.group == resource.group && facts.plural == resource.plural);
     known.map_or(facts("", "", "", &[]), |known| Facts { ..*known })
 }
 
 fn resource_type(resource: &'static Resource) -> ResourceType {
-    let name = GroupResource::new(resource.group, resource.resource);
+    let name = GroupResource::new(resource.group, resource.plural);
     let stored_as = if resource.group == "events.k8s.io" { GroupResource::new("", "events") } else { name.clone() };
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let has = |mark| facts_of(resource).marks.contains(mark);

@@ -53,8 +53,8 @@ impl ApiServer {
             ["apis", group, version] if get => Ok(self.discover_resources(group, version)),
             ["openapi", "v2"] if get => Ok(json(StatusCode::OK, &super::openapi::v2())),
             ["openapi", "v3"] if get => Ok(json(StatusCode::OK, &self.openapi_index())),
-            ["openapi", "v3", "api", version] if get => self.openapi_document("", version),
-            ["openapi", "v3", "apis", group, version] if get => self.openapi_document(group, version),
+            ["openapi", "v3", "api", version] if get => self.openapi_document(incoming, "", version),
+            ["openapi", "v3", "apis", group, version] if get => self.openapi_document(incoming, group, version),
             ["api", version, rest @ ..] if !rest.is_empty() => self.resource(incoming, "", version, rest).await,
             ["apis", group, version, rest @ ..] if !rest.is_empty() => {
                 self.resource(incoming, group, version, rest).await

@@ -1,15 +1,29 @@
-//! As much `OpenAPI` as clients need: which kinds there are, that the server validates fields, and the schemas of
-//! custom resources.
+//! `OpenAPI`: what `kubectl explain` tells, and what clients validate by.
+//!
+//! The documents of built-in groups are made once per process, when somebody first asks; those of custom resources are
+//! made from their definitions at each request.
 
-use http::{Response, StatusCode};
+mod descriptions;
+mod paths;
+mod schemas;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha512};
 
 use super::{
     ApiServer, GIT_VERSION,
-    http::{ApiBody, json as respond},
+    http::{ApiBody, Incoming, bytes as respond_bytes, json as respond},
 };
 use crate::{
-    registry::{ResourceType, Version, ranked_versions},
+    registry::{Registry, ResourceType, Version, ranked_versions},
     status::Status,
 };
 
@@ -23,80 +37,134 @@ pub(super) fn v2() -> Value {
     })
 }
 
+/// A document with the hash that its URL carries.
+#[derive(Clone, Debug)]
+struct Document {
+    bytes: Bytes,
+    hash: String,
+}
+
+impl Document {
+    fn new(value: &Value) -> Self {
+        let bytes = Bytes::from(value.to_string());
+        let hash = Sha512::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02X}");
+            text
+        });
+        Self { bytes, hash }
+    }
+}
+
 impl ApiServer {
     pub(super) fn openapi_index(&self) -> Value {
-        let mut paths = Map::new();
-        self.registry(|registry| {
-            for (group, resources) in registry.groups() {
-                for version in ranked_versions(&resources) {
-                    let path =
-                        if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
-                    let url = format!("/openapi/v3/{path}");
-                    paths.insert(path, json!({ "serverRelativeURL": url }));
-                }
-            }
+        let versions: Vec<String> = self.registry(|registry| {
+            let groups = registry.groups();
+            groups
+                .flat_map(|(group, resources)| {
+                    let versions = ranked_versions(&resources);
+                    versions.into_iter().map(move |version| path_of(group, &version))
+                })
+                .collect()
         });
-        json!({ "paths": paths })
+        let paths = versions.into_iter().filter_map(|path| {
+            let document = self.document(&path)?;
+            let url = format!("/openapi/v3/{path}?hash={}", document.hash);
+            Some((path, json!({ "serverRelativeURL": url })))
+        });
+        json!({ "paths": paths.collect::<Map<_, _>>() })
     }
 
-    pub(super) fn openapi_document(&self, group: &str, version: &str) -> Result<Response<ApiBody>, Status> {
+    pub(super) fn openapi_document(
+        &self,
+        incoming: &Incoming<'_>,
+        group: &str,
+        version: &str,
+    ) -> Result<Response<ApiBody>, Status> {
+        let path = path_of(group, version);
+        let document = self.document(&path).ok_or_else(Status::no_such_resource)?;
+        let asked = incoming.query.get("hash").filter(|hash| !hash.is_empty());
+        if asked.is_some_and(|hash| hash != document.hash) {
+            let mut moved = respond(StatusCode::MOVED_PERMANENTLY, &Value::Null);
+            let url = format!("/openapi/v3/{path}?hash={}", document.hash);
+            set(&mut moved, header::LOCATION, &url);
+            return Ok(moved);
+        }
+        let tag = format!("\"{}\"", document.hash);
+        let known = incoming.headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+        let mut response = if known {
+            respond_bytes(StatusCode::NOT_MODIFIED, Bytes::new())
+        } else {
+            respond_bytes(StatusCode::OK, document.bytes)
+        };
+        set(&mut response, header::ETAG, &tag);
+        set(&mut response, header::VARY, "Accept");
+        if asked.is_some() {
+            set(&mut response, header::CACHE_CONTROL, "public, immutable");
+        }
+        Ok(response)
+    }
+
+    fn document(&self, path: &str) -> Option<Document> {
+        if let Some(known) = builtin_documents().get(path) {
+            return Some(known.clone());
+        }
+        let (group, version) = path.strip_prefix("apis/")?.split_once('/')?;
         let resources = self.registry(|registry| registry.group(group));
-        let (mut paths, mut schemas) = (Map::new(), Map::new());
-        for resource in &resources {
-            let Some(version) = resource.served(version) else { continue };
-            let (path, item) = path_item(resource, version);
-            paths.insert(path, item);
-            schemas.insert(schema_name(resource, version), schema(resource, version));
+        document(&resources, version).map(|value| Document::new(&value))
+    }
+}
+
+fn set(response: &mut Response<ApiBody>, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn path_of(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+}
+
+/// Those of groups in which nothing can be installed.
+fn builtin_documents() -> &'static BTreeMap<String, Document> {
+    static DOCUMENTS: LazyLock<BTreeMap<String, Document>> = LazyLock::new(|| {
+        let registry = Registry::builtin();
+        let mut documents = BTreeMap::new();
+        for (group, resources) in registry.groups() {
+            for version in ranked_versions(&resources) {
+                let value = document(&resources, &version);
+                documents.extend(value.map(|value| (path_of(group, &version), Document::new(&value))));
+            }
         }
-        if paths.is_empty() {
-            return Err(Status::no_such_resource());
-        }
-        let document = json!({
+        documents
+    });
+    &DOCUMENTS
+}
+
+fn document(resources: &[Arc<ResourceType>], version: &str) -> Option<Value> {
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    for resource in resources {
+        let Some(version) = resource.served(version) else { continue };
+        paths.extend(paths::of(resource, version, &schema_name(resource, version)));
+        schemas::add(resource, version, &schema_name(resource, version), &mut schemas);
+    }
+    (!paths.is_empty()).then(|| {
+        json!({
             "openapi": "3.0.0",
             "info": { "title": "Kubernetes", "version": GIT_VERSION },
             "paths": paths,
             "components": { "schemas": schemas },
-        });
-        Ok(respond(StatusCode::OK, &document))
-    }
+        })
+    })
 }
 
 fn schema_name(resource: &ResourceType, version: &Version) -> String {
-    let group = if resource.resource.group.is_empty() { "core" } else { &*resource.resource.group };
-    let reversed: Vec<&str> = group.split('.').rev().collect();
+    if let Some(model) = version.ty.and_then(|ty| ty.model) {
+        return model.to_owned();
+    }
+    let reversed: Vec<&str> = resource.resource.group.split('.').rev().collect();
     format!("{}.{}.{}", reversed.join("."), version.name, resource.kind)
 }
 
 fn group_version_kind(resource: &ResourceType, version: &Version) -> Value {
     json!({ "group": &*resource.resource.group, "version": version.name, "kind": resource.kind })
-}
-
-fn schema(resource: &ResourceType, version: &Version) -> Value {
-    let mut schema = version.raw_schema.clone().unwrap_or_else(|| json!({ "type": "object" }));
-    schema["x-kubernetes-group-version-kind"] = json!([group_version_kind(resource, version)]);
-    schema
-}
-
-fn path_item(resource: &ResourceType, version: &Version) -> (String, Value) {
-    let api_version = resource.api_version(&version.name);
-    let root = if resource.resource.group.is_empty() { "api" } else { "apis" };
-    let namespace = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
-    let path = format!("/{root}/{api_version}/{namespace}{}/{{name}}", resource.resource.plural);
-    let parameter = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"].map(parameter).into();
-    let reference = format!("#/components/schemas/{}", schema_name(resource, version));
-    let operation = |action: &str| {
-        json!({
-            "x-kubernetes-action": action,
-            "x-kubernetes-group-version-kind": group_version_kind(resource, version),
-            "parameters": parameters,
-            "responses": {
-                "200": {
-                    "description": "OK",
-                    "content": { "application/json": { "schema": { "$ref": reference } } }
-                }
-            },
-        })
-    };
-    (path, json!({ "get": operation("get"), "put": operation("put"), "patch": operation("patch") }))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Field, ListType, Omit, Other, Patch, Shape, Struct, Type, TypeId, Types};
+use super::{Field, ListType, Omit, Other, Patch, Shape, Struct, Told, Type, TypeId, Types};
 
 const DATA: &str = include_str!("types.json");
 
@@ -146,7 +146,7 @@ impl Builder<'_> {
             fields.push(field);
         }
         let atomic = relation.map.or(named.map) == Some("atomic");
-        Shape::Struct(Struct { fields, always, atomic, unions: named.unions.clone() })
+        Shape::Struct(Struct { fields, always, atomic, map_type: named.map, unions: named.unions.clone() })
     }
 
     fn field(&mut self, name: &'static str, data: &FieldData) -> Field {
@@ -170,6 +170,7 @@ impl Builder<'_> {
                 replace: data.patch.split(',').any(|part| part == "replace"),
                 key: data.merge_key,
             },
+            told: Told { list_type: data.list, map_type: data.map, patch_strategy: data.patch },
         }
     }
 

@@ -174,7 +174,7 @@ fn schema_or(schema: TypeId, other: Other, bytes: &[u8], depth: usize) -> Result
     let mut list = Vec::new();
     for part in parts(bytes) {
         match (part?, other) {
-            ((1, Part::Number(flag)), Other::Flag) if flag == 0 => return Ok(false.into()),
+            ((1, Part::Number(0)), Other::Flag) => return Ok(false.into()),
             ((2, part), Other::Flag) => return value(schema.get(), &part, depth),
             ((1, part), Other::Schemas | Other::Strings) => return value(schema.get(), &part, depth),
             ((2, part), Other::Schemas) => list.push(value(schema.get(), &part, depth)?),

@@ -12,8 +12,8 @@ const DATA: &str = include_str!("resources.json");
 pub(crate) struct Resource {
     pub(crate) group: &'static str,
     pub(crate) version: &'static str,
-    /// Its plural.
-    pub(crate) resource: &'static str,
+    #[serde(rename = "resource")]
+    pub(crate) plural: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) singular: &'static str,
     pub(crate) namespaced: bool,

@@ -16,7 +16,7 @@ fn every_resource_has_a_type_for_its_objects() {
             let version = format!("{}/{}", resource.group, resource.version);
             kind(version.trim_start_matches('/'), resource.kind).is_none()
         })
-        .map(|resource| resource.resource)
+        .map(|resource| resource.plural)
         .collect();
     assert!(untyped.is_empty(), "{untyped:?}");
     assert!(object_meta().field("finalizers").is_some());

@@ -16,7 +16,8 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 pub(super) struct Resource {
     pub(super) group: String,
     pub(super) version: String,
-    resource: String,
+    #[serde(rename = "resource")]
+    plural: String,
     pub(super) kind: String,
     singular: String,
     namespaced: bool,
@@ -44,7 +45,8 @@ pub(super) struct Subresource {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Discovered {
-    resource: String,
+    #[serde(rename = "resource")]
+    plural: String,
     response_kind: Kind,
     scope: String,
     singular_resource: String,
@@ -60,7 +62,8 @@ struct Discovered {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DiscoveredSubresource {
-    subresource: String,
+    #[serde(rename = "subresource")]
+    name: String,
     response_kind: Kind,
     verbs: Vec<String>,
 }
@@ -70,7 +73,8 @@ struct Kind {
     #[serde(default)]
     group: String,
     version: String,
-    kind: String,
+    #[serde(rename = "kind")]
+    name: String,
 }
 
 /// All of them, in the order of the API server.
@@ -106,11 +110,11 @@ async fn version_of(
         .collect();
     for resource in document["resources"].as_array().into_iter().flatten() {
         let found = Discovered::deserialize(resource).with_context(|| format!("`{path}` lists {resource}"))?;
-        let hash = hashes.get(found.resource.as_str()).map(|&hash| hash.to_owned());
+        let hash = hashes.get(found.plural.as_str()).map(|&hash| hash.to_owned());
         resources.push(Resource {
             group: group.to_owned(),
             version: version.to_owned(),
-            kind: found.response_kind.kind,
+            kind: found.response_kind.name,
             singular: found.singular_resource,
             namespaced: found.scope == "Namespaced",
             verbs: found.verbs,
@@ -118,15 +122,15 @@ async fn version_of(
             categories: found.categories,
             hash,
             subresources: found.subresources.into_iter().map(subresource).collect(),
-            resource: found.resource,
+            plural: found.plural,
         });
     }
     Ok(())
 }
 
 fn subresource(found: DiscoveredSubresource) -> Subresource {
-    let Kind { group, version, kind } = found.response_kind;
-    Subresource { name: found.subresource, group, version, kind, verbs: found.verbs }
+    let Kind { group, version, name: kind } = found.response_kind;
+    Subresource { name: found.name, group, version, kind, verbs: found.verbs }
 }
 
 /// One line each.
