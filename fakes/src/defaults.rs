@@ -1,5 +1,8 @@
 //! What the real server fills in where a built-in object says nothing.
 
+mod autoscaling;
+mod batch;
+mod cluster;
 mod pod;
 
 use serde_json::{Map, Value, json};
@@ -31,6 +34,18 @@ pub fn apply(resource: &GroupResource, object: &mut Value) {
             default(spec, "replicas", 1);
             pod::template(spec);
         }
+        ("apps", "daemonsets") => daemon_set(object),
+        ("batch", "jobs") => batch::job(object),
+        ("batch", "cronjobs") => batch::cron_job(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaling::autoscaler(object),
+        ("networking.k8s.io", "networkpolicies") => cluster::network_policy(object),
+        ("networking.k8s.io", "ingressclasses") => cluster::ingress_class(object),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => cluster::binding(object),
+        ("scheduling.k8s.io", "priorityclasses") => cluster::priority_class(object),
+        ("storage.k8s.io", "storageclasses") => cluster::storage_class(object),
+        ("", "persistentvolumes") => cluster::volume(object),
+        ("", "persistentvolumeclaims") => cluster::claim(object),
+        ("", "replicationcontrollers") => replication_controller(object),
         ("", "pods") => pod::pod(object),
         ("", "services") => service(object),
         ("", "secrets") => default(map_mut(object), "type", "Opaque"),
@@ -68,6 +83,31 @@ fn stateful_set(object: &mut Value) {
         default(field_mut(claim, "spec"), "volumeMode", "Filesystem");
         claim["status"] = json!({ "phase": "Pending" });
     }
+}
+
+/// Its selector and its own labels are those of its pods, unless it says otherwise.
+fn replication_controller(object: &mut Value) {
+    let spec = field_mut(object, "spec");
+    default(spec, "replicas", 1);
+    pod::template(spec);
+    let labels = spec.get("template").and_then(|template| template.pointer("/metadata/labels")).cloned();
+    if let Some(labels) = labels {
+        default(spec, "selector", labels.clone());
+        default(object::meta_mut(object), "labels", labels);
+    }
+}
+
+fn daemon_set(object: &mut Value) {
+    let spec = field_mut(object, "spec");
+    default(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT);
+    let strategy = map_mut(spec.entry("updateStrategy").or_insert(Value::Null));
+    default(strategy, "type", "RollingUpdate");
+    if strategy["type"] == "RollingUpdate" {
+        let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
+        default(rolling, "maxUnavailable", 1);
+        default(rolling, "maxSurge", 0);
+    }
+    pod::template(spec);
 }
 
 /// These three are written also where there is nothing to say.
@@ -111,7 +151,9 @@ fn service(object: &mut Value) {
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         let port = map_mut(port);
         let number = port.get("port").cloned().unwrap_or_default();
-        default(port, "targetPort", number);
+        if port.get("targetPort").is_none_or(|target| target.is_null() || *target == 0 || *target == "") {
+            port.insert("targetPort".to_owned(), number);
+        }
     }
     if object::text(object, &["spec", "clusterIP"]) == "None" {
         let spec = field_mut(object, "spec");

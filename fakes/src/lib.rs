@@ -16,6 +16,7 @@ pub mod server;
 pub mod status;
 pub mod store;
 mod types;
+mod validation;
 
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions};

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 pub use delete::{DeleteOptions, Deletion, Propagation};
 pub use http::ApiBody;
+pub(crate) use metadata::wrong_label_key;
 pub use patch::Patch;
 pub use write::{FieldValidation, WriteOptions};
 

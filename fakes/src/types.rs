@@ -18,6 +18,7 @@ use serde_json::Value;
 
 pub(crate) use decode::{Reader, decode, zero};
 pub(crate) use json::{Parsed, parse};
+pub(crate) use quantity::Quantity;
 pub(crate) use resources::{Resource, resources};
 
 static TYPES: LazyLock<Types> = LazyLock::new(data::types);

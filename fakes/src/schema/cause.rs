@@ -55,6 +55,11 @@ impl Cause {
         Self::new(field, "FieldValueDuplicate", valued("Duplicate value", value, ""))
     }
 
+    /// A value that names something that is not there.
+    pub fn not_found(field: &str, value: &Value) -> Self {
+        Self::new(field, "FieldValueNotFound", valued("Not found", value, ""))
+    }
+
     /// A value outside an enumeration.
     pub fn not_supported(field: &str, value: &Value, choices: &[String]) -> Self {
         let mut detail = String::new();
@@ -105,7 +110,10 @@ pub fn invalid_status(kind: &str, group: &str, name: &str, causes: &[Cause]) -> 
         [one] => format!(": {one}"),
         many => format!(": [{}]", many.join(", ")),
     };
-    let mut details = json!({ "name": name, "kind": kind });
+    let mut details = json!({ "name": name });
+    if !kind.is_empty() {
+        details["kind"] = json!(kind);
+    }
     if !group.is_empty() {
         details["group"] = json!(group);
     }

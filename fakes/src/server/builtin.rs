@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Subresource, Target};
+use super::{Subresource, Target, typed};
 use crate::{
-    object::{self, at, field_mut, map_mut, same, set_meta, text},
+    object::{self, at, default, field_mut, map_mut, same, set_meta, text},
     registry::{parse_definition, stored_versions},
     schema::Cause,
-    selector::LabelSelector,
+    types, validation,
 };
 
 /// StatefulSet spec fields that an update may change.
@@ -31,20 +31,6 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
         "pods" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending" }));
         }
-        "deployments" => drop(map_mut(object).insert("status".to_owned(), json!({}))),
-        "statefulsets" | "replicasets" => {
-            let mut status = json!({ "replicas": 0 });
-            if plural(target) == "statefulsets" {
-                status["availableReplicas"] = json!(0);
-            }
-            map_mut(object).insert("status".to_owned(), status);
-        }
-        "poddisruptionbudgets" => {
-            let status = json!({
-                "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0
-            });
-            map_mut(object).insert("status".to_owned(), status);
-        }
         "namespaces" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Active" }));
             field_mut(object, "spec").insert("finalizers".to_owned(), json!(["kubernetes"]));
@@ -56,7 +42,54 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
             });
             map_mut(object).insert("status".to_owned(), status);
         }
-        _ => {}
+        "jobs" => {
+            select_own_pods(object);
+            reset_status(object, target);
+        }
+        "daemonsets" => {
+            let annotations = map_mut(object::meta_mut(object).entry("annotations").or_insert(Value::Null));
+            annotations.insert("deprecated.daemonset.template.generation".to_owned(), "1".into());
+            reset_status(object, target);
+        }
+        "persistentvolumes" | "persistentvolumeclaims" => {
+            map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending" }));
+        }
+        // A node reports itself.
+        "nodes" => {}
+        _ => reset_status(object, target),
+    }
+}
+
+/// Nothing has been observed of a new object.
+fn reset_status(object: &mut Value, target: &Target) {
+    let status = typed::stored_type(target).filter(|_| target.version().status).and_then(|ty| ty.field("status"));
+    if let Some(status) = status {
+        map_mut(object).insert("status".to_owned(), types::zero(status.ty.get()));
+    }
+}
+
+/// A Job selects the pods that carry its uid, unless it is told otherwise.
+fn select_own_pods(job: &mut Value) {
+    let (name, uid) = (object::name(job).to_owned(), object::uid(job).to_owned());
+    let spec = field_mut(job, "spec");
+    if spec.get("manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let template = map_mut(spec.entry("template").or_insert(Value::Null));
+    let metadata = map_mut(template.entry("metadata").or_insert(Value::Null));
+    let labels = map_mut(metadata.entry("labels").or_insert(Value::Null));
+    let given = Value::Object(labels.clone());
+    for prefix in ["", "batch.kubernetes.io/"] {
+        default(labels, &format!("{prefix}job-name"), name.clone());
+        default(labels, &format!("{prefix}controller-uid"), uid.clone());
+    }
+    let labels = Value::Object(labels.clone());
+    let selector = map_mut(spec.entry("selector").or_insert(Value::Null));
+    let selected = map_mut(selector.entry("matchLabels").or_insert(Value::Null));
+    default(selected, "batch.kubernetes.io/controller-uid", uid);
+    // Labels that a Job has from its pods are one with theirs.
+    if object::meta(job, "labels") == Some(&given) {
+        set_meta(job, "labels", Some(labels));
     }
 }
 
@@ -135,37 +168,15 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
         return Vec::new();
     }
     let mut causes = Vec::new();
-    match plural(target) {
-        "statefulsets" => {
-            workload(object, &mut causes);
-            not_negative(object, "spec.updateStrategy.rollingUpdate.partition", &mut causes);
-            if let Some(old) = old {
-                immutable_set_fields(old, object, &mut causes);
-            }
+    validation::validate(plural(target), object, old, &mut causes);
+    match (plural(target), old) {
+        ("statefulsets", Some(old)) => immutable_set_fields(old, object, &mut causes),
+        ("deployments" | "replicasets" | "daemonsets", Some(old)) => {
+            immutable(old, object, &["spec", "selector"], &mut causes);
         }
-        "deployments" | "replicasets" => {
-            workload(object, &mut causes);
-            if let Some(old) = old {
-                immutable(old, object, &["spec", "selector"], &mut causes);
-            }
-        }
-        "pods" => match old {
-            None => pod_spec(object.get("spec").unwrap_or(&Value::Null), "spec", &mut causes),
-            Some(old) => immutable_pod_fields(old, object, &mut causes),
-        },
-        "controllerrevisions" => {
-            if let Some(old) = old {
-                immutable(old, object, &["data"], &mut causes);
-            }
-        }
-        "configmaps" | "secrets" => {
-            let frozen = old.filter(|old| old.get("immutable") == Some(&Value::Bool(true)));
-            if let Some(old) = frozen.filter(|old| !same(old.get("data"), object.get("data"))) {
-                debug_assert!(old.is_object());
-                causes.push(Cause::forbidden("data", "field is immutable when `immutable` is set"));
-            }
-        }
-        "customresourcedefinitions" => {
+        ("pods", Some(old)) => immutable_pod_fields(old, object, &mut causes),
+        ("controllerrevisions", Some(old)) => immutable(old, object, &["data"], &mut causes),
+        ("customresourcedefinitions", _) => {
             if let Err(found) = parse_definition(object) {
                 causes.extend(found);
             }
@@ -173,55 +184,6 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
         _ => {}
     }
     causes
-}
-
-fn workload(object: &Value, causes: &mut Vec<Cause>) {
-    not_negative(object, "spec.replicas", causes);
-    let template = at(object, &["spec", "template"]).unwrap_or(&Value::Null);
-    match at(object, &["spec", "selector"]).filter(|selector| !selector.is_null()) {
-        None => causes.push(Cause::required("spec.selector", "")),
-        Some(selector) => match LabelSelector::from_object(selector) {
-            Err(why) => causes.push(Cause::invalid("spec.selector", selector, &why)),
-            Ok(parsed) if parsed.is_empty() => {
-                causes.push(Cause::invalid("spec.selector", selector, "empty selector is invalid for statefulset"));
-            }
-            Ok(parsed) if !parsed.matches(template) => causes.push(Cause::invalid(
-                "spec.template.metadata.labels",
-                at(template, &["metadata", "labels"]).unwrap_or(&Value::Null),
-                "`selector` does not match template `labels`",
-            )),
-            Ok(_) => {}
-        },
-    }
-    pod_spec(template.get("spec").unwrap_or(&Value::Null), "spec.template.spec", causes);
-}
-
-fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
-    let containers = spec.get("containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if containers.is_empty() {
-        causes.push(Cause::required(&format!("{field}.containers"), ""));
-    }
-    let mut seen: Vec<&str> = Vec::new();
-    for (index, container) in containers.iter().enumerate() {
-        let at = format!("{field}.containers[{index}]");
-        let name = text(container, &["name"]);
-        if name.is_empty() {
-            causes.push(Cause::required(&format!("{at}.name"), ""));
-        } else if seen.contains(&name) {
-            causes.push(Cause::duplicate(&format!("{at}.name"), &json!(name)));
-        }
-        seen.push(name);
-        if text(container, &["image"]).is_empty() {
-            causes.push(Cause::required(&format!("{at}.image"), ""));
-        }
-    }
-}
-
-fn not_negative(object: &Value, field: &str, causes: &mut Vec<Cause>) {
-    let value = field.split('.').try_fold(object, |value, part| value.get(part));
-    if let Some(value) = value.filter(|value| value.as_i64().is_some_and(|n| n < 0)) {
-        causes.push(Cause::invalid(field, value, "must be greater than or equal to 0"));
-    }
 }
 
 fn immutable(old: &Value, new: &Value, path: &[&str], causes: &mut Vec<Cause>) {

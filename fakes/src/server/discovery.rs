@@ -163,7 +163,7 @@ fn storage_version_hash(resource: &ResourceType, version: &Version) -> Value {
     json!(k8s_openapi::ByteString(digest[..8].to_vec()))
 }
 
-/// The group and version of the kind that the resource itself is of, which need not be those it is served in.
+/// The kind of the objects of a resource.
 fn own_kind<'a>(resource: &'a ResourceType, version: &'a Version) -> [&'a str; 3] {
     [&*resource.resource.group, &version.name, &resource.kind]
 }
@@ -176,7 +176,8 @@ fn new_resource(resource: &ResourceType, version: &Version) -> Value {
         .collect();
     let mut entry = json!({
         "resource": &*resource.resource.plural,
-        "responseKind": kind(own_kind(resource, version)),
+        // Built-in resources leave out the group and version that they are found under.
+        "responseKind": kind(version.builtin.map_or(own_kind(resource, version), |own| ["", "", own.kind])),
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
         "verbs": verbs(version),

@@ -173,6 +173,8 @@ fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("metadata.name", &json!(name), &format!("must be no more than {limit} bytes")));
     }
     if !fits(name) {
+        let has_dots = rule == LABEL_RULE && is_subdomain(name);
+        let rule = if has_dots { "must not contain dots" } else { rule };
         causes.push(Cause::invalid("metadata.name", &json!(name), rule));
     }
 }
@@ -218,6 +220,11 @@ fn validate_owners(object: &Value, causes: &mut Vec<Cause>) {
 fn shown_owner(owner: &Value) -> Value {
     let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
     fields.iter().filter_map(|&field| Some((field.to_owned(), owner.get(field)?.clone()))).collect()
+}
+
+/// Why a key of labels is none.
+pub(crate) fn wrong_label_key(key: &str) -> Option<String> {
+    wrong_key(key)
 }
 
 fn wrong_key(key: &str) -> Option<String> {

@@ -55,6 +55,11 @@ impl Quantity {
         Ok(Self { nanos: if text.starts_with('-') { -nanos } else { nanos }, format })
     }
 
+    /// Whether it is below zero.
+    pub(crate) fn is_negative(self) -> bool {
+        self.nanos < 0
+    }
+
     fn text(self) -> String {
         if self.nanos == 0 {
             return "0".to_owned();
