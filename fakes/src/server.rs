@@ -10,6 +10,7 @@ mod managed;
 mod metadata;
 mod openapi;
 mod patch;
+mod reviews;
 mod table;
 mod terminate;
 mod typed;

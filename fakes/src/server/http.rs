@@ -82,6 +82,9 @@ impl ApiServer {
             }
             return Err(Status::no_such_resource());
         };
+        if !is_allowed(incoming, &target, rest) {
+            return Err(Status::method_not_allowed());
+        }
         match rest {
             [] => self.collection(incoming, &target, namespace).await,
             [name, subresource @ ..] if target.resource.namespaced == namespace.is_some() => {
@@ -90,6 +93,22 @@ impl ApiServer {
             _ => Err(Status::no_such_resource()),
         }
     }
+}
+
+/// Whether a built-in resource has the verb that the request stands for.
+fn is_allowed(incoming: &Incoming<'_>, target: &super::Target, rest: &[&str]) -> bool {
+    let Some(builtin) = target.version().builtin else { return true };
+    let verb = match (rest.len(), incoming.method) {
+        (0, &Method::GET) => "list",
+        (0, &Method::POST) => "create",
+        (0, &Method::DELETE) => "deletecollection",
+        (1, &Method::GET) => "get",
+        (1, &Method::PUT) => "update",
+        (1, &Method::PATCH) => "patch",
+        (1, &Method::DELETE) => "delete",
+        _ => return true,
+    };
+    builtin.verbs.contains(&verb)
 }
 
 fn refusal(status: &Status) -> Response<ApiBody> {

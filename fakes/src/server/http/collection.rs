@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{ApiBody, Format, Incoming, bytes, item, json as respond_json};
 use crate::{
     object,
-    server::{ApiServer, Target, convert, list::Page, table},
+    server::{ApiServer, Target, convert, list::Page, reviews, table},
     status::Status,
 };
 
@@ -29,6 +29,9 @@ impl ApiServer {
             }
             Method::POST if target.resource.namespaced == namespace.is_some() => {
                 let (mut sent, options) = item::read_object(incoming, target)?;
+                if let Some(answer) = reviews::answer(target, &sent) {
+                    return Ok(respond_json(StatusCode::CREATED, &answer));
+                }
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
                 let stored = self.create_at(target, sent, &options).await?;
