@@ -21,7 +21,7 @@ pub(crate) fn validate(plural: &str, object: &Value, old: Option<&Value>, causes
         "deployments" | "replicasets" | "statefulsets" | "daemonsets" => workload::check(plural, object, causes),
         "jobs" => workload::job(object, causes),
         "pods" if old.is_none() => {
-            pod::spec(object.get("spec").unwrap_or(&Value::Null), "spec", causes);
+            pod::spec(object.get("spec").unwrap_or(&Value::Null), "spec", &[], causes);
         }
         "services" => service::check(object, causes),
         "configmaps" => data::config_map(object, old, causes),

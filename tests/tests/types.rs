@@ -77,6 +77,9 @@ fn without_descriptions(schema: &mut Value) {
         Value::Object(map) => {
             map.retain(|name, value| name != "description" || !value.is_string());
             map.values_mut().for_each(without_descriptions);
+            if let Some(Value::Array(required)) = map.get_mut("required") {
+                required.sort_by_key(ToString::to_string);
+            }
             if let Some(Value::Array(one)) = map.get("allOf").cloned()
                 && map.len() == 1
                 && let [reference] = one.as_slice()

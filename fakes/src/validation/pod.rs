@@ -12,8 +12,10 @@ pub(super) fn is_restart_policy(text: &str) -> bool {
     POLICIES.contains(&text)
 }
 
-pub(super) fn spec(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
-    let volumes = volumes(spec, path, causes);
+/// Checks the spec; `claims` are volumes that come from elsewhere.
+pub(super) fn spec(spec: &Value, path: &str, claims: &[&str], causes: &mut Vec<Cause>) {
+    let mut volumes = volumes(spec, path, causes);
+    volumes.extend(claims);
     let containers = items(spec, "containers");
     if containers.is_empty() {
         causes.push(Cause::required(&format!("{path}.containers"), ""));

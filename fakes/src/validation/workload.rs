@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{given, not_negative, one_of, pod, text, words};
+use super::{given, items, not_negative, one_of, pod, text, words};
 use crate::{object::at, schema::Cause, selector::LabelSelector};
 
 pub(super) fn check(plural: &str, object: &Value, causes: &mut Vec<Cause>) {
@@ -18,7 +18,9 @@ pub(super) fn check(plural: &str, object: &Value, causes: &mut Vec<Cause>) {
     let template = given(spec, "template").unwrap_or(&Value::Null);
     selector(plural, spec, template, causes);
     let pods = template.get("spec").unwrap_or(&Value::Null);
-    pod::spec(pods, "spec.template.spec", causes);
+    let claims =
+        items(spec, "volumeClaimTemplates").iter().filter_map(|claim| claim.pointer("/metadata/name")?.as_str());
+    pod::spec(pods, "spec.template.spec", &claims.collect::<Vec<_>>(), causes);
     if pod::is_restart_policy(text(pods, "restartPolicy")) {
         one_of(pods, "restartPolicy", "spec.template.spec", &["Always"], causes);
     }
@@ -124,7 +126,7 @@ pub(super) fn job(object: &Value, causes: &mut Vec<Cause>) {
         not_negative(object, &format!("spec.{field}"), causes);
     }
     let pods = at(object, &["spec", "template", "spec"]).unwrap_or(&Value::Null);
-    pod::spec(pods, "spec.template.spec", causes);
+    pod::spec(pods, "spec.template.spec", &[], causes);
     if text(pods, "restartPolicy") == "Always" {
         let rule = "valid values: \"OnFailure\", \"Never\"";
         causes.push(Cause::required("spec.template.spec.restartPolicy", rule));
