@@ -86,6 +86,22 @@ pub fn apply(
     if left.is_empty() { attempt(Some(live), applied, true, write, types) } else { Err(ApplyError::Conflicts(left)) }
 }
 
+/// Merges a configuration into an object without keeping record of it. It may not hold what is owned as one value: that
+/// would take away what it does not say.
+pub fn merge_unowned(live: &mut Value, applied: &Value, types: &Types<'_>) -> Result<(), String> {
+    if let Some(misfit) = fit::misfit(applied, types.root()) {
+        let name = fit::name_of(applied);
+        return Err(format!("failed to convert patch object to typed object: {name}: {misfit}"));
+    }
+    let atomics = fit::atomics(applied, types.root());
+    if !atomics.is_empty() {
+        let why = format!("may not mutate atomic arrays, maps or structs: {}", atomics.join(", "));
+        return Err(format!("invalid ApplyConfiguration: {why}"));
+    }
+    merge::merge(live, applied, types.root());
+    Ok(())
+}
+
 fn attempt(
     live: Option<&Value>,
     applied: &Value,

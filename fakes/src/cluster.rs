@@ -1,9 +1,11 @@
 //! A whole cluster: an API server with its controllers and its kubelet.
 
+use std::sync::Arc;
+
 use tokio::task::JoinHandle;
 
 use crate::{
-    ApiServer, Clock, Store,
+    ApiServer, Clock, Store, Webhooks,
     controllers::{self, ControllerOptions},
     kubelet::{Kubelet, KubeletOptions},
 };
@@ -21,6 +23,8 @@ pub struct ClusterOptions {
     pub controllers: ControllerOptions,
     /// How pods live.
     pub kubelet: KubeletOptions,
+    /// How admission webhooks are reached: over HTTPS, unless something else is handed in.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
 }
 
 impl ClusterOptions {
@@ -32,6 +36,7 @@ impl ClusterOptions {
             clock,
             controllers: ControllerOptions::default(),
             kubelet: KubeletOptions::default(),
+            webhooks: None,
         }
     }
 }
@@ -48,8 +53,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster on the current runtime.
     pub fn start(options: ClusterOptions) -> Self {
-        let ClusterOptions { name, seed, clock, controllers, kubelet } = options;
-        let api = ApiServer::new(seed, clock);
+        let ClusterOptions { name, seed, clock, controllers, kubelet, webhooks } = options;
+        let api = match webhooks {
+            Some(webhooks) => ApiServer::with_webhooks(seed, clock, webhooks),
+            None => ApiServer::new(seed, clock),
+        };
         let kubelet = Kubelet::new(&api, kubelet, seed);
         let tasks =
             [tokio::spawn(controllers::run(api.clone(), controllers, seed)), tokio::spawn(kubelet.clone().run())];

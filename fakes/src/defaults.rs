@@ -5,6 +5,7 @@ mod batch;
 mod cluster;
 mod pod;
 
+pub(crate) use pod::quality_of_service;
 use serde_json::{Map, Value, json};
 
 use crate::{

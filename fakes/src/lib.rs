@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod apply;
+mod cel;
 pub mod clock;
 pub mod cluster;
 pub mod controllers;
@@ -22,6 +23,6 @@ pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions};
 pub use delay::Delay;
 pub use kubelet::{Kubelet, KubeletOptions};
-pub use server::ApiServer;
+pub use server::{ApiServer, WebhookCall, Webhooks};
 pub use status::Status;
 pub use store::Store;

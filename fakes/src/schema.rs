@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use serde_json::{Number, Value};
 
 pub use cause::{Cause, invalid_status};
+pub(crate) use cel::functions::context as cel_functions;
 
 /// One node of a structural schema, with everything below it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]

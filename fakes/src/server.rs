@@ -1,5 +1,6 @@
 //! The API server: what requests do to the store, in the process and over HTTP.
 
+mod admission;
 mod builtin;
 mod convert;
 mod delete;
@@ -9,6 +10,7 @@ mod list;
 mod managed;
 mod metadata;
 mod openapi;
+mod options;
 mod patch;
 mod reviews;
 mod table;
@@ -22,11 +24,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use futures::FutureExt;
 use serde_json::Value;
 
+pub use admission::{WebhookCall, Webhooks};
 pub use delete::{DeleteOptions, Deletion, Propagation};
 pub use http::ApiBody;
 pub(crate) use metadata::wrong_label_key;
+pub use options::{FieldValidation, WriteOptions};
 pub use patch::Patch;
-pub use write::{FieldValidation, WriteOptions};
+
+use admission::{Admission, Https};
 
 use crate::{
     Clock, Store,
@@ -54,6 +59,7 @@ pub struct ApiServer {
 struct Inner {
     store: Store,
     registry: RwLock<Registry>,
+    admission: Admission,
 }
 
 /// What a write is about: the resource, the version spoken, the subresource.
@@ -69,6 +75,21 @@ pub(crate) enum Subresource {
     None,
     Status,
     Scale,
+    Binding,
+    Eviction,
+}
+
+impl Subresource {
+    /// As URLs name it; nothing for the object itself.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Binding => "binding",
+            Self::Eviction => "eviction",
+        }
+    }
 }
 
 impl Target {
@@ -94,10 +115,17 @@ impl Target {
 }
 
 impl ApiServer {
-    /// A server with the built-in resources and the initial namespaces. `seed` decides uids and generated names.
+    /// A server with the built-in resources and the initial namespaces. `seed` decides uids and generated names. Webhooks
+    /// are asked over HTTPS.
     pub fn new(seed: u64, clock: Clock) -> Self {
+        Self::with_webhooks(seed, clock, Arc::new(Https))
+    }
+
+    /// The same with webhooks that are reached in another way, such as in the process and in virtual time.
+    pub fn with_webhooks(seed: u64, clock: Clock, webhooks: Arc<dyn Webhooks>) -> Self {
         let store = Store::new(seed, clock);
-        let server = Self { inner: Arc::new(Inner { store, registry: RwLock::new(Registry::builtin()) }) };
+        let registry = RwLock::new(Registry::builtin());
+        let server = Self { inner: Arc::new(Inner { store, registry, admission: Admission::new(webhooks) }) };
         for name in INITIAL_NAMESPACES {
             let namespace =
                 serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });

@@ -1,5 +1,7 @@
 //! The `Status` an API server answers with when it refuses a request.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +17,7 @@ pub struct Status {
     /// HTTP status code.
     pub code: u16,
     /// Machine-readable reason, such as `NotFound`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// What happened.
     pub message: String,
     /// The object concerned and the causes, as `details` carries them.
@@ -27,7 +29,7 @@ pub struct Status {
 impl Status {
     /// A refusal without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None, continue_token: None }
+        Self { code, reason: reason.into(), message: message.into(), details: None, continue_token: None }
     }
 
     /// 400: the request makes no sense.
@@ -51,6 +53,11 @@ impl Status {
         let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
         status.details = Some(Box::new(json!({})));
         status
+    }
+
+    /// 500: something went wrong that is not the client's fault.
+    pub fn internal(why: &str) -> Self {
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).with_cause("", why, "")
     }
 
     /// 405: the resource does not know the verb.
@@ -104,7 +111,7 @@ impl Status {
         }
         Self {
             code: 422,
-            reason: "Invalid",
+            reason: "Invalid".into(),
             message: value.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
             details: value.get("details").cloned().map(Box::new),
             continue_token: None,
@@ -123,7 +130,7 @@ impl Status {
         let code = value.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
         Self {
             code: code.unwrap_or(500),
-            reason,
+            reason: reason.into(),
             message: text("message").to_owned(),
             details: value.get("details").cloned().map(Box::new),
             continue_token: None,
@@ -133,10 +140,9 @@ impl Status {
     /// Adds an entry to `details.causes`.
     #[must_use]
     pub fn with_cause(mut self, reason: &str, message: &str, field: &str) -> Self {
-        let mut cause = Map::from_iter([("reason".to_owned(), reason.into()), ("message".to_owned(), message.into())]);
-        if !field.is_empty() {
-            cause.insert("field".to_owned(), field.into());
-        }
+        let parts = [("reason", reason), ("message", message), ("field", field)].into_iter();
+        let cause: Map<String, Value> =
+            parts.filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_owned(), text.into())).collect();
         let details = self.details.get_or_insert_with(|| Box::new(json!({})));
         match details.get_mut("causes").and_then(Value::as_array_mut) {
             Some(causes) => causes.push(Value::Object(cause)),
@@ -168,7 +174,7 @@ impl Status {
             value["metadata"] = json!({ "continue": token });
         }
         if !self.reason.is_empty() {
-            value["reason"] = self.reason.into();
+            value["reason"] = (*self.reason).into();
         }
         if let Some(details) = &self.details {
             value["details"] = Value::clone(details);

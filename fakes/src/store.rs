@@ -140,6 +140,7 @@ struct Shared {
     writes: Mutex<Vec<Observer>>,
     state: Mutex<State>,
     random: Mutex<Random>,
+    reviews: Mutex<Random>,
     clock: Clock,
 }
 
@@ -164,8 +165,8 @@ impl Store {
     /// An empty store whose uids and generated names come from `seed`.
     pub fn new(seed: u64, clock: Clock) -> Self {
         let state = State { revision: 1, objects: BTreeMap::new(), log: Log::default(), bells: BTreeMap::new() };
-        let shared =
-            Shared { writes: Mutex::default(), state: Mutex::new(state), random: Mutex::new(Random::new(seed)), clock };
+        let (random, reviews) = (Mutex::new(Random::new(seed)), Mutex::new(Random::for_reviews(seed)));
+        let shared = Shared { writes: Mutex::default(), state: Mutex::new(state), random, reviews, clock };
         Self { shared: Arc::new(shared) }
     }
 
@@ -290,6 +291,11 @@ impl Store {
     /// A fresh uid from the seeded stream.
     pub fn uid(&self) -> String {
         lock(&self.shared.random).uid()
+    }
+
+    /// A fresh uid for the review of a write, from a stream of its own.
+    pub(crate) fn review_uid(&self) -> String {
+        lock(&self.shared.reviews).uid()
     }
 
     /// The five characters a generated name ends in, from the seeded stream.

@@ -67,6 +67,35 @@ fn check_list(list: &[Value], ty: Type<'_>, at: &mut String, errors: &mut Vec<St
     }
 }
 
+/// The paths at which a configuration sets something that is owned as one value.
+pub(super) fn atomics(applied: &Value, ty: Type<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    find_atomics(applied, ty, &mut String::new(), &mut found);
+    found
+}
+
+fn find_atomics(value: &Value, ty: Type<'_>, at: &mut String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if ty.is_atomic_map() {
+                found.push(at.clone());
+            }
+            for (name, child) in fields {
+                step(at, &format!(".{name}"), |at| find_atomics(child, ty.field(name).0, at, found));
+            }
+        }
+        Value::Array(items) => {
+            if matches!(ty.items(), Items::Atomic) {
+                found.push(at.clone());
+            }
+            for (index, item) in items.iter().enumerate() {
+                step(at, &format!("[{index}]"), |at| find_atomics(item, ty.item(), at, found));
+            }
+        }
+        _ => {}
+    }
+}
+
 fn step(at: &mut String, name: &str, walk: impl FnOnce(&mut String)) {
     let before = at.len();
     at.push_str(name);

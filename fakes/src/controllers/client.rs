@@ -49,7 +49,8 @@ impl Client {
 
     /// Deletes an object; one that is gone already counts as deleted.
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<(), Status> {
-        match self.api.delete(key, options).await {
+        let options = DeleteOptions { manager: self.options.field_manager.clone(), ..options.clone() };
+        match self.api.delete(key, &options).await {
             Err(status) if status.code != 404 => Err(status),
             _ => Ok(()),
         }

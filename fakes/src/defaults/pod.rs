@@ -32,8 +32,6 @@ pub(super) fn admit(pod: &mut Value) {
     default(spec, "priority", 0);
     default(spec, "preemptionPolicy", "PreemptLowerPriority");
     tolerate(spec);
-    let class = quality_of_service(pod.get("spec").unwrap_or(&Value::Null));
-    default(field_mut(pod, "status"), "qosClass", class);
 }
 
 fn tolerate(spec: &mut Map<String, Value>) {
@@ -63,7 +61,8 @@ fn requests_from_limits(container: &mut Value) {
     }
 }
 
-fn quality_of_service(spec: &Value) -> &'static str {
+/// How well a pod is kept when its node runs short, by what its containers ask for.
+pub(crate) fn quality_of_service(spec: &Value) -> &'static str {
     let containers = || spec.get("containers").and_then(Value::as_array).into_iter().flatten();
     let part =
         |container: &Value, part: &str, resource: &str| object::at(container, &["resources", part, resource]).cloned();

@@ -1,7 +1,7 @@
 //! `x-kubernetes-validations`: CEL rules on the nodes of a schema.
 
 mod convert;
-mod functions;
+pub(super) mod functions;
 
 use kube_cel::cel::{self, Context, Program, objects::OptionalValue};
 use serde_json::{Map, Value, json};

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Subresource, Target, typed};
 use crate::{
+    defaults::quality_of_service,
     object::{self, at, default, field_mut, map_mut, same, set_meta, text},
     registry::{parse_definition, stored_versions},
     schema::Cause,
@@ -29,7 +30,8 @@ fn plural(target: &Target) -> &str {
 pub(super) fn prepare_create(object: &mut Value, target: &Target) {
     match plural(target) {
         "pods" => {
-            map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending" }));
+            let class = quality_of_service(object.get("spec").unwrap_or(&Value::Null));
+            map_mut(object).insert("status".to_owned(), json!({ "phase": "Pending", "qosClass": class }));
         }
         "namespaces" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Active" }));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{ApiServer, Target, metadata, terminate};
+use super::{ApiServer, Target, admission::Attributes, metadata, options::Warnings, terminate};
 use crate::{
     clock::stamp,
     object::{self, meta, set_meta, text},
@@ -28,7 +28,7 @@ pub enum Propagation {
 }
 
 /// How an object is to be deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct DeleteOptions {
     /// Delete only the object with this uid.
     pub uid: Option<String>,
@@ -40,6 +40,12 @@ pub struct DeleteOptions {
     pub grace_period_seconds: Option<i64>,
     /// Do everything but store the result.
     pub dry_run: bool,
+    /// Which component of the cluster asks for it; empty for clients.
+    pub(crate) manager: String,
+    /// What the client is to be told although the deletion succeeds.
+    pub(crate) warnings: Warnings,
+    /// Whether admission has let it through already, as it has an eviction.
+    pub(crate) admitted: bool,
 }
 
 /// What a deletion did.
@@ -79,12 +85,30 @@ impl ApiServer {
             let not_found = || Status::not_found(target.group_resource(), &key.name);
             let current = self.store().get(key).ok_or_else(not_found)?;
             check(&current, target, options)?;
+            self.admit_deletion(target, &current, options).await?;
             match self.delete_once(target, &current, options).await {
                 Ok(deletion) => return Ok(deletion),
                 Err(WriteError::Missing) => return Err(not_found()),
                 Err(WriteError::Stale | WriteError::Exists) => {}
             }
         }
+    }
+
+    /// Asks admission, unless there is nothing to be done: a pod that is being deleted goes no sooner.
+    async fn admit_deletion(&self, target: &Target, current: &Stored, options: &DeleteOptions) -> Result<(), Status> {
+        if self.chain(target).is_none() || options.admitted {
+            return Ok(());
+        }
+        let is_pod = !target.resource.custom && &*target.resource.resource.plural == "pods";
+        let grace = match self.deletion_step(target, &current.value, options) {
+            Step::Nothing if is_pod => return Ok(()),
+            Step::Mark(marked) | Step::MarkAndRemove(marked) => {
+                meta(&marked, "deletionGracePeriodSeconds").and_then(Value::as_i64).filter(|_| is_pod)
+            }
+            Step::Nothing | Step::Remove => None,
+        };
+        let request = Attributes::of_deletion(target, current, options, grace);
+        self.mutate_and_judge(&request, None).await
     }
 
     async fn delete_once(

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub use body::ApiBody;
 pub(super) use request::{Format, Incoming, Query};
+pub(super) use scale::{scale_of, scaled};
 
 use super::ApiServer;
 use crate::{status::Status, store::Stored};

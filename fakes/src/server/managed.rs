@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Subresource, Target, WriteOptions, convert, typed, write::Changed};
+use super::{Target, WriteOptions, convert, typed, write::Changed};
 use crate::{
     Clock,
     apply::{self, Types, Write},
@@ -18,20 +18,12 @@ fn types(target: &Target) -> Types<'_> {
     }
 }
 
-fn subresource(target: &Target) -> &'static str {
-    match target.subresource {
-        Subresource::None => "",
-        Subresource::Status => "status",
-        Subresource::Scale => "scale",
-    }
-}
-
 /// Records what a create or an update changed.
 pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &WriteOptions, clock: &Clock) -> Value {
     let write = Write {
         manager: &options.field_manager,
         api_version: &target.api_version(),
-        subresource: subresource(target),
+        subresource: target.subresource.name(),
         now: &clock.stamp(),
     };
     if !convert::is_event(target) {
@@ -58,11 +50,16 @@ pub(super) fn apply(
     let write = Write {
         manager: &options.field_manager,
         api_version: &target.api_version(),
-        subresource: subresource(target),
+        subresource: target.subresource.name(),
         now: &clock.stamp(),
     };
     let merged = apply::apply(live, applied, options.force, &write, &types(target));
     merged.map(Changed::Applied).map_err(|error| Status::from_value(&error.status()))
+}
+
+/// Merges a configuration that nobody is to own, such as a policy's, into an object.
+pub(super) fn merge(object: &mut Value, applied: &Value, target: &Target) -> Result<(), String> {
+    apply::merge_unowned(object, applied, &types(target))
 }
 
 /// Whether two states differ in nothing but the times in managedFields: writing the second would change nothing.

@@ -20,13 +20,13 @@ const CHECKS_OF_AN_UPDATE: usize = 4;
 const MAX_SUBDOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 
-const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+pub(super) const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
     '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
     start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SERVICE_RULE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+pub(super) const SERVICE_RULE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const KEY_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
@@ -36,8 +36,8 @@ const VALUE_RULE: &str = "a valid label must be an empty string or consist of al
     and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
     validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
-/// Stamps a new object: name from generateName, uid, time of creation.
-pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store) {
+/// Takes out of a new object what only the server says, and has it say what it is.
+pub(super) fn prepare_create(object: &mut Value, target: &Target) {
     // A patch may have left nothing but some fields; a stored object always says what it is.
     let version = target.resource.storage_version().map_or("v1", |version| &version.name);
     let api_version = if target.resource.stored_as.group.is_empty() {
@@ -57,6 +57,12 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store)
     if !target.resource.namespaced {
         metadata.shift_remove("namespace");
     }
+    drop_empty(object);
+}
+
+/// Stamps a new object: name from generateName, uid, time of creation.
+pub(super) fn identify(object: &mut Value, store: &Store) {
+    let metadata = meta_mut(object);
     let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, prefix) = (text("name"), text("generateName"));
     if name.is_empty() && !prefix.is_empty() {
@@ -65,7 +71,6 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target, store: &Store)
     }
     metadata.insert("uid".to_owned(), store.uid().into());
     metadata.insert("creationTimestamp".to_owned(), store.clock().stamp().into());
-    drop_empty(object);
 }
 
 /// Keeps what a writer cannot change.
@@ -227,7 +232,7 @@ pub(crate) fn wrong_label_key(key: &str) -> Option<String> {
     wrong_key(key)
 }
 
-fn wrong_key(key: &str) -> Option<String> {
+pub(super) fn wrong_key(key: &str) -> Option<String> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
@@ -267,7 +272,7 @@ fn is_label(text: &str) -> bool {
     framed(text, lower) && text.chars().all(|c| lower(&c) || c == '-')
 }
 
-fn is_service_name(text: &str) -> bool {
+pub(super) fn is_service_name(text: &str) -> bool {
     is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 

@@ -37,6 +37,7 @@ impl ApiServer {
 
     /// Serves what a definition says, as soon as it is stored.
     pub(super) async fn after_write(&self, target: &Target, stored: &Stored) {
+        self.configure(stored, false);
         if is_definition(target)
             && target.subresource == Subresource::None
             && let Ok(resource) = parse_definition(&stored.value)
@@ -78,6 +79,7 @@ impl ApiServer {
 
     /// Lets a namespace or a definition go when this was the last of its content.
     pub(super) fn after_removal(&self, removed: &Stored) {
+        self.configure(removed, true);
         let resource = &removed.key.resource;
         if !removed.key.namespace.is_empty() {
             self.finish_namespace(&removed.key.namespace);

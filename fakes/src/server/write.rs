@@ -1,13 +1,16 @@
 //! Create and update: from what the writer sent to what is stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Subresource, Target, builtin,
+    ApiServer, Subresource, Target,
+    admission::{self, Attributes, Operation},
+    builtin,
     delete::may_go,
     managed, metadata,
+    options::{FieldValidation, WriteOptions},
     typed::{self, Written},
 };
 use crate::{
@@ -21,67 +24,6 @@ use crate::{
 const NO_FIELD: &str = "<nil>";
 const RULES_NOT_CHECKED: &str = "some validation rules were not checked because the object was invalid; correct the \
     existing errors to complete validation";
-
-/// Who writes and how.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Name under which written fields are recorded in managedFields.
-    pub field_manager: String,
-    /// Do everything but store the result.
-    pub dry_run: bool,
-    /// Take over fields that other appliers own (server-side apply only).
-    pub force: bool,
-    /// What happens to fields the schema does not know.
-    pub field_validation: FieldValidation,
-    /// Whether built-in objects are held against their types; writers inside the process are trusted to be right.
-    pub(crate) check_types: bool,
-    /// What the writer is to be told although the write succeeds.
-    pub(crate) warnings: Warnings,
-    /// The fields that the body has twice.
-    pub(crate) repeated: Vec<String>,
-    /// The strategic merge patch, which a refusal shows.
-    pub(crate) patch: Option<Shown>,
-}
-
-/// A value as Go's `%+v` shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown(pub(crate) String);
-
-/// Warnings that come with an answer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Warnings {
-    pub(crate) fn push(&self, warning: String) {
-        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    }
-
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What happens to fields the schema does not know: they are always pruned; `Strict` refuses them instead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FieldValidation {
-    /// Prune and say nothing.
-    Ignore,
-    /// Prune and warn.
-    #[default]
-    Warn,
-    /// Refuse.
-    Strict,
-}
-
-impl WriteOptions {
-    /// Options of a writer with this name.
-    pub fn manager(name: &str) -> Self {
-        Self { field_manager: name.to_owned(), ..Self::default() }
-    }
-}
 
 /// A new state of an object, as a change of the current one produced it.
 pub(super) enum Changed {
@@ -146,7 +88,12 @@ impl ApiServer {
         if object::resource_version(&object).is_some() {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
-        metadata::prepare_create(&mut object, target, self.store());
+        metadata::prepare_create(&mut object, target);
+        let chain = self.chain(target);
+        // Who changes an object before it is stored sees it without name and uid, where there is anybody.
+        if chain.is_none() {
+            metadata::identify(&mut object, self.store());
+        }
         self.check_namespace(target, &object)?;
         builtin::decode(&mut object, target);
         typed::check(&mut object, target, options, Written::Object)?;
@@ -155,8 +102,16 @@ impl ApiServer {
         if !stamped {
             object = managed::stamp(None, object, target, options, self.clock());
         }
-        builtin::prepare_create(&mut object, target);
         defaults::admit(&target.resource.stored_as, &mut object);
+        let mut request =
+            chain.as_ref().map(|_| Attributes::of_write(target, Operation::Create, &object, None, options));
+        if let (Some(chain), Some(request)) = (&chain, &request) {
+            object = self.mutate(chain, request, Some(object)).await?.unwrap_or_default();
+            metadata::prepare_create(&mut object, target);
+            metadata::identify(&mut object, self.store());
+        }
+        builtin::prepare_create(&mut object, target);
+        admission::prepare_create(&target.resource.stored_as, &mut object);
         if target.version().status && target.resource.custom {
             object::map_mut(&mut object).shift_remove("status");
         }
@@ -165,6 +120,10 @@ impl ApiServer {
         }
         check(&object, None, target)?;
         metadata::warn(&object, None, options);
+        if let (Some(chain), Some(request)) = (&chain, &mut request) {
+            request.generated(&object);
+            self.judge(chain, request, Some(&object)).await?;
+        }
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if let Some(existing) = self.store().get(&key) {
             let mut refused = Status::already_exists(target.group_resource(), &key.name);
@@ -222,6 +181,36 @@ impl ApiServer {
         }
     }
 
+    /// Has an update changed by admission, its fields recorded before: what admission sets is nobody's.
+    async fn mutate_update(
+        &self,
+        chain: &admission::Chain,
+        request: &Attributes<'_>,
+        current: &Stored,
+        mut new: Value,
+        options: &WriteOptions,
+        written: Written,
+    ) -> Result<Value, Status> {
+        let (old, target) = (&current.value, request.target());
+        for field in ["apiVersion", "kind"] {
+            if let Some(value) = old.get(field) {
+                object::map_mut(&mut new).insert(field.to_owned(), value.clone());
+            }
+        }
+        builtin::decode(&mut new, target);
+        typed::check(&mut new, target, options, written)?;
+        prune(&mut new, target, options)?;
+        fill_defaults(&mut new, target);
+        if written != Written::Applied {
+            let mut complete = new.clone();
+            metadata::carry_over(old, &mut complete);
+            builtin::merge_subresource(old, &mut complete, target);
+            let stamped = managed::stamp(Some(old), complete, target, options, self.clock());
+            object::set_meta(&mut new, "managedFields", object::meta(&stamped, "managedFields").cloned());
+        }
+        Ok(self.mutate(chain, request, Some(new)).await?.unwrap_or_default())
+    }
+
     /// The outer result is the answer; the inner one says that the object was not what it was when it was read.
     async fn change_once(
         &self,
@@ -236,6 +225,15 @@ impl ApiServer {
             Changed::Applied(object) => (object, Written::Applied),
         };
         let old = &current.value;
+        let chain = self.chain(target);
+        let mut stamped = written == Written::Applied;
+        let mut request = None;
+        if let Some(chain) = &chain {
+            let attributes = Attributes::of_write(target, Operation::Update, &new, Some(old), options);
+            new = self.mutate_update(chain, &attributes, current, new, options, written).await?;
+            stamped = true;
+            request = Some(attributes);
+        }
         check_preconditions(&new, current, target, written)?;
         metadata::carry_over(old, &mut new);
         builtin::decode(&mut new, target);
@@ -246,8 +244,11 @@ impl ApiServer {
         builtin::count_generation(old, &mut new, target);
         check(&new, Some(old), target)?;
         metadata::warn(&new, Some(old), options);
-        if written != Written::Applied {
+        if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
+        }
+        if let (Some(chain), Some(request)) = (&chain, &request) {
+            self.judge(chain, request, Some(&new)).await?;
         }
         if managed::same_but_for_times(old, &new) {
             return Ok(Ok(current.clone()));
@@ -275,10 +276,22 @@ impl ApiServer {
 }
 
 fn fill_defaults(object: &mut Value, target: &Target) {
-    match &target.version().schema {
-        Some(schema) => schema.set_defaults(object),
-        None => defaults::apply(&target.resource.stored_as, object),
+    if let Some(schema) = &target.version().schema {
+        schema.set_defaults(object);
+    } else {
+        defaults::apply(&target.resource.stored_as, object);
+        admission::set_defaults(&target.resource.stored_as, object);
     }
+}
+
+/// Reads an object that admission changed as one that is sent is read. Nobody is told of fields that are not known.
+pub(super) fn read_again(object: &mut Value, target: &Target) -> Result<(), Status> {
+    let options =
+        WriteOptions { field_validation: FieldValidation::Ignore, check_types: true, ..WriteOptions::default() };
+    typed::read(object, target, &options)?;
+    prune(object, target, &options)?;
+    fill_defaults(object, target);
+    Ok(())
 }
 
 fn check(object: &Value, old: Option<&Value>, target: &Target) -> Result<(), Status> {
@@ -294,7 +307,10 @@ fn check(object: &Value, old: Option<&Value>, target: &Target) -> Result<(), Sta
                 causes.push(Cause::invalid(NO_FIELD, &Value::Null, RULES_NOT_CHECKED));
             }
         }
-        None => causes.extend(builtin::validate(object, old, target)),
+        None => {
+            causes.extend(builtin::validate(object, old, target));
+            causes.extend(admission::validate(&target.resource.stored_as, object, old));
+        }
     }
     if causes.is_empty() { Ok(()) } else { Err(target.invalid(object::name(object), &causes)) }
 }

@@ -7,11 +7,21 @@ use rand_core::{Rng, SeedableRng};
 const SUFFIX_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
 
+/// The stream that uids of reviews are drawn from.
+const REVIEWS: u64 = 0x72_65_76_69_65_77;
+
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A stream of its own, so that who is asked about writes shifts no other uid.
+    pub(super) fn for_reviews(seed: u64) -> Self {
+        let mut stream = ChaCha8Rng::seed_from_u64(seed);
+        stream.set_stream(REVIEWS);
+        Self(stream)
     }
 
     pub(super) fn uid(&mut self) -> String {

@@ -23,7 +23,7 @@ const TYPES: [&str; 11] = [
 ];
 
 /// The functions of CEL and Kubernetes, with those the crate lacks.
-pub(super) fn context() -> Context<'static> {
+pub(crate) fn context() -> Context<'static> {
     let mut context = Context::default().with_all();
     context.add_function("type", |value: Value| -> ResolveResult { Ok(type_of(&value)) });
     context.add_function("dyn", |value: Value| -> ResolveResult { Ok(value) });

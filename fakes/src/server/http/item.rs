@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 use super::{ApiBody, Incoming, bytes, json as respond_json};
 use crate::{
     apply, object,
-    server::{ApiServer, Deletion, Patch, Subresource, Target, WriteOptions, convert, typed, write::Shown},
+    server::{
+        ApiServer, Deletion, Patch, Subresource, Target, WriteOptions,
+        admission::{Attributes, Operation},
+        convert,
+        options::Shown,
+        typed,
+    },
     status::Status,
     store::{GroupResource, Key},
     types::Parsed,
@@ -117,6 +123,7 @@ impl ApiServer {
             let cause = crate::schema::Cause::required("target.name", "");
             return Err(Status::invalid("Binding", "", &key.name, &[cause]));
         }
+        self.admit_subresource(incoming, &target.with(Subresource::Binding), key, binding.clone()).await?;
         let patch = Patch::Merge(json!({ "spec": { "nodeName": node } }));
         self.patch_at(target, key, &patch, &incoming.write_options()?).await?;
         let scheduled = json!({
@@ -130,8 +137,28 @@ impl ApiServer {
 
     async fn evict(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
         let dry_run = incoming.write_options()?.dry_run;
-        self.delete_at(target, key, &crate::server::DeleteOptions { dry_run, ..Default::default() }).await?;
+        let eviction = if incoming.body.is_empty() { json!({}) } else { incoming.value()? };
+        self.admit_subresource(incoming, &target.with(Subresource::Eviction), key, eviction).await?;
+        let options = crate::server::DeleteOptions { dry_run, admitted: true, ..Default::default() };
+        self.delete_at(target, key, &options).await?;
         Ok(success(StatusCode::CREATED))
+    }
+}
+
+impl ApiServer {
+    /// Asks admission about an object that is only sent, never stored.
+    async fn admit_subresource(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        key: &Key,
+        mut sent: Value,
+    ) -> Result<(), Status> {
+        check_namespace(&mut sent, &key.namespace)?;
+        object::set_meta(&mut sent, "name", Some(key.name.clone().into()));
+        let options = incoming.write_options()?;
+        let request = Attributes::of_write(target, Operation::Create, &sent, None, &options);
+        self.mutate_and_judge(&request, Some(sent)).await
     }
 }
 

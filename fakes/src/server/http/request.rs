@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 
 use crate::{
-    server::{DeleteOptions, FieldValidation, Propagation, WriteOptions, write::Warnings},
+    server::{DeleteOptions, FieldValidation, Propagation, WriteOptions, options::Warnings},
     status::Status,
     types::{self, Parsed, protobuf},
 };
@@ -108,7 +108,15 @@ impl<'a> Incoming<'a> {
             warnings: self.warnings.clone(),
             repeated: Vec::new(),
             patch: None,
+            given: self.given(),
         })
+    }
+
+    /// The options of a write as admission is told of them.
+    fn given(&self) -> Vec<(&'static str, Value)> {
+        let text = |name: &'static str| (name, self.query.get(name).unwrap_or_default().into());
+        let given = [text("fieldManager"), text("fieldValidation")].into_iter();
+        given.filter(|(_, value): &(_, Value)| *value != "").collect()
     }
 
     fn dry_run(&self) -> Result<bool, Status> {
@@ -147,6 +155,8 @@ impl<'a> Incoming<'a> {
             propagation,
             grace_period_seconds: grace.or_else(|| body.get("gracePeriodSeconds").and_then(Value::as_i64)),
             dry_run: dry_run || self.dry_run()?,
+            warnings: self.warnings.clone(),
+            ..DeleteOptions::default()
         })
     }
 }

@@ -53,7 +53,8 @@ fn path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(object, |value, part| value.get(part))
 }
 
-fn scale_of(target: &Target, object: &Value) -> Value {
+/// An object's replicas as a `Scale`.
+pub(in crate::server) fn scale_of(target: &Target, object: &Value) -> Value {
     let Some(paths) = &target.version().scale else { return Value::Null };
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -83,7 +84,8 @@ fn scale_of(target: &Target, object: &Value) -> Value {
     json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status })
 }
 
-fn scaled(target: &Target, object: &Value, scale: &Value) -> Result<Value, Status> {
+/// An object with the replicas of a `Scale`.
+pub(in crate::server) fn scaled(target: &Target, object: &Value, scale: &Value) -> Result<Value, Status> {
     let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
     if replicas < 0 {
         let shown = json!(replicas);
