@@ -1,5 +1,7 @@
 //! Between the version a request speaks and the one objects are stored in.
 
+mod autoscaler;
+
 use serde_json::{Map, Value};
 
 use super::Target;
@@ -27,6 +29,9 @@ pub(super) fn outgoing(target: &Target, object: &Value) -> Value {
     if is_event(target) {
         rename(map_mut(&mut object), |(new, core)| (core, new));
     }
+    if is_old_autoscaler(target) {
+        autoscaler::to_v1(&mut object);
+    }
     map_mut(&mut object).insert("apiVersion".to_owned(), target.api_version().into());
     object
 }
@@ -35,6 +40,9 @@ pub(super) fn outgoing(target: &Target, object: &Value) -> Value {
 pub(super) fn incoming(target: &Target, mut object: Value) -> Value {
     if !differs(target) {
         return object;
+    }
+    if is_old_autoscaler(target) {
+        autoscaler::from_v1(&mut object);
     }
     let version = if is_event(target) {
         rename(map_mut(&mut object), |(new, core)| (new, core));
@@ -66,6 +74,12 @@ pub(super) fn rename_managed(
             }
         }
     }
+}
+
+fn is_old_autoscaler(target: &Target) -> bool {
+    let resource = &target.resource.resource;
+    (&*resource.group, &*resource.plural) == ("autoscaling", "horizontalpodautoscalers")
+        && target.version().name == "v1"
 }
 
 pub(super) fn is_event(target: &Target) -> bool {
