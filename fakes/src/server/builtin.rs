@@ -146,7 +146,9 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
 
 /// Counts a change of what is desired in `metadata.generation`.
 pub(super) fn count_generation(old: &Value, new: &mut Value, target: &Target) {
-    if !target.resource.traits.generation || target.subresource == Subresource::Status {
+    // A class of priority starts at one and stays there.
+    let is_counted = target.resource.traits.generation && plural(target) != "priorityclasses";
+    if !is_counted || target.subresource == Subresource::Status {
         return;
     }
     let status = target.version().status;

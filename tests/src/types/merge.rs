@@ -152,16 +152,17 @@ fn is_implied(default: &Value, field: &go::Field) -> bool {
 }
 
 /// The values of enumerations, which OpenAPI tells where they are used, by the name of their type.
-fn choices<'a>(models: &'a BTreeMap<String, Model>, go: &go::Types) -> BTreeMap<String, &'a [Value]> {
+fn choices(models: &BTreeMap<String, Model>, go: &go::Types) -> BTreeMap<String, Vec<Value>> {
     let mut choices = BTreeMap::new();
     for (name, named) in &go.types {
         let Some(schema) = models.get(&model_name(name)) else { continue };
         for field in &named.fields {
             let Some(said) = schema.properties.get(&field.name) else { continue };
+            let values = said.values.as_ref().and_then(|values| values.get("enum")?.as_array().cloned());
             let said = said.items.as_deref().unwrap_or(said);
-            let is = field.is.trim_start_matches(['*', '[', ']']);
-            if let Some(values) = &said.choices {
-                choices.insert(model_name(is), values.as_slice());
+            let is = field.is.rsplit(['*', ']']).next().unwrap_or_default();
+            if let Some(values) = values.or_else(|| said.choices.clone()) {
+                choices.insert(model_name(is), values);
             }
         }
     }

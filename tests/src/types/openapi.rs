@@ -19,6 +19,9 @@ pub(super) struct Model {
     #[serde(rename = "enum")]
     pub(super) choices: Option<Vec<Value>>,
     pub(super) items: Option<Box<Model>>,
+    /// A schema or a flag.
+    #[serde(rename = "additionalProperties")]
+    pub(super) values: Option<Value>,
     #[serde(rename = "x-kubernetes-list-type")]
     pub(super) list: Option<String>,
     #[serde(rename = "x-kubernetes-list-map-keys")]
