@@ -148,7 +148,7 @@ fn is_implied(default: &Value, field: &go::Field) -> bool {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => return map.is_empty(),
     };
-    is_zero && !field.omit_empty
+    is_zero && !field.omit_empty && !field.is.starts_with('*')
 }
 
 /// The values of enumerations, which OpenAPI tells where they are used, by the name of their type.

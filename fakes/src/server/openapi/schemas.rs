@@ -16,9 +16,24 @@ pub(super) fn add(resource: &ResourceType, version: &Version, name: &str, schema
         return;
     };
     add_type(ty, schemas);
-    let list = types::kind(&resource.api_version(&version.name), &resource.list_kind);
-    for other in list.into_iter().chain(types::kind("v1", "DeleteOptions")) {
-        add_type(other, schemas);
+    if let Some(list) = types::kind(&resource.api_version(&version.name), &resource.list_kind) {
+        add_type(list, schemas);
+    }
+    if version.builtin.is_some_and(|builtin| builtin.verbs.contains(&"delete")) {
+        add_delete_options(resource, version, schemas);
+    }
+}
+
+/// Every group and version has options of its own for deletions, all of one type.
+fn add_delete_options(resource: &ResourceType, version: &Version, schemas: &mut Map<String, Value>) {
+    let Some(options) = types::kind("v1", "DeleteOptions") else { return };
+    add_type(options, schemas);
+    let kinds = options.model.and_then(|model| schemas.get_mut(model)?.get_mut("x-kubernetes-group-version-kind"));
+    let own = json!({ "group": &*resource.resource.group, "version": version.name, "kind": "DeleteOptions" });
+    if let Some(Value::Array(kinds)) = kinds
+        && !kinds.contains(&own)
+    {
+        kinds.push(own);
     }
 }
 
