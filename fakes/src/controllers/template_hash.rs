@@ -230,6 +230,7 @@ mod tests {
         check("-5", -5, 0, "-5", "DecimalSI");
         check("12e6", 12, 6, "12e6", "DecimalExponent");
         check("8Mi", 8 << 20, 0, "", "BinarySI");
+        check("12Mi", 12 << 20, 0, "12Mi", "BinarySI");
         check("513Mi", 513 << 20, 0, "513Mi", "BinarySI");
     }
 
