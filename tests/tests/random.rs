@@ -42,19 +42,19 @@ async fn random_requests_are_answered_alike() -> Result<()> {
         .buffered(AT_ONCE)
         .collect()
         .await;
-    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+    let (outcomes, errors): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let outcomes: Vec<Outcome> = outcomes.into_iter().filter_map(Result::ok).collect();
     let mut census = Census::default();
     outcomes.iter().for_each(|it| census.count(&it.script, Some(&it.transcript)));
     writeln!(io::stderr(), "random conformance: {census}")?;
     let sorts = sorts(&outcomes, accepted);
     let mut problems = idle(&outcomes, accepted);
+    problems.extend(errors.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
     for (index, (sort, failed)) in sorts.iter().enumerate() {
         let seeds: Vec<&str> = failed.iter().map(|it| it.script.name.trim_start_matches(RANDOM)).collect();
         problems.push(format!("{} scripts differ in {sort}: seeds {}", failed.len(), seeds.join(", ")));
-        if index < shrunk()? {
-            let first = failed.iter().min_by_key(|it| place(it)).context("no script of this sort")?;
-            problems.push(smallest(real, first, sort, accepted).await?);
-        }
+        let first = failed.iter().min_by_key(|it| place(it)).context("no script of this sort")?;
+        problems.push(if index < shrunk()? { smallest(real, first, sort, accepted).await? } else { told(first)? });
     }
     if !problems.is_empty() {
         bail!("{} problems\n{}", problems.len(), problems.join("\n"));
@@ -171,13 +171,19 @@ async fn smallest(real: &Real, outcome: &Outcome, sort: &str, accepted: &[Accept
     })
     .await;
     let outcome = again(&small).await?;
+    Ok(format!(
+        "# RANDOM_SEED={seed} cargo test -p slipway-tests --test random\n{}\n{}",
+        serde_saphyr::to_string(&small)?,
+        told(&outcome)?
+    ))
+}
+
+/// The request that is answered otherwise, and how.
+fn told(outcome: &Outcome) -> Result<String> {
+    let request = outcome.script.steps.get(place(outcome)).map(serde_json::to_string).transpose()?;
     // Where one arm refuses, the rest of the bodies has nothing in common.
     let refused = outcome.differences.iter().any(|it| it.path == "status");
     let told = |it: &&Difference| !refused || ["status", "body.message"].contains(&it.path.as_str());
     let differences: Vec<String> = outcome.differences.iter().filter(told).map(ToString::to_string).collect();
-    Ok(format!(
-        "# RANDOM_SEED={seed} cargo test -p slipway-tests --test random\n{}\n{}",
-        serde_saphyr::to_string(&small)?,
-        differences.join("\n")
-    ))
+    Ok(format!("{}\n{}", request.unwrap_or_default(), differences.join("\n")))
 }

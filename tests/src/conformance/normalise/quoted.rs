@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 /// Each with its replacement. Quotation marks inside a quotation are escaped, once or twice.
 static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     let patterns = [
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z(?P<after>[\\\x22])", "<time>${after}"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z(?P<after>\\)", "<time>${after}"),
         (r"(?P<before>resourceVersion\\+\x22:\\+\x22)[1-9]\d*", "${before}<resourceVersion>"),
         // Version 1 is no object's: it is what scripts ask for.
         (r"(?P<before>ResourceVersion in the precondition \()(?:[1-9]\d+|[2-9])", "${before}<resourceVersion>"),
@@ -50,6 +50,7 @@ mod tests {
             (r#"IPAddress "10.0.192.41" is"#, r#"IPAddress "<clusterIP>" is"#),
             (r#"{\"nodePort\":30508}"#, r#"{\"nodePort\":<nodePort>}"#),
             ("10.0.208.30", "10.0.208.30"),
+            (r#"time "2026-01-01T00:00:00Z" as"#, r#"time "2026-01-01T00:00:00Z" as"#),
             ("at 2026-01-01T00:00:00Z", "at 2026-01-01T00:00:00Z"),
         ];
         for (text, expected) in table {
