@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::moves::project;
 use super::normalise::Normaliser;
 use super::script::{Answer, Script, Step, Transcript};
+use crate::gateway_api;
 
 /// A repeated request gives up after POLL × POLLS: a minute, of wall time or of virtual time.
 const POLL: Duration = Duration::from_millis(100);
@@ -227,6 +228,9 @@ impl Runner<'_> {
 
 /// The files of an entry of `install`.
 fn files(name: &str) -> Result<Vec<PathBuf>> {
+    if let Some(plural) = name.strip_prefix("gateway-api/") {
+        return Ok(vec![gateway_api::definition(plural)?]);
+    }
     if !name.contains('/') {
         return Ok(vec![Path::new(super::FOLDER).join("install").join(format!("{name}.yaml"))]);
     }

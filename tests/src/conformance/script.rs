@@ -19,8 +19,9 @@ pub struct Script {
     pub name: String,
     /// What the script shows.
     pub about: String,
-    /// CRDs that are there before the first step: files of `install/`, without extension, or a folder from the workspace's
-    /// root, such as `operator/deploy/crds`, for all files in it. One whose group does not name the script is shared.
+    /// CRDs that are there before the first step: files of `install/`, without extension; a folder from the workspace's
+    /// root, such as `operator/deploy/crds`, for all files in it; or `gateway-api/` and a plural. One whose group does not
+    /// name the script is shared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub install: Vec<String>,
     /// The API server is alone: no controller and no kubelet writes anything.

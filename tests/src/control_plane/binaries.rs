@@ -1,12 +1,13 @@
 //! Where the servers' binaries come from: `KUBEBUILDER_ASSETS`, a cache, or a build with Go.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+
+use crate::cache;
 
 /// Every command by its file name, with the Go package it is built from.
 const COMMANDS: [(&str, &str); 4] = [
@@ -37,9 +38,9 @@ impl Binaries {
         if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) {
             return Self::in_assets(folder);
         }
-        let cache = cache_folder()?;
-        let Some(go) = go_version() else { return Self::in_any_cache(&cache) };
-        let folder = cache.join(format!("{}-{go}", key()?));
+        let cache = cache::folder("control-plane")?;
+        let Some(go) = cache::go_version() else { return Self::in_any_cache(&cache) };
+        let folder = cache.join(format!("{}-{go}", cache::key(MODULE, LINKER_FLAGS)?));
         build_once(&folder)?;
         Ok(Self { folder })
     }
@@ -68,7 +69,7 @@ impl Binaries {
 
     /// Without Go its version is unknown, so a build of the same sources by any version will do.
     fn in_any_cache(cache: &Path) -> Result<Self> {
-        let prefix = format!("{}-", key()?);
+        let prefix = format!("{}-", cache::key(MODULE, LINKER_FLAGS)?);
         let mut folders: Vec<PathBuf> = fs::read_dir(cache)
             .into_iter()
             .flatten()
@@ -93,53 +94,16 @@ fn missing_in(folder: &Path) -> Vec<&'static str> {
     COMMANDS.iter().map(|(name, _)| *name).filter(|name| !folder.join(name).is_file()).collect()
 }
 
-fn cache_folder() -> Result<PathBuf> {
-    let base = match env::var_os("XDG_CACHE_HOME") {
-        Some(cache) if !cache.is_empty() => PathBuf::from(cache),
-        _ => PathBuf::from(env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?)
-            .join(".cache"),
-    };
-    Ok(base.join("slipway").join("control-plane"))
-}
-
-/// What decides the binaries' content, the Go version apart.
-fn key() -> Result<String> {
-    let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum"] {
-        let path = Path::new(MODULE).join(file);
-        hash.update(fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?);
-    }
-    hash.update(LINKER_FLAGS);
-    Ok(super::hex(&hash.finalize()[..6]))
-}
-
-fn go_version() -> Option<String> {
-    let output = Command::new("go").args(["env", "GOVERSION"]).stdin(Stdio::null()).output().ok()?;
-    let version = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !version.is_empty()).then_some(version)
-}
-
-/// Builds into a folder beside the wanted one and renames it, under a lock: parallel tests build once, and a build that
-/// was interrupted leaves nothing that looks finished.
+/// Builds what is missing.
 fn build_once(folder: &Path) -> Result<()> {
-    if missing_in(folder).is_empty() {
-        return Ok(());
-    }
-    let cache = folder.parent().context("the cache folder has no parent")?;
-    fs::create_dir_all(cache).with_context(|| format!("cannot create `{}`", cache.display()))?;
-    let lock = File::create(cache.join("lock"))?;
-    lock.lock().context("cannot lock the cache of control plane binaries")?;
-    if missing_in(folder).is_empty() {
-        return Ok(());
-    }
-    let unfinished = tempfile::Builder::new().prefix("unfinished-").tempdir_in(cache)?;
-    for (index, (name, package)) in COMMANDS.iter().enumerate() {
-        eprintln!("building {name} with Go, {} of {} (minutes the first time)", index + 1, COMMANDS.len());
-        build(package, &unfinished.path().join(name))?;
-    }
-    fs::rename(unfinished.path(), folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
-    eprintln!("control plane binaries are in {}", folder.display());
-    Ok(())
+    cache::fill_once(folder, |folder| missing_in(folder).is_empty(), |unfinished| {
+        for (index, (name, package)) in COMMANDS.iter().enumerate() {
+            eprintln!("building {name} with Go, {} of {} (minutes the first time)", index + 1, COMMANDS.len());
+            build(package, &unfinished.join(name))?;
+        }
+        eprintln!("control plane binaries go to {}", folder.display());
+        Ok(())
+    })
 }
 
 fn build(package: &str, output: &Path) -> Result<()> {
