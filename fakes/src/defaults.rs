@@ -123,7 +123,9 @@ fn definition(definition: &mut Value) {
     let kind = object::text(definition, &["spec", "names", "kind"]).to_owned();
     let spec = field_mut(definition, "spec");
     let names = map_mut(spec.entry("names").or_insert(Value::Null));
-    default(names, "listKind", format!("{kind}List"));
+    if !kind.is_empty() {
+        default(names, "listKind", format!("{kind}List"));
+    }
     default(names, "singular", kind.to_lowercase());
     default(spec, "conversion", json!({ "strategy": "None" }));
 }

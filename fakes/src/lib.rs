@@ -9,6 +9,7 @@ pub mod controllers;
 pub mod defaults;
 pub mod delay;
 pub mod kubelet;
+mod names;
 mod object;
 pub mod registry;
 pub mod schema;

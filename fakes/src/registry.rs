@@ -7,10 +7,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{schema::Schema, store::GroupResource, types};
 
-pub(crate) use custom::{establish, parse_definition, stored_versions};
+pub(crate) use custom::{
+    add_stored_version, check_definition, establish, is_established, parse_definition, terminate, unknown_formats,
+};
 
 /// One resource, in all its versions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResourceType {
     /// Group and plural, as URLs carry them.
     pub resource: GroupResource,
@@ -36,8 +38,7 @@ pub struct ResourceType {
 }
 
 /// One version of a resource.
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about a version, not states")]
+#[derive(Clone, Debug, Default)]
 pub struct Version {
     /// Name, such as `v1`.
     pub name: String,
@@ -51,8 +52,8 @@ pub struct Version {
     pub scale: Option<Scale>,
     /// Its structural schema, for custom resources.
     pub schema: Option<Arc<Schema>>,
-    /// Whether the schema has CEL rules.
-    pub rules: bool,
+    /// What its users are told when it is deprecated.
+    pub deprecation: Option<String>,
     /// The schema as it was installed, for `OpenAPI`.
     pub raw_schema: Option<serde_json::Value>,
     /// Its printer columns, for custom resources.
@@ -105,6 +106,10 @@ pub(crate) struct Traits {
     pub(crate) create_on_update: bool,
     /// A deletion answers with the object rather than with a Status.
     pub(crate) returns_deleted: bool,
+    /// Every object there is was held to the schema there is.
+    pub(crate) settled: bool,
+    /// Objects may be stored that are not what the schema there is would make of them.
+    pub(crate) reworked: bool,
 }
 
 impl ResourceType {

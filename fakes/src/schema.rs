@@ -5,10 +5,15 @@
 
 mod cause;
 mod cel;
+mod defaults;
+mod embedded;
+pub(crate) mod field_path;
 mod formats;
 pub(crate) mod go;
 mod lists;
+mod openapi;
 mod parse;
+mod pattern;
 mod prune;
 mod structural;
 mod validate;
@@ -19,6 +24,8 @@ use serde_json::{Number, Value};
 
 pub use cause::{Cause, invalid_status};
 pub(crate) use cel::functions::context as cel_functions;
+pub(crate) use formats::unknown as unknown_formats;
+pub use validate::Findings;
 
 /// One node of a structural schema, with everything below it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]
@@ -113,16 +120,17 @@ struct Checks {
 #[derive(Debug)]
 struct Pattern {
     source: String,
-    regex: regex::Regex,
+    regex: std::sync::Arc<regex::Regex>,
 }
 
 /// What a node or anything below it carries, so that a walk can leave out subtrees.
-#[expect(clippy::struct_excessive_bools, reason = "a set of four facts")]
+#[expect(clippy::struct_excessive_bools, reason = "a set of facts")]
 #[derive(Debug, Clone, Copy, Default)]
 struct Inside {
     defaults: bool,
     keyed_lists: bool,
     rules: bool,
+    embedded: bool,
     transition_rules: bool,
 }
 
@@ -152,6 +160,11 @@ impl Schema {
         self.map_atomic
     }
 
+    /// Whether the values are resources, with type and metadata.
+    pub fn is_resource(&self) -> bool {
+        self.embedded
+    }
+
     /// Whether an object may have fields that the schema does not name.
     pub fn takes_any_field(&self) -> bool {
         let is_free = self.properties.is_empty() && self.additional.is_none();
@@ -168,6 +181,11 @@ impl Schema {
             Kind::String if self.format.as_deref().is_none_or(|format| format == "byte") => Form::Text,
             Kind::String | Kind::IntOrString => Form::Scalar,
         })
+    }
+
+    /// Whether the values are texts, truths or integers, which field selectors may name.
+    pub(crate) fn is_selectable(&self) -> bool {
+        matches!(self.kind, Some(Kind::String | Kind::Boolean | Kind::Integer))
     }
 
     /// The default of a missing field.

@@ -3,6 +3,7 @@
 mod admission;
 mod builtin;
 mod convert;
+mod custom;
 mod delete;
 mod discovery;
 mod http;
@@ -27,7 +28,6 @@ use serde_json::Value;
 pub use admission::{WebhookCall, Webhooks};
 pub use delete::{DeleteOptions, Deletion, Propagation};
 pub use http::ApiBody;
-pub(crate) use metadata::wrong_label_key;
 pub use options::{FieldValidation, WriteOptions};
 pub use patch::Patch;
 

@@ -33,7 +33,9 @@ fn check(value: &Value, ty: Type<'_>, at: &mut String, errors: &mut Vec<String>)
     }
     match value {
         Value::Object(map) => {
-            for (name, child) in map {
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            for (name, child) in fields {
                 let below =
                     if ty.is_declared(name) { Ok(ty.field(name).0) } else { Err("field not declared in schema") };
                 step(at, &format!(".{name}"), |at| match below {

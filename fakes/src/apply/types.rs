@@ -125,6 +125,9 @@ impl<'a> Type<'a> {
     pub(super) fn field(self, name: &str) -> (Self, bool) {
         match self {
             Self::CustomRoot(_) if name == "metadata" => (Self::Known(types::object_meta()), true),
+            Self::Custom(schema) if name == "metadata" && schema.is_resource() => {
+                (Self::Known(types::object_meta()), true)
+            }
             Self::CustomRoot(_) if NAMED_AT_ROOT.contains(&name) => (Self::Plain, true),
             Self::Custom(schema) | Self::CustomRoot(schema) => match schema.property(name) {
                 Some(child) => (Self::Custom(child), true),

@@ -169,6 +169,8 @@ fn resource_type(resource: &'static Resource) -> ResourceType {
             unconditional_update: !has('m'),
             create_on_update: has('c'),
             returns_deleted: has('r'),
+            settled: false,
+            reworked: false,
         },
     }
 }

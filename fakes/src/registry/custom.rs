@@ -1,11 +1,17 @@
 //! Resources that a `CustomResourceDefinition` defines.
 
+mod definition;
+mod names;
+mod parts;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::{Value, json};
+
+pub(crate) use names::{establish, terminate};
 
 use super::{Column, ResourceType, Scale, Traits, Version, rank};
 use crate::{
@@ -20,15 +26,36 @@ static PARSED: Mutex<BTreeMap<String, Arc<ResourceType>>> = Mutex::new(BTreeMap:
 /// Definitions remembered at most. No test or simulation installs more kinds; a fuzzer may.
 const MAX_PARSED: usize = 1_000;
 
-/// Reads a definition into the resource it serves.
-pub(crate) fn parse_definition(definition: &Value) -> Result<Arc<ResourceType>, Vec<Cause>> {
-    check_name(definition)?;
-    let text = definition.get("spec").unwrap_or(&Value::Null).to_string();
+/// Reads a definition into the resource it serves; none if it is none.
+pub(crate) fn parse_definition(definition: &Value) -> Option<Arc<ResourceType>> {
+    read(definition).ok()
+}
+
+/// The causes for which a definition is refused; `old` is the one it replaces.
+pub(crate) fn check_definition(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if old.is_none() {
+        definition::name(definition, &mut causes);
+    }
+    if let Err(mut found) = read(definition) {
+        causes.append(&mut found);
+    }
+    if let Some(old) = old {
+        definition::immutable(definition, old, &mut causes);
+    }
+    definition::check(definition, old, &mut causes);
+    causes
+}
+
+fn read(definition: &Value) -> Result<Arc<ResourceType>, Vec<Cause>> {
+    let spec = definition.get("spec").unwrap_or(&Value::Null);
+    let text = spec.to_string();
     let parsed = || PARSED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = parsed().get(&text) {
         return Ok(known.clone());
     }
-    let resource = Arc::new(read(definition)?);
+    let schemas = definition::read(spec)?;
+    let resource = Arc::new(resource(definition, schemas));
     let mut parsed = parsed();
     if parsed.len() >= MAX_PARSED {
         parsed.clear();
@@ -37,60 +64,21 @@ pub(crate) fn parse_definition(definition: &Value) -> Result<Arc<ResourceType>, 
     Ok(resource)
 }
 
-fn check_name(definition: &Value) -> Result<(), Vec<Cause>> {
-    let plural = text(definition, &["spec", "names", "plural"]);
-    let group = text(definition, &["spec", "group"]);
-    if plural.is_empty() || group.is_empty() || object::name(definition) == format!("{plural}.{group}") {
-        return Ok(());
-    }
-    let name = json!(object::name(definition));
-    Err(vec![Cause::invalid("metadata.name", &name, "must be spec.names.plural+\".\"+spec.group")])
-}
-
-fn read(definition: &Value) -> Result<ResourceType, Vec<Cause>> {
+fn resource(definition: &Value, schemas: Vec<Schema>) -> ResourceType {
     let spec = definition.get("spec").unwrap_or(&Value::Null);
-    let mut causes = Vec::new();
     let (group, plural) = (text(spec, &["group"]), text(spec, &["names", "plural"]));
-    for (value, field) in [
-        (group, "spec.group"),
-        (text(spec, &["scope"]), "spec.scope"),
-        (plural, "spec.names.plural"),
-        (text(spec, &["names", "kind"]), "spec.names.kind"),
-    ] {
-        if value.is_empty() {
-            causes.push(Cause::required(field, ""));
-        }
-    }
-    let mut versions = Vec::new();
-    let items = spec.get("versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    // One schema for all versions is told by another path: the server keeps it in one place.
-    let one = items.windows(2).all(|pair| pair[0].get("schema") == pair[1].get("schema"));
-    for (index, item) in items.iter().enumerate() {
-        let field = if one { "spec.validation".to_owned() } else { format!("spec.versions[{index}].schema") };
-        match version(item, &field) {
-            Ok(version) => versions.push(version),
-            Err(found) => causes.extend(found),
-        }
-    }
-    let storage = versions.iter().filter(|version| version.storage).count();
-    if storage != 1 && causes.is_empty() {
-        let shown = items.iter().map(shown).collect();
-        causes.push(Cause::invalid("spec.versions", &shown, "must have exactly one version marked as storage version"));
-        if storage == 0 {
-            let why = "must have at least one stored version";
-            causes.push(Cause::invalid("status.storedVersions", &Value::Null, why));
-        }
-    }
-    if !causes.is_empty() {
-        return Err(causes);
-    }
+    let kind = text(spec, &["names", "kind"]);
+    let read = versions(definition).iter().zip(schemas);
+    let deprecation = |item: &Value| deprecation(definition, item, &format!("{group}/"));
+    let mut versions: Vec<Version> = read.map(|(item, schema)| version(item, schema, deprecation(item))).collect();
     versions.sort_by(|a, b| rank(&b.name).cmp(&rank(&a.name)).then_with(|| a.name.cmp(&b.name)));
+    let has_one_schema = versions.windows(2).all(|pair| pair[0].raw_schema == pair[1].raw_schema);
     let resource = GroupResource::new(group, plural);
     let names = |field| strings(at(spec, &["names", field])).into_iter().map(str::to_owned).collect();
-    Ok(ResourceType {
+    ResourceType {
         stored_as: resource.clone(),
         resource,
-        kind: text(spec, &["names", "kind"]).to_owned(),
+        kind: kind.to_owned(),
         list_kind: text(spec, &["names", "listKind"]).to_owned(),
         singular: text(spec, &["names", "singular"]).to_owned(),
         short_names: names("shortNames"),
@@ -98,38 +86,56 @@ fn read(definition: &Value) -> Result<ResourceType, Vec<Cause>> {
         namespaced: text(spec, &["scope"]) == "Namespaced",
         custom: true,
         versions,
-        traits: Traits { generation: true, ..Traits::default() },
-    })
+        traits: Traits { generation: true, settled: has_one_schema, ..Traits::default() },
+    }
 }
 
-/// A version as the server shows it in a refusal: its own struct, by field.
-fn shown(version: &Value) -> Value {
-    let flag = |name: &str| version.get(name).and_then(Value::as_bool).unwrap_or_default();
-    json!({
-        "Name": text(version, &["name"]), "Served": flag("served"), "Storage": flag("storage"),
-        "Deprecated": flag("deprecated"), "DeprecationWarning": null, "Schema": null, "Subresources": null,
-        "AdditionalPrinterColumns": null, "SelectableFields": null
-    })
+fn versions(definition: &Value) -> &[Value] {
+    at(definition, &["spec", "versions"]).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn version(item: &Value, field: &str) -> Result<Version, Vec<Cause>> {
+fn flag(value: &Value, field: &str) -> bool {
+    value.get(field).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// Whether objects of a definition are served.
+pub(crate) fn is_established(definition: &Value) -> bool {
+    let conditions = at(definition, &["status", "conditions"]).and_then(Value::as_array);
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| text(condition, &["type"]) == "Established" && text(condition, &["status"]) == "True")
+}
+
+/// What users of a version are told when it is deprecated.
+fn deprecation(definition: &Value, version: &Value, group: &str) -> Option<String> {
+    if !flag(version, "deprecated") {
+        return None;
+    }
+    if let Some(own) = version.get("deprecationWarning").and_then(Value::as_str) {
+        return Some(own.to_owned());
+    }
+    let (name, kind) = (text(version, &["name"]), text(definition, &["spec", "names", "kind"]));
+    let newer = versions(definition).iter().filter(|other| flag(other, "served") && !flag(other, "deprecated"));
+    let newer = newer.map(|other| text(other, &["name"])).filter(|other| rank(other) > rank(name));
+    let better = newer.max_by_key(|other| rank(other)).map(|other| format!("; use {group}{other} {kind}"));
+    Some(format!("{group}{name} {kind} is deprecated{}", better.unwrap_or_default()))
+}
+
+fn version(item: &Value, schema: Schema, deprecation: Option<String>) -> Version {
+    let name = text(item, &["name"]);
     let raw = at(item, &["schema", "openAPIV3Schema"]);
-    let Some(raw) = raw else {
-        return Err(vec![Cause::required(&format!("{field}.openAPIV3Schema"), "schemas are required")]);
-    };
-    let schema = Schema::parse(raw, &format!("{field}.openAPIV3Schema"))?;
-    let flag = |name: &str| item.get(name).and_then(Value::as_bool).unwrap_or_default();
     let columns = item.get("additionalPrinterColumns").and_then(Value::as_array);
     let selectable = item.get("selectableFields").and_then(Value::as_array);
-    Ok(Version {
-        name: text(item, &["name"]).to_owned(),
-        served: flag("served"),
-        storage: flag("storage"),
-        status: at(item, &["subresources", "status"]).is_some(),
-        scale: at(item, &["subresources", "scale"]).map(scale),
+    Version {
+        name: name.to_owned(),
+        served: flag(item, "served"),
+        storage: flag(item, "storage"),
+        status: at(item, &["subresources", "status"]).is_some_and(Value::is_object),
+        scale: at(item, &["subresources", "scale"]).filter(|scale| scale.is_object()).map(scale),
         schema: Some(Arc::new(schema)),
-        rules: raw.to_string().contains("\"x-kubernetes-validations\""),
-        raw_schema: Some(raw.clone()),
+        raw_schema: raw.cloned(),
+        deprecation,
         columns: columns.into_iter().flatten().map(column).collect(),
         selectable: selectable
             .into_iter()
@@ -138,7 +144,7 @@ fn version(item: &Value, field: &str) -> Result<Version, Vec<Cause>> {
             .collect(),
         builtin: None,
         ty: None,
-    })
+    }
 }
 
 fn scale(scale: &Value) -> Scale {
@@ -163,38 +169,26 @@ fn column(column: &Value) -> Column {
     }
 }
 
-/// The versions a definition stores, as `status.storedVersions` lists them.
-pub(crate) fn stored_versions(definition: &Value) -> Vec<Value> {
-    let versions = at(definition, &["spec", "versions"]).and_then(Value::as_array);
-    versions
-        .into_iter()
-        .flatten()
-        .filter(|version| version.get("storage").and_then(Value::as_bool).unwrap_or_default())
-        .filter_map(|version| version.get("name").cloned())
-        .collect()
+/// Warnings of formats that nobody checks, but for those that were there before.
+pub(crate) fn unknown_formats(definition: &Value, old: Option<&Value>) -> Vec<String> {
+    let formats = |definition: &Value| -> Vec<String> {
+        let schemas = versions(definition).iter().filter_map(|version| at(version, &["schema", "openAPIV3Schema"]));
+        let mut found: Vec<String> = schemas.flat_map(crate::schema::unknown_formats).collect();
+        found.dedup();
+        found
+    };
+    let known = old.map(formats).unwrap_or_default();
+    let new = formats(definition).into_iter().filter(|format| !known.contains(format));
+    new.map(|format| format!("unrecognized format {format:?}")).collect()
 }
 
-/// Says in the status that a definition is served.
-pub(crate) fn establish(definition: &mut Value, now: &str) {
-    let stored = stored_versions(definition);
-    let accepted = at(definition, &["spec", "names"]).cloned().unwrap_or_default();
-    let condition = |kind: &str, reason: &str, message: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message });
-    let status = object::field_mut(definition, "status");
-    object::default(
-        status,
-        "conditions",
-        json!([
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]),
-    );
-    status.insert("acceptedNames".to_owned(), accepted);
-    let versions = status.entry("storedVersions").or_insert_with(|| json!([]));
-    if let Some(versions) = versions.as_array_mut() {
-        for name in stored {
-            if !versions.contains(&name) {
-                versions.push(name);
-            }
-        }
+/// Lists the storage version of a definition among those that objects may be stored in.
+pub(crate) fn add_stored_version(definition: &mut Value) {
+    let name =
+        versions(definition).iter().find(|version| flag(version, "storage")).and_then(|version| version.get("name"));
+    let Some(name) = name.cloned() else { return };
+    let listed = object::field_mut(definition, "status").entry("storedVersions").or_insert_with(|| json!([]));
+    if let Some(listed) = listed.as_array_mut().filter(|listed| !listed.contains(&name)) {
+        listed.push(name);
     }
 }

@@ -1,6 +1,6 @@
 //! One reason why an object is invalid, and the Status that carries such reasons.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ pub fn invalid_status(kind: &str, group: &str, name: &str, causes: &[Cause]) -> 
     let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
     let mut texts: Vec<String> = Vec::new();
     for cause in causes {
-        let text = format!("{}: {}", cause.field, cause.message);
+        let text = cause.to_string();
         if !texts.contains(&text) {
             texts.push(text);
         }
@@ -130,6 +130,12 @@ pub fn invalid_status(kind: &str, group: &str, name: &str, causes: &[Cause]) -> 
         "details": details,
         "code": 422,
     })
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
 }
 
 impl Cause {

@@ -2,10 +2,13 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Kind;
+use serde_json::Value;
 
-/// The string formats the API server checks; every other one is ignored.
-const STRING_FORMATS: [&str; 17] = [
+use super::{Kind, pattern};
+use crate::names;
+
+/// The string formats the API server checks, without the hyphens that do not count; every other one is ignored.
+const STRING_FORMATS: [&str; 26] = [
     "uri",
     "email",
     "hostname",
@@ -17,19 +20,51 @@ const STRING_FORMATS: [&str; 17] = [
     "uuid3",
     "uuid4",
     "uuid5",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "creditcard",
+    "ssn",
+    "hexcolor",
+    "rgbcolor",
+    "bsonobjectid",
     "byte",
     "password",
     "date",
     "duration",
-    "date-time",
     "datetime",
+    "k8sshortname",
+    "k8slongname",
 ];
+
+/// The formats in a schema that mean nothing for their types.
+pub(crate) fn unknown(schema: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(map) = schema.as_object() {
+        let kind = match map.get("type").and_then(Value::as_str) {
+            Some("integer") => Some(Kind::Integer),
+            Some("number") => Some(Kind::Number),
+            Some("string") | None => Some(Kind::String),
+            Some(_) => None,
+        };
+        let format = map.get("format").and_then(Value::as_str).filter(|format| !format.is_empty());
+        if kind.is_some() && format.is_some() && supported(kind, format).is_none() {
+            found.extend(format.map(str::to_owned));
+        }
+        found.extend(
+            map.iter().filter(|(key, _)| *key != "default" && *key != "enum").flat_map(|(_, below)| unknown(below)),
+        );
+    } else if let Some(list) = schema.as_array() {
+        found.extend(list.iter().flat_map(unknown));
+    }
+    found
+}
 
 /// The format of a schema, if it means something for its type.
 pub(super) fn supported(kind: Option<Kind>, format: Option<&str>) -> Option<String> {
     let format = format?;
     let known = match kind {
-        None | Some(Kind::String) => STRING_FORMATS.contains(&format),
+        None | Some(Kind::String) => STRING_FORMATS.contains(&&*format.replace('-', "")),
         Some(Kind::Integer) => ["int32", "int64"].contains(&format),
         Some(Kind::Number) => ["float", "double"].contains(&format),
         Some(_) => false,
@@ -53,10 +88,64 @@ pub(super) fn matches(format: &str, text: &str) -> bool {
         "mac" => is_mac(text),
         "duration" => is_duration(text),
         "hostname" => is_hostname(text),
-        "email" => text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty()),
+        "email" => is_email(text),
+        "isbn" => is_isbn(text, 10) || is_isbn(text, 13),
+        "isbn10" => is_isbn(text, 10),
+        "isbn13" => is_isbn(text, 13),
+        "creditcard" => fits(CREDIT_CARD, &digits(text)),
+        "ssn" => fits(r"^\d{3}[- ]?\d{2}[- ]?\d{4}$", text),
+        "hexcolor" => fits("^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$", text),
+        "rgbcolor" => fits(RGB_COLOR, text),
+        "bsonobjectid" => text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()),
+        "k8s-short-name" => names::wrong_label(text).is_none(),
+        "k8s-long-name" => names::wrong_subdomain(text).is_none(),
         "uri" => text.starts_with('/') || text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
         _ => true,
     }
+}
+
+const CREDIT_CARD: &str = r"^(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35\d{3})\d{11})$";
+const RGB_COLOR: &str = r"^rgb\(\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*\)$";
+
+fn fits(pattern: &str, text: &str) -> bool {
+    pattern::compile(pattern).is_ok_and(|regex| regex.is_match(text))
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// `user@host` as mail headers write it; a name and angle brackets may be around.
+fn is_email(text: &str) -> bool {
+    let address = text.rsplit_once('<').map_or(Some(text), |(_, rest)| rest.strip_suffix('>'));
+    let Some((user, host)) = address.and_then(|address| address.rsplit_once('@')) else { return false };
+    let is_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    let is_dotted = |text: &str| !text.is_empty() && text.split('.').all(|part| !part.is_empty());
+    is_dotted(user) && is_dotted(host) && user.chars().all(is_atom) && host.chars().all(is_atom)
+}
+
+/// The digits and their check digit, hyphens and spaces apart.
+fn is_isbn(text: &str, length: usize) -> bool {
+    let text: Vec<char> = text.chars().filter(|c| !matches!(c, '-' | ' ')).collect();
+    if text.len() != length {
+        return false;
+    }
+    let mut sum = 0;
+    for (i, c) in (0_u32..).zip(&text) {
+        let value = match c.to_digit(10) {
+            Some(digit) => digit,
+            None if length == 10 && i == 9 && matches!(c, 'X' | 'x') => 10,
+            None => return false,
+        };
+        sum += if length == 10 {
+            (i + 1) * value
+        } else if i % 2 == 0 {
+            value
+        } else {
+            3 * value
+        };
+    }
+    sum % (if length == 10 { 11 } else { 10 }) == 0
 }
 
 fn is_date(text: &str) -> bool {
@@ -116,6 +205,10 @@ fn is_uuid(text: &str, version: Option<char>) -> bool {
 }
 
 fn is_mac(text: &str) -> bool {
+    let dotted: Vec<&str> = text.split('.').collect();
+    if [3, 4, 10].contains(&dotted.len()) {
+        return dotted.iter().all(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
     let parts: Vec<&str> = text.split([':', '-']).collect();
     [6, 8, 20].contains(&parts.len())
         && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -191,49 +284,4 @@ fn is_duration(text: &str) -> bool {
         rest = after[unit_end..].trim_start();
     }
     any
-}
-
-/// Rewrites a Go regular expression for the `regex` crate.
-///
-/// Inside a class Go takes `[`, `&&`, `--` and `~~` literally, where the crate sees a nested class or a set operation.
-pub(super) fn from_go_regex(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut chars = source.chars().peekable();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                out.push(c);
-                out.extend(chars.next());
-            }
-            '[' if in_class && chars.peek() != Some(&':') => out.push_str("\\["),
-            '[' if in_class => {
-                out.push(c);
-                for next in chars.by_ref() {
-                    out.push(next);
-                    if next == ']' {
-                        break;
-                    }
-                }
-            }
-            '[' => {
-                in_class = true;
-                out.push(c);
-                out.extend(chars.next_if_eq(&'^'));
-                if chars.next_if_eq(&']').is_some() {
-                    out.push_str("\\]");
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(c);
-            }
-            '&' | '~' if in_class => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }

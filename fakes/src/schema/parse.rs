@@ -2,110 +2,91 @@
 
 use serde_json::{Map, Value};
 
-use super::{Additional, Cause, Checks, Inside, Kind, ListType, Pattern, Schema, cel::Rule, formats, structural};
+use super::{
+    Additional, Cause, Checks, Inside, Kind, ListType, Pattern, Schema, cel::Rule, defaults, formats, openapi, pattern,
+    structural,
+};
 
 impl Schema {
     /// Parses `openAPIV3Schema`; `field` is its path in the definition, for the causes.
     ///
     /// A schema that is not structural gives the causes that kube-apiserver gives.
     pub fn parse(schema: &Value, field: &str) -> Result<Self, Vec<Cause>> {
+        let parsed = node(schema);
+        if schema.as_object().is_some_and(openapi::has_unsupported) {
+            return Err(openapi::check(schema, None, field));
+        }
         let mut causes = structural::check(schema, field);
-        let mut parser = Parser { causes: Vec::new() };
-        let parsed = parser.node(schema, field);
-        causes.append(&mut parser.causes);
+        if causes.is_empty() {
+            causes.extend(defaults::check(&parsed, field));
+        }
+        // Rules are only looked at where everything they speak of is known.
+        let types = Some(&parsed).filter(|_| causes.is_empty());
+        causes.extend(openapi::check(schema, types, field));
         if causes.is_empty() { Ok(parsed) } else { Err(causes) }
     }
 }
 
-struct Parser {
-    causes: Vec<Cause>,
+fn node(json: &Value) -> Schema {
+    let Some(map) = json.as_object() else {
+        return Schema::default();
+    };
+    let kind = kind(map);
+    let fields = map.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let mut schema = Schema {
+        kind,
+        nullable: flag(map, "nullable"),
+        format: formats::supported(kind, map.get("format").and_then(Value::as_str)),
+        default: map.get("default").filter(|default| !default.is_null()).cloned(),
+        properties: fields.map(|(name, child)| (name.clone(), node(child))).collect(),
+        items: map.get("items").filter(|items| items.is_object()).map(|items| Box::new(node(items))),
+        preserve_unknown: flag(map, "x-kubernetes-preserve-unknown-fields"),
+        embedded: flag(map, "x-kubernetes-embedded-resource"),
+        list: list_type(map),
+        map_atomic: text(map, "x-kubernetes-map-type") == Some("atomic"),
+        checks: checks(map),
+        additional: additional(map),
+        rules: array(map, "x-kubernetes-validations").iter().filter_map(Rule::read).collect(),
+        inside: Inside::default(),
+    };
+    schema.inside = inside(&schema);
+    schema
 }
 
-impl Parser {
-    fn node(&mut self, json: &Value, at: &str) -> Schema {
-        let Some(map) = json.as_object() else {
-            return Schema::default();
-        };
-        let kind = kind(map);
-        let mut schema = Schema {
-            kind,
-            nullable: flag(map, "nullable"),
-            format: formats::supported(kind, map.get("format").and_then(Value::as_str)),
-            default: map.get("default").cloned(),
-            preserve_unknown: flag(map, "x-kubernetes-preserve-unknown-fields"),
-            embedded: flag(map, "x-kubernetes-embedded-resource"),
-            list: list_type(map),
-            map_atomic: text(map, "x-kubernetes-map-type") == Some("atomic"),
-            checks: self.checks(map, at),
-            additional: self.additional(map, at),
-            ..Schema::default()
-        };
-        for (name, child) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let child = self.node(child, &format!("{at}.properties[{name}]"));
-            schema.properties.insert(name.clone(), child);
-        }
-        if let Some(items) = map.get("items").filter(|items| items.is_object()) {
-            schema.items = Some(Box::new(self.node(items, &format!("{at}.items"))));
-        }
-        for (i, rule) in array(map, "x-kubernetes-validations").iter().enumerate() {
-            match Rule::parse(rule, &format!("{at}.x-kubernetes-validations[{i}]")) {
-                Ok(rule) => schema.rules.push(rule),
-                Err(cause) => self.causes.push(cause),
-            }
-        }
-        schema.inside = inside(&schema);
-        schema
-    }
+fn additional(map: &Map<String, Value>) -> Option<Additional> {
+    Some(match map.get("additionalProperties")? {
+        Value::Null => return None,
+        Value::Bool(true) => Additional::Any,
+        Value::Bool(false) => Additional::Forbidden,
+        schema => Additional::Schema(Box::new(node(schema))),
+    })
+}
 
-    fn additional(&mut self, map: &Map<String, Value>, at: &str) -> Option<Additional> {
-        Some(match map.get("additionalProperties")? {
-            Value::Bool(true) => Additional::Any,
-            Value::Bool(false) => Additional::Forbidden,
-            schema => Additional::Schema(Box::new(self.node(schema, &format!("{at}.additionalProperties")))),
-        })
-    }
-
-    fn checks(&mut self, map: &Map<String, Value>, at: &str) -> Checks {
-        let mut nested = |key: &str| -> Vec<Schema> {
-            let branches = array(map, key).iter().enumerate();
-            branches.map(|(i, branch)| self.node(branch, &format!("{at}.{key}[{i}]"))).collect()
-        };
-        let (all_of, any_of, one_of) = (nested("allOf"), nested("anyOf"), nested("oneOf"));
-        let not = map.get("not").map(|not| Box::new(self.node(not, &format!("{at}.not"))));
-        let size = |key: &str| map.get(key).and_then(Value::as_u64);
-        let bound = |key: &str| map.get(key).and_then(Value::as_number).cloned();
-        Checks {
-            required: strings(map, "required"),
-            choices: array(map, "enum").to_vec(),
-            minimum: bound("minimum"),
-            maximum: bound("maximum"),
-            exclusive_minimum: flag(map, "exclusiveMinimum"),
-            exclusive_maximum: flag(map, "exclusiveMaximum"),
-            multiple_of: bound("multipleOf"),
-            min_length: size("minLength"),
-            max_length: size("maxLength"),
-            pattern: self.pattern(map, at),
-            min_items: size("minItems"),
-            max_items: size("maxItems"),
-            min_properties: size("minProperties"),
-            max_properties: size("maxProperties"),
-            all_of,
-            any_of,
-            one_of,
-            not,
-        }
-    }
-
-    fn pattern(&mut self, map: &Map<String, Value>, at: &str) -> Option<Pattern> {
-        let source = text(map, "pattern").filter(|source| !source.is_empty())?;
-        match regex::Regex::new(&formats::from_go_regex(source)) {
-            Ok(regex) => Some(Pattern { source: source.to_owned(), regex }),
-            Err(error) => {
-                let detail = format!("must be a valid regular expression, but isn't: {error}");
-                self.causes.push(Cause::invalid(&format!("{at}.pattern"), &Value::from(source), &detail));
-                None
-            }
-        }
+fn checks(map: &Map<String, Value>) -> Checks {
+    let nested = |key: &str| -> Vec<Schema> { array(map, key).iter().map(node).collect() };
+    let size = |key: &str| map.get(key).and_then(Value::as_u64);
+    let bound = |key: &str| map.get(key).and_then(Value::as_number).cloned();
+    Checks {
+        required: strings(map, "required"),
+        choices: array(map, "enum").to_vec(),
+        minimum: bound("minimum"),
+        maximum: bound("maximum"),
+        exclusive_minimum: flag(map, "exclusiveMinimum"),
+        exclusive_maximum: flag(map, "exclusiveMaximum"),
+        multiple_of: bound("multipleOf"),
+        min_length: size("minLength"),
+        max_length: size("maxLength"),
+        pattern: text(map, "pattern")
+            .filter(|source| !source.is_empty())
+            .and_then(|source| Some(Pattern { source: source.to_owned(), regex: pattern::compile(source).ok()? })),
+        min_items: size("minItems"),
+        max_items: size("maxItems"),
+        min_properties: size("minProperties"),
+        max_properties: size("maxProperties"),
+        all_of: nested("allOf"),
+        any_of: nested("anyOf"),
+        one_of: nested("oneOf"),
+        not: map.get("not").filter(|not| not.is_object()).map(|not| Box::new(node(not))),
     }
 }
 
@@ -137,7 +118,8 @@ fn inside(schema: &Schema) -> Inside {
         defaults: false,
         keyed_lists: schema.list != ListType::Atomic,
         rules: !schema.rules.is_empty(),
-        transition_rules: schema.rules.iter().any(Rule::is_transition),
+        embedded: schema.embedded,
+        transition_rules: schema.rules.iter().any(Rule::uses_old),
     };
     let additional = schema.additional_schema();
     let children = schema.properties.values().chain(schema.items.as_deref()).chain(additional);
@@ -145,6 +127,7 @@ fn inside(schema: &Schema) -> Inside {
         sum.defaults |= child.default.is_some() || child.inside.defaults;
         sum.keyed_lists |= child.inside.keyed_lists;
         sum.rules |= child.inside.rules;
+        sum.embedded |= child.inside.embedded;
         sum.transition_rules |= child.inside.transition_rules;
     }
     sum

@@ -2,11 +2,36 @@
 
 use serde_json::Value;
 
-use super::{Additional, Schema};
+use super::{Additional, Schema, embedded};
 
 const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// Whether a field is one that every resource has.
+pub(super) fn is_meta(name: &str) -> bool {
+    META_FIELDS.contains(&name)
+}
+
 impl Schema {
+    /// Brings a resource into the form that is kept: without fields that its schema and its metadata do not know.
+    ///
+    /// Returns the paths of the dropped fields in the order in which they are told. Fails in kube-apiserver's words where
+    /// metadata is of the wrong type.
+    pub(crate) fn decode(&self, resource: &mut Value) -> Result<Vec<String>, String> {
+        let mut unknown = Vec::new();
+        if let Some(metadata) = resource.get_mut("metadata") {
+            unknown = embedded::coerce_metadata(metadata)?;
+            for field in &mut unknown {
+                field.insert_str(0, "metadata.");
+            }
+        }
+        unknown.append(&mut self.prune(resource));
+        let mut inside = Vec::new();
+        embedded::coerce(self, resource, "", &mut inside).map_err(|cause| cause.to_string())?;
+        inside.sort();
+        unknown.append(&mut inside);
+        Ok(unknown)
+    }
+
     /// Drops every field the schema does not know from a resource, and nulls that mean nothing.
     ///
     /// Returns the paths of the dropped fields, sorted, as a strict client wants them reported.
@@ -69,7 +94,7 @@ impl Pruned {
             Value::Object(map) => {
                 let mut unknown = Vec::new();
                 for (name, child) in map.iter_mut() {
-                    if is_resource && META_FIELDS.contains(&name.as_str()) {
+                    if is_resource && is_meta(name) {
                         continue;
                     }
                     match known(schema, name) {

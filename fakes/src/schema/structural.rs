@@ -1,10 +1,13 @@
 //! What makes a schema structural, and the causes when it is not.
 
+mod complete;
+
 use serde_json::{Map, Value, json};
 
 use super::{
     Cause,
     parse::{array, flag, text},
+    pattern,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,26 +22,25 @@ pub(super) fn check(schema: &Value, field: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     if let Some(map) = schema.as_object() {
         node(map, Level::Root, field, &mut causes);
+        complete::check(map, field, &mut causes);
     }
-    causes.sort_by_key(|cause| format!("{}: {}", cause.field, cause.message));
+    causes.sort_by_key(ToString::to_string);
     causes
 }
 
 fn node(map: &Map<String, Value>, level: Level, at: &str, causes: &mut Vec<Cause>) {
     let kind = text(map, "type").unwrap_or_default();
     let embedded = flag(map, "x-kubernetes-embedded-resource");
-    if kind == "array" && !map.contains_key("items") {
+    if kind == "array" && map.get("items").is_none_or(Value::is_null) {
         causes.push(Cause::required(&format!("{at}.items"), "must be specified"));
     }
     if let Some(items) = map.get("items").and_then(Value::as_object) {
         node(items, Level::Item, &format!("{at}.items"), causes);
     }
-    for (name, child) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(child) = child.as_object() {
-            node(child, Level::Field, &format!("{at}.properties[{name}]"), causes);
-        }
+    for (name, child) in fields(map) {
+        node(child, Level::Field, &format!("{at}.properties[{name}]"), causes);
     }
-    if let Some(additional) = map.get("additionalProperties") {
+    if let Some(additional) = map.get("additionalProperties").filter(|additional| !additional.is_null()) {
         let at = format!("{at}.additionalProperties");
         if level == Level::Root {
             causes.push(Cause::forbidden(&at, "must not be used at the root"));
@@ -53,8 +55,20 @@ fn node(map: &Map<String, Value>, level: Level, at: &str, causes: &mut Vec<Cause
     extensions(map, at, causes);
     type_of(map, kind, level, at, causes);
     metadata(map, level == Level::Root || embedded, level, at, causes);
-    list_keys(map, at, causes);
     junctors(map, at, causes);
+    regex(map, at, causes);
+    let is_empty = fields(map).next().is_none();
+    if embedded && is_empty && !flag(map, "x-kubernetes-preserve-unknown-fields") {
+        let detail = "must not be empty if x-kubernetes-embedded-resource is true without \
+                      x-kubernetes-preserve-unknown-fields";
+        causes.push(Cause::required(&format!("{at}.properties"), detail));
+    }
+}
+
+/// The properties that are schemas.
+pub(super) fn fields(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+    let fields = map.get("properties").and_then(Value::as_object).into_iter().flatten();
+    fields.filter_map(|(name, child)| Some((name, child.as_object()?)))
 }
 
 fn extensions(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
@@ -70,7 +84,6 @@ fn extensions(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
 }
 
 fn type_of(map: &Map<String, Value>, kind: &str, level: Level, at: &str, causes: &mut Vec<Cause>) {
-    const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
     let at = format!("{at}.type");
     let needs_none = flag(map, "x-kubernetes-int-or-string") || flag(map, "x-kubernetes-preserve-unknown-fields");
     if flag(map, "x-kubernetes-embedded-resource") && kind != "object" {
@@ -93,32 +106,29 @@ fn type_of(map: &Map<String, Value>, kind: &str, level: Level, at: &str, causes:
     if level == Level::Root && !kind.is_empty() && kind != "object" {
         causes.push(Cause::invalid(&at, &json!(kind), "must be object at the root"));
     }
-    if !kind.is_empty() && !TYPES.contains(&kind) {
-        causes.push(Cause::not_supported(&at, &json!(kind), &TYPES.map(str::to_owned)));
-    }
 }
 
 fn metadata(map: &Map<String, Value>, is_resource: bool, level: Level, at: &str, causes: &mut Vec<Cause>) {
     let Some(properties) = map.get("properties").and_then(Value::as_object) else { return };
     for name in ["kind", "apiVersion"] {
         let Some(child) = properties.get(name).filter(|_| is_resource) else { continue };
-        let kind = child.get("type").cloned().unwrap_or_default();
+        let kind = child.get("type").and_then(Value::as_str).unwrap_or_default();
         if kind != "string" {
-            causes.push(Cause::invalid(&format!("{at}.properties[{name}].type"), &kind, "must be string"));
+            causes.push(Cause::invalid(&format!("{at}.properties[{name}].type"), &json!(kind), "must be string"));
         }
     }
     let Some(metadata) = properties.get("metadata").and_then(Value::as_object) else { return };
     let at = format!("{at}.properties[metadata]");
     if is_resource && text(metadata, "type") != Some("object") {
-        let kind = metadata.get("type").cloned().unwrap_or_else(|| json!(""));
-        causes.push(Cause::invalid(&format!("{at}.type"), &kind, "must be object"));
+        let kind = text(metadata, "type").unwrap_or_default();
+        causes.push(Cause::invalid(&format!("{at}.type"), &json!(kind), "must be object"));
     }
     let is_allowed = |(key, value): (&String, &Value)| match key.as_str() {
-        "type" | "description" | "title" => true,
+        "type" | "default" => true,
         "properties" => {
             value.as_object().is_some_and(|fields| fields.keys().all(|name| name == "name" || name == "generateName"))
         }
-        _ => false,
+        _ => is_zero(value),
     };
     if level == Level::Root && !metadata.iter().all(is_allowed) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
@@ -126,26 +136,23 @@ fn metadata(map: &Map<String, Value>, is_resource: bool, level: Level, at: &str,
     }
 }
 
-fn list_keys(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
-    let at = format!("{at}.x-kubernetes-list-map-keys");
-    let keys = array(map, "x-kubernetes-list-map-keys");
-    match text(map, "x-kubernetes-list-type") {
-        Some("map") if keys.is_empty() => {
-            causes.push(Cause::required(&at, "must not be empty if x-kubernetes-list-type is map"));
-        }
-        Some("map") => {
-            let known = map.get("items").and_then(|items| items.get("properties")).and_then(Value::as_object);
-            let is_known = |key: &&str| known.is_some_and(|known| known.contains_key(*key));
-            if !keys.iter().filter_map(Value::as_str).all(|key| is_known(&key)) {
-                causes.push(Cause::invalid(&at, &json!(keys), "entries must all be names of item properties"));
-            }
-        }
-        _ if keys.is_empty() => {}
-        _ => {
-            let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-            let at = at.replace("list-map-keys", "list-type");
-            causes.push(Cause::required(&at, detail));
-        }
+/// Whether a value is what Go takes for not being set.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Number(_) => false,
+    }
+}
+
+fn regex(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
+    let Some(source) = text(map, "pattern").filter(|source| !source.is_empty()) else { return };
+    if let Err(error) = pattern::compile(source) {
+        let detail = format!("must be a valid regular expression, but isn't: {error}");
+        causes.push(Cause::invalid(&format!("{at}.pattern"), &json!(source), &detail));
     }
 }
 
@@ -158,10 +165,13 @@ fn junctors(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
         }
         for (i, branch) in array(map, key).iter().enumerate() {
             let Some(branch) = branch.as_object() else { continue };
+            let at = format!("{at}.{key}[{i}]");
             if key == "allOf" && i == 0 && branch.get("anyOf") == Some(&int_or_string) {
-                continue;
+                let rest: Map<String, Value> = branch.clone().into_iter().filter(|(key, _)| key != "anyOf").collect();
+                nested(&rest, &at, causes);
+            } else {
+                nested(branch, &at, causes);
             }
-            nested(branch, &format!("{at}.{key}[{i}]"), causes);
         }
     }
     if let Some(not) = map.get("not").and_then(Value::as_object) {
@@ -171,7 +181,7 @@ fn junctors(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
 
 /// Below a junctor only value validations may stand.
 fn nested(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
-    const FORBIDDEN: [(&str, &str); 12] = [
+    const FORBIDDEN: [(&str, &str); 13] = [
         ("type", "must be empty to be structural"),
         ("additionalProperties", "must be undefined to be structural"),
         ("default", "must be undefined to be structural"),
@@ -183,20 +193,25 @@ fn nested(map: &Map<String, Value>, at: &str, causes: &mut Vec<Cause>) {
         ("x-kubernetes-int-or-string", "must be false to be structural"),
         ("x-kubernetes-list-map-keys", "must be empty to be structural"),
         ("x-kubernetes-list-type", "must be undefined to be structural"),
+        ("x-kubernetes-map-type", "must be undefined to be structural"),
         ("x-kubernetes-validations", "must be empty to be structural"),
     ];
     for (key, detail) in FORBIDDEN {
-        if map.get(key).is_some_and(|value| *value != json!(false) && *value != json!("")) {
+        let is_set = |value: &Value| key == "additionalProperties" && value.is_object() || !is_zero(value);
+        if map.get(key).is_some_and(is_set) {
             causes.push(Cause::forbidden(&format!("{at}.{key}"), detail));
         }
     }
-    for (name, child) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(child) = child.as_object() {
-            nested(child, &format!("{at}.properties[{name}]"), causes);
+    for (name, child) in fields(map) {
+        nested(child, &format!("{at}.properties[{name}]"), causes);
+        if name == "metadata" {
+            let detail = "must not be specified in a nested context";
+            causes.push(Cause::forbidden(&format!("{at}.properties[metadata]"), detail));
         }
     }
     if let Some(items) = map.get("items").and_then(Value::as_object) {
         nested(items, &format!("{at}.items"), causes);
     }
     junctors(map, at, causes);
+    regex(map, at, causes);
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Cause, Schema, invalid_status};
+use super::{Cause, Findings, Schema, invalid_status};
 
 fn schema(spec: &Value) -> Schema {
     let root = json!({
@@ -176,7 +176,8 @@ fn junctors() {
 
 #[test]
 fn keyed_lists() {
-    let item = object(&json!({"name": {"type": "string"}, "v": {"type": "integer"}}));
+    let mut item = object(&json!({"name": {"type": "string"}, "v": {"type": "integer"}}));
+    item["required"] = json!(["name"]);
     let map = json!({
         "type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
     });
@@ -243,10 +244,18 @@ fn rules_that_cannot_be_evaluated() {
                 r#"FieldValueInvalid | spec | Invalid value: "object": no such key: missing evaluating rule: self.missing == 1"#,
             ][..],
         ),
+        (
+            "size(self.texts) == 1",
+            &[
+                r#"FieldValueInvalid | spec | Invalid value: "object": no such key: texts evaluating rule: size(self.texts) == 1"#,
+            ][..],
+        ),
     ];
     for (rule, expected) in cases {
         let mut spec = object(&json!({
             "x": {"x-kubernetes-int-or-string": true},
+            "missing": {"type": "integer"},
+            "texts": {"type": "array", "items": {"type": "string"}},
             "list": {"type": "array", "items": {"type": "string"}},
         }));
         spec["x-kubernetes-validations"] = json!([{"rule": rule}]);
@@ -259,10 +268,25 @@ fn rules_that_cannot_be_evaluated() {
 fn other_causes_keep_rules_from_running() {
     let mut spec = object(&json!({"x": {"type": "integer"}}));
     spec["x-kubernetes-validations"] = json!([{"rule": "self.x > 1"}]);
-    let mut causes = vec![Cause::required("metadata.name", "name or generateName is required")];
-    schema(&spec).validate_after(&mut causes, &resource(&json!({"x": 1})), None);
+    let causes = vec![Cause::required("metadata.name", "name or generateName is required")];
+    let mut findings = Findings { causes, ..Findings::default() };
+    schema(&spec).validate_after(&mut findings, &resource(&json!({"x": 1})), None);
+    let causes = findings.causes;
     assert_eq!(causes.len(), 2);
     assert!(causes[1].message.starts_with("Invalid value: null: some validation rules were not checked"));
+}
+
+#[test]
+fn what_was_broken_before_is_a_warning() {
+    let rule = json!([{"rule": "self > 1"}]);
+    let mut spec = object(&json!({"x": {"type": "integer"}, "y": {"type": "integer"}}));
+    spec["properties"]["x"]["x-kubernetes-validations"] = rule;
+    let (old, new) = (resource(&json!({"x": 1, "y": 1})), resource(&json!({"x": 1, "y": 2})));
+    for (trusts_old, warnings) in [(false, vec!["spec.x: Invalid value: 1: failed rule: self > 1"]), (true, vec![])] {
+        let mut findings = Findings { trusts_old, ..Findings::default() };
+        schema(&spec).validate_after(&mut findings, &new, Some(&old));
+        assert_eq!((findings.causes, findings.warnings), (vec![], warnings.into_iter().map(str::to_owned).collect()));
+    }
 }
 
 #[test]

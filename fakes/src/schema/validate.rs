@@ -2,46 +2,56 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{Additional, Cause, Checks, Kind, ListType, Schema, cause::NO_FIELD, cel, formats, go};
+use super::{Additional, Cause, Checks, Kind, ListType, Schema, cause::NO_FIELD, cel, embedded, formats, go};
+
+/// What validation found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Why the object is invalid; nothing if it is valid.
+    pub causes: Vec<Cause>,
+    /// What is wrong and was so before, which is tolerated.
+    pub warnings: Vec<String>,
+    /// Whether the object as it was is known to keep every rule: then rules are not asked again about what did not
+    /// change.
+    pub trusts_old: bool,
+}
 
 impl Schema {
     /// The causes for which an object is invalid; none if it is valid.
     ///
     /// With `old` the object is an update: what did not change is not held against it, and transition rules run.
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut causes = Vec::new();
-        self.validate_after(&mut causes, object, old);
-        causes
-    }
-
-    /// Like [`Schema::validate`], for a write to the status subresource: the rest of the object is not looked at.
-    pub fn validate_status(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut causes = Vec::new();
-        self.validate_status_after(&mut causes, object, old);
-        causes
+        let mut findings = Findings::default();
+        self.validate_after(&mut findings, object, old);
+        findings.causes
     }
 
     /// Like [`Schema::validate`], after other checks that found causes: grave ones keep the rules from being run.
-    pub fn validate_after(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
-        let mut at = Path { prefix: "", text: String::new() };
-        let mut report = Report::default();
-        self.check(object, old, &mut at, &mut report);
-        causes.append(&mut report.causes);
-        self.check_whole(causes, object, old);
+    pub fn validate_after(&self, findings: &mut Findings, object: &Value, old: Option<&Value>) {
+        findings.causes.append(&mut self.check_at("", object, old));
+        embedded::check(self, object, &mut findings.causes);
+        self.check_whole(findings, object, old);
     }
 
-    /// Like [`Schema::validate_status`], after other checks that found causes.
-    pub fn validate_status_after(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
+    /// Like [`Schema::validate_after`], for a write to the status subresource: rules run on the whole object, but of its
+    /// fields only the status is looked at.
+    pub fn validate_status_after(&self, findings: &mut Findings, object: &Value, old: Option<&Value>) {
         if let (Some(schema), Some(status)) = (self.properties.get("status"), object.get("status")) {
-            let mut at = Path { prefix: "status", text: String::new() };
-            let mut report = Report::default();
-            schema.check(status, old.and_then(|old| old.get("status")), &mut at, &mut report);
-            causes.append(&mut report.causes);
+            let old = old.and_then(|old| old.get("status"));
+            findings.causes.append(&mut schema.check_at("status", status, old));
         }
-        self.check_whole(causes, object, old);
+        self.check_whole(findings, object, old);
     }
 
-    fn check_whole(&self, causes: &mut Vec<Cause>, object: &Value, old: Option<&Value>) {
+    /// The causes for which a value is invalid, but for rules and lists; `prefix` is its path.
+    pub(super) fn check_at(&self, prefix: &str, value: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let mut at = Path { prefix, text: String::new() };
+        let mut report = Report::default();
+        self.check(value, old, &mut at, &mut report);
+        report.causes
+    }
+
+    fn check_whole(&self, findings: &mut Findings, object: &Value, old: Option<&Value>) {
         const BLOCKING: [&str; 5] = [
             "FieldValueNotSupported",
             "FieldValueRequired",
@@ -50,17 +60,17 @@ impl Schema {
             "FieldValueTypeInvalid",
         ];
         if self.inside.keyed_lists && old.is_none_or(|old| old != object && self.duplicates(old).is_empty()) {
-            causes.append(&mut self.duplicates(object));
+            findings.causes.append(&mut self.duplicates(object));
         }
         if !self.inside.rules {
             return;
         }
-        if causes.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
+        if findings.causes.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
             let detail = "some validation rules were not checked because the object was invalid; \
                           correct the existing errors to complete validation";
-            causes.push(Cause::invalid(NO_FIELD, &Value::Null, detail));
+            findings.causes.push(Cause::invalid(NO_FIELD, &Value::Null, detail));
         } else {
-            cel::evaluate(self, object, old, causes);
+            cel::evaluate(self, object, old, "", findings);
         }
     }
 
@@ -211,7 +221,9 @@ impl Schema {
 
 impl Checks {
     fn check_choices(&self, value: &Value, at: &Path<'_>, report: &mut Report) {
-        if self.choices.is_empty() || self.choices.iter().any(|choice| same(choice, value)) {
+        // A null is in no enumeration, even if one names it.
+        let is_chosen = |choice: &Value| !value.is_null() && same(choice, value);
+        if self.choices.is_empty() || self.choices.iter().any(is_chosen) {
             return;
         }
         let choices: Vec<String> = self.choices.iter().map(choice_text).collect();
@@ -371,14 +383,16 @@ impl Kind {
 }
 
 fn is_integer(value: &Value) -> bool {
-    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|float| float.fract() == 0.0)
+    // Go reads what 64 bits do not hold as a float, and takes a float for an integer only where it is exact.
+    const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+    value.is_i64() || value.as_f64().is_some_and(|float| float.fract() == 0.0 && float.abs() <= MAX_EXACT)
 }
 
 fn json_type(value: &Value) -> (&'static str, &'static str) {
     match value {
         Value::Null => ("null", ""),
         Value::Bool(_) => ("boolean", ""),
-        Value::Number(number) if number.is_f64() => ("number", "float64"),
+        Value::Number(number) if !number.is_i64() => ("number", "float64"),
         Value::Number(_) => ("integer", "int64"),
         Value::String(_) => ("string", ""),
         Value::Array(_) => ("array", ""),

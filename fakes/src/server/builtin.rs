@@ -6,7 +6,7 @@ use super::{Subresource, Target, typed};
 use crate::{
     defaults::quality_of_service,
     object::{self, at, default, field_mut, map_mut, same, set_meta, text},
-    registry::{parse_definition, stored_versions},
+    registry::{add_stored_version, check_definition},
     schema::Cause,
     types, validation,
 };
@@ -38,11 +38,9 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
             field_mut(object, "spec").insert("finalizers".to_owned(), json!(["kubernetes"]));
         }
         "customresourcedefinitions" => {
-            let status = json!({
-                "conditions": null, "acceptedNames": { "plural": "", "kind": "" },
-                "storedVersions": stored_versions(object)
-            });
+            let status = json!({ "conditions": null, "acceptedNames": { "plural": "", "kind": "" } });
             map_mut(object).insert("status".to_owned(), status);
+            add_stored_version(object);
         }
         "jobs" => {
             select_own_pods(object);
@@ -135,6 +133,9 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
         }
         (_, true) => {
             keep(new, "status");
+            if plural(target) == "customresourcedefinitions" {
+                add_stored_version(new);
+            }
             if plural(target) == "namespaces" {
                 let finalizers = at(old, &["spec", "finalizers"]).cloned().unwrap_or_default();
                 field_mut(new, "spec").insert("finalizers".to_owned(), finalizers);
@@ -180,11 +181,7 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
         }
         ("pods", Some(old)) => immutable_pod_fields(old, object, &mut causes),
         ("controllerrevisions", Some(old)) => immutable(old, object, &["data"], &mut causes),
-        ("customresourcedefinitions", _) => {
-            if let Err(found) = parse_definition(object) {
-                causes.extend(found);
-            }
-        }
+        ("customresourcedefinitions", _) => causes.extend(check_definition(object, old)),
         _ => {}
     }
     causes

@@ -20,11 +20,18 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 
 /// Whether stored bytes are not what the request's version looks like.
 pub(super) fn differs(target: &Target) -> bool {
-    !target.version().storage || is_event(target)
+    !target.version().storage || target.resource.traits.reworked || is_event(target)
 }
 
 /// A stored object in the version of the request.
 pub(super) fn outgoing(target: &Target, object: &Value) -> Value {
+    let mut object = in_version(target, object);
+    map_mut(&mut object).insert("apiVersion".to_owned(), target.api_version().into());
+    object
+}
+
+/// What a stored object has in the version of the request, still called as it is stored.
+pub(super) fn in_version(target: &Target, object: &Value) -> Value {
     let mut object = object.clone();
     if is_event(target) {
         rename(map_mut(&mut object), |(new, core)| (core, new));
@@ -32,7 +39,10 @@ pub(super) fn outgoing(target: &Target, object: &Value) -> Value {
     if is_old_autoscaler(target) {
         autoscaler::to_v1(&mut object);
     }
-    map_mut(&mut object).insert("apiVersion".to_owned(), target.api_version().into());
+    if let Some(schema) = target.version().schema.as_ref().filter(|_| differs(target)) {
+        schema.prune(&mut object);
+        schema.set_defaults(&mut object);
+    }
     object
 }
 

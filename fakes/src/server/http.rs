@@ -78,13 +78,16 @@ impl ApiServer {
         };
         let (plural, rest) = rest.split_first().ok_or_else(Status::no_such_resource)?;
         let Some(target) = self.target(group, version, plural) else {
-            if self.registry(|registry| registry.group(group)).is_empty() {
+            if self.registry(|registry| registry.group(group)).iter().all(|resource| resource.custom) {
                 return Ok(not_served());
             }
             return Err(Status::no_such_resource());
         };
         if !is_allowed(incoming, &target, rest) {
             return Err(Status::method_not_allowed());
+        }
+        if let Some(deprecation) = &target.version().deprecation {
+            incoming.warnings.push(deprecation.clone());
         }
         match rest {
             [] => self.collection(incoming, &target, namespace).await,

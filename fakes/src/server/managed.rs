@@ -1,5 +1,7 @@
 //! managedFields, as the writes of this server leave them.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Target, WriteOptions, convert, typed, write::Changed};
@@ -27,7 +29,10 @@ pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &
         now: &clock.stamp(),
     };
     if !convert::is_event(target) {
-        return apply::update(old, new, &write, &types(target));
+        let old = old.map(|old| {
+            if convert::differs(target) { Cow::Owned(convert::in_version(target, old)) } else { Cow::Borrowed(old) }
+        });
+        return apply::update(old.as_deref(), new, &write, &types(target));
     }
     // Fields are recorded by the names they have in the version of the request.
     let (mut old, mut new) = (old.cloned(), new);

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Target, WriteOptions};
 use crate::{
+    names::{self, LABEL_RULE, MAX_LABEL, MAX_SUBDOMAIN},
     object::{self, map_mut, meta, meta_mut, set_meta, strings},
     schema::Cause,
     store::Store,
 };
+
+pub(super) use crate::names::{SERVICE_RULE, SUBDOMAIN_RULE, is_service_name, is_subdomain, wrong_key};
 
 /// Fields only the server writes.
 const SYSTEM_FIELDS: [&str; 5] =
@@ -17,24 +20,6 @@ const SYSTEM_FIELDS: [&str; 5] =
 const MAX_GENERATED_PREFIX: usize = 58;
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 const CHECKS_OF_AN_UPDATE: usize = 4;
-const MAX_SUBDOMAIN: usize = 253;
-const MAX_LABEL: usize = 63;
-
-pub(super) const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
-    '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
-    start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-pub(super) const SERVICE_RULE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
-    alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
-    validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const KEY_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
-    an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
-    and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
-    validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// Takes out of a new object what only the server says, and has it say what it is.
 pub(super) fn prepare_create(object: &mut Value, target: &Target) {
@@ -107,11 +92,11 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
         validate_name(object, target, &mut causes);
     }
     for (key, value) in meta(object, "labels").and_then(Value::as_object).into_iter().flatten() {
-        validate_label(key, value, &mut causes);
+        names::check_label(key, value, "metadata.labels", &mut causes);
     }
     let mut size = 0;
     for (key, value) in meta(object, "annotations").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = wrong_key(&key.to_lowercase()) {
+        if let Some(why) = names::wrong_key(&key.to_lowercase()) {
             causes.push(Cause::invalid("metadata.annotations", &json!(key), &why));
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
@@ -121,7 +106,7 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
     }
     validate_owners(object, &mut causes);
     for finalizer in object::finalizers(object) {
-        if let Some(why) = wrong_key(finalizer) {
+        if let Some(why) = names::wrong_key(finalizer) {
             causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), &why));
         }
     }
@@ -170,30 +155,17 @@ fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
     let plural = &*target.resource.resource.plural;
     let builtin = !target.resource.custom;
     let (limit, rule, fits): (usize, &str, fn(&str) -> bool) = match plural {
-        "namespaces" if builtin => (MAX_LABEL, LABEL_RULE, is_label),
-        "services" if builtin => (MAX_LABEL, SERVICE_RULE, is_service_name),
-        _ => (MAX_SUBDOMAIN, SUBDOMAIN_RULE, is_subdomain),
+        "namespaces" if builtin => (MAX_LABEL, LABEL_RULE, names::is_label),
+        "services" if builtin => (MAX_LABEL, SERVICE_RULE, names::is_service_name),
+        _ => (MAX_SUBDOMAIN, SUBDOMAIN_RULE, names::is_subdomain),
     };
     if name.len() > limit {
         causes.push(Cause::invalid("metadata.name", &json!(name), &format!("must be no more than {limit} bytes")));
     }
     if !fits(name) {
-        let has_dots = rule == LABEL_RULE && is_subdomain(name);
+        let has_dots = rule == LABEL_RULE && names::is_subdomain(name);
         let rule = if has_dots { "must not contain dots" } else { rule };
         causes.push(Cause::invalid("metadata.name", &json!(name), rule));
-    }
-}
-
-fn validate_label(key: &str, value: &Value, causes: &mut Vec<Cause>) {
-    if let Some(why) = wrong_key(key) {
-        causes.push(Cause::invalid("metadata.labels", &json!(key), &why));
-    }
-    let text = value.as_str().unwrap_or_default();
-    if text.len() > MAX_LABEL {
-        causes.push(Cause::invalid("metadata.labels", value, "must be no more than 63 bytes"));
-    }
-    if !text.is_empty() && !is_name_part(text) {
-        causes.push(Cause::invalid("metadata.labels", value, VALUE_RULE));
     }
 }
 
@@ -227,64 +199,6 @@ fn shown_owner(owner: &Value) -> Value {
     fields.iter().filter_map(|&field| Some((field.to_owned(), owner.get(field)?.clone()))).collect()
 }
 
-/// Why a key of labels is none.
-pub(crate) fn wrong_label_key(key: &str) -> Option<String> {
-    wrong_key(key)
-}
-
-pub(super) fn wrong_key(key: &str) -> Option<String> {
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    if name.contains('/') {
-        return Some(
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-             alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
-             'example.com/MyName')"
-                .to_owned(),
-        );
-    }
-    match prefix {
-        Some("") => return Some("prefix part must be non-empty".to_owned()),
-        Some(prefix) if !is_subdomain(prefix) => return Some(format!("prefix part {SUBDOMAIN_RULE}")),
-        _ => {}
-    }
-    if name.is_empty() {
-        Some("name part must be non-empty".to_owned())
-    } else if name.len() > MAX_LABEL {
-        Some("name part must be no more than 63 bytes".to_owned())
-    } else if is_name_part(name) {
-        None
-    } else {
-        Some(KEY_RULE.to_owned())
-    }
-}
-
-fn is_name_part(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    framed(text, char::is_ascii_alphanumeric) && text.chars().all(inner)
-}
-
-fn is_label(text: &str) -> bool {
-    let lower = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    framed(text, lower) && text.chars().all(|c| lower(&c) || c == '-')
-}
-
-pub(super) fn is_service_name(text: &str) -> bool {
-    is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
-}
-
-pub(super) fn is_subdomain(text: &str) -> bool {
-    text.split('.').all(is_label)
-}
-
-/// The first and the last character are of the kind asked for.
-fn framed(text: &str, fits: impl Fn(&char) -> bool) -> bool {
-    text.chars().next().is_some_and(|c| fits(&c)) && text.chars().next_back().is_some_and(|c| fits(&c))
-}
-
 /// The values of a list in metadata.
 pub(super) fn finalizers_value(finalizers: &[String]) -> Option<Value> {
     (!finalizers.is_empty()).then(|| json!(finalizers))
@@ -293,33 +207,4 @@ pub(super) fn finalizers_value(finalizers: &[String]) -> Option<Value> {
 /// The finalizers as owned strings.
 pub(super) fn finalizers_owned(object: &Value) -> Vec<String> {
     strings(meta(object, "finalizers")).into_iter().map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_keys_follow_the_dns_rules() {
-        for (name, fits) in
-            [("web-0", true), ("a.b", true), ("0", true), ("", false), ("Web", false), ("-a", false), ("a..b", false)]
-        {
-            assert_eq!(is_subdomain(name), fits, "{name}");
-        }
-        for (name, fits) in [("web", true), ("0web", false), ("web.x", false), ("web-", false)] {
-            assert_eq!(is_service_name(name), fits, "{name}");
-        }
-        for (key, fits) in [
-            ("app", true),
-            ("example.com/app", true),
-            ("App_1.x", true),
-            ("/app", false),
-            ("Example.com/app", false),
-            ("a/b/c", false),
-            ("", false),
-            ("-app", false),
-        ] {
-            assert_eq!(wrong_key(key).is_none(), fits, "{key}");
-        }
-    }
 }

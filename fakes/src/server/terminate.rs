@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 
-use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, metadata};
+use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, managed, metadata};
 use crate::{
     object::{self, set_meta, text},
-    registry::{ResourceType, establish, parse_definition},
+    registry::{ResourceType, establish, is_established, parse_definition, terminate},
     status::Status,
     store::{GroupResource, Key, Stored},
 };
@@ -36,30 +36,81 @@ impl ApiServer {
     }
 
     /// Serves what a definition says, as soon as it is stored.
-    pub(super) async fn after_write(&self, target: &Target, stored: &Stored) {
+    pub(super) fn after_write(&self, target: &Target, stored: &Stored) {
         self.configure(stored, false);
-        if is_definition(target)
-            && target.subresource == Subresource::None
-            && let Ok(resource) = parse_definition(&stored.value)
-        {
-            self.change_registry(|registry| registry.install(resource));
-            self.establish(stored).await;
+        if is_definition(target) && target.subresource == Subresource::None {
+            self.establish(stored);
         }
         if is_namespace(target) {
             self.finish_namespace(&stored.key.name);
         }
     }
 
-    /// Boxed, since this is a write within a write.
-    fn establish<'a>(&'a self, definition: &Stored) -> BoxFuture<'a, ()> {
+    /// Accepts the names of a definition, as far as they are free, and serves what is established.
+    fn establish(&self, definition: &Stored) {
+        let others = self.store().list(&definitions(), None);
+        let group = text(&definition.value, &["spec", "group"]);
+        let others = others.iter().filter(|other| other.key != definition.key);
+        let others: Vec<&Arc<Stored>> =
+            others.filter(|other| text(&other.value, &["spec", "group"]) == group).collect();
         let mut established = Value::clone(&definition.value);
-        establish(&mut established, &self.clock().stamp());
-        async move {
-            let options = WriteOptions::manager("kube-apiserver");
-            // Somebody else's write in between has established the definition, too.
-            let _ = self.update_status(&definitions(), established, &options).await;
+        let values: Vec<&Value> = others.iter().map(|other| &*other.value).collect();
+        establish(&mut established, &values, &self.clock().stamp());
+        if let (true, Some(resource)) = (is_established(&established), parse_definition(&established)) {
+            self.serve_resource(resource);
         }
-        .boxed()
+        if established.get("status") == definition.value.get("status") {
+            return;
+        }
+        self.write_status(definition, established);
+        self.reconsider(group, &definition.key);
+    }
+
+    fn serve_resource(&self, resource: Arc<ResourceType>) {
+        let served = self.registry(|registry| registry.find(&resource.resource.group, &resource.resource.plural));
+        let is_changed = served.is_some_and(|served| !Arc::ptr_eq(&served, &resource));
+        let mut resource = resource;
+        if is_changed {
+            // Objects may have been held to what was before.
+            let traits = &mut Arc::make_mut(&mut resource).traits;
+            traits.settled = false;
+            traits.reworked = true;
+        }
+        self.change_registry(|registry| registry.install(resource));
+    }
+
+    /// Writes the status of a definition. When somebody wrote in between, it is looked at again by that write.
+    fn write_status(&self, definition: &Stored, value: Value) {
+        let Ok(target) = self.internal_target(&definitions()) else { return };
+        let (target, options) = (target.with(Subresource::Status), WriteOptions::manager("kube-apiserver"));
+        let value = managed::stamp(Some(&definition.value), value, &target, &options, self.clock());
+        let _ = self.store().put(definition.key.clone(), value, Some(definition.resource_version));
+    }
+
+    /// Looks again at definitions of a group that want names which another one may have let go.
+    fn reconsider(&self, group: &str, but: &Key) {
+        let waits = |other: &&Arc<Stored>| {
+            let names = |part, field| object::at(&other.value, &[part, field]);
+            other.key != *but
+                && text(&other.value, &["spec", "group"]) == group
+                && names("spec", "names") != names("status", "acceptedNames")
+        };
+        for other in self.store().list(&definitions(), None).iter().filter(waits) {
+            self.establish(other);
+        }
+    }
+
+    /// A definition that is going takes no new objects.
+    pub(super) fn check_definition(&self, target: &Target, object: &Value) -> Result<(), Status> {
+        if !target.resource.custom {
+            return Ok(());
+        }
+        let definition = self.store().find(&definitions(), "", &target.group_resource().to_string());
+        if definition.is_none_or(|definition| !object::is_deleting(&definition.value)) {
+            return Ok(());
+        }
+        let why = "create not allowed while custom resource definition is terminating";
+        Err(Status::forbidden(target.group_resource(), object::name(object), why))
     }
 
     /// Deletes the content of what was just marked as being deleted.
@@ -70,6 +121,9 @@ impl ApiServer {
             }
             self.finish_namespace(&marked.key.name);
         } else if is_definition(target) {
+            let mut going = Value::clone(&marked.value);
+            terminate(&mut going, &self.clock().stamp());
+            self.write_status(marked, going);
             if let Some(resource) = self.defined_by(&marked.value) {
                 self.delete_all(&resource, None).await;
             }
@@ -93,6 +147,7 @@ impl ApiServer {
                 text(&removed.value, &["spec", "names", "plural"]),
             );
             self.change_registry(|registry| registry.uninstall(&gone));
+            self.reconsider(text(&removed.value, &["spec", "group"]), &removed.key);
         }
     }
 

@@ -89,7 +89,7 @@ fn tell(errors: Vec<String>, options: &WriteOptions, refusal: impl Fn(&str) -> S
     }
 }
 
-fn mistyped(why: &str, target: &Target) -> Status {
+pub(super) fn mistyped(why: &str, target: &Target) -> Status {
     let (kind, version) = (&target.resource.kind, &target.version().name);
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }

@@ -7,23 +7,20 @@ use serde_json::{Value, json};
 use super::{
     ApiServer, Subresource, Target,
     admission::{self, Attributes, Operation},
-    builtin,
+    builtin, custom,
     delete::may_go,
     managed, metadata,
     options::{FieldValidation, WriteOptions},
+    terminate::is_definition,
     typed::{self, Written},
 };
 use crate::{
     defaults, object,
-    schema::Cause,
+    registry::unknown_formats,
+    schema::{Cause, Findings},
     status::Status,
     store::{GroupResource, Key, Stored, WriteError},
 };
-
-/// The field of a cause that concerns none.
-const NO_FIELD: &str = "<nil>";
-const RULES_NOT_CHECKED: &str = "some validation rules were not checked because the object was invalid; correct the \
-    existing errors to complete validation";
 
 /// A new state of an object, as a change of the current one produced it.
 pub(super) enum Changed {
@@ -95,9 +92,12 @@ impl ApiServer {
             metadata::identify(&mut object, self.store());
         }
         self.check_namespace(target, &object)?;
+        self.check_definition(target, &object)?;
         builtin::decode(&mut object, target);
         typed::check(&mut object, target, options, Written::Object)?;
-        prune(&mut object, target, options)?;
+        if !stamped {
+            custom::decode(&mut object, target, options)?;
+        }
         fill_defaults(&mut object, target);
         if !stamped {
             object = managed::stamp(None, object, target, options, self.clock());
@@ -114,11 +114,13 @@ impl ApiServer {
         admission::prepare_create(&target.resource.stored_as, &mut object);
         if target.version().status && target.resource.custom {
             object::map_mut(&mut object).shift_remove("status");
+            // The status that a writer may not set starts as its schema says.
+            fill_defaults(&mut object, target);
         }
         if target.resource.traits.generation {
             object::set_meta(&mut object, "generation", Some(json!(1)));
         }
-        check(&object, None, target)?;
+        check(&object, None, target, options)?;
         metadata::warn(&object, None, options);
         if let (Some(chain), Some(request)) = (&chain, &mut request) {
             request.generated(&object);
@@ -138,7 +140,7 @@ impl ApiServer {
         let name = key.name.clone();
         let stored = self.store().insert(key, object);
         let stored = stored.map_err(|_| Status::already_exists(target.group_resource(), &name))?;
-        self.after_write(target, &stored).await;
+        self.after_write(target, &stored);
         Ok(stored)
     }
 
@@ -199,7 +201,9 @@ impl ApiServer {
         }
         builtin::decode(&mut new, target);
         typed::check(&mut new, target, options, written)?;
-        prune(&mut new, target, options)?;
+        if written != Written::Applied {
+            custom::decode(&mut new, target, options)?;
+        }
         fill_defaults(&mut new, target);
         if written != Written::Applied {
             let mut complete = new.clone();
@@ -239,10 +243,12 @@ impl ApiServer {
         builtin::decode(&mut new, target);
         builtin::merge_subresource(old, &mut new, target);
         typed::check(&mut new, target, options, written)?;
-        prune(&mut new, target, options)?;
+        if written != Written::Applied {
+            custom::decode(&mut new, target, options)?;
+        }
         fill_defaults(&mut new, target);
         builtin::count_generation(old, &mut new, target);
-        check(&new, Some(old), target)?;
+        check(&new, Some(old), target, options)?;
         metadata::warn(&new, Some(old), options);
         if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
@@ -269,7 +275,7 @@ impl ApiServer {
         }
         let written = self.store().put(current.key.clone(), new, expected);
         if let Ok(stored) = &written {
-            self.after_write(target, stored).await;
+            self.after_write(target, stored);
         }
         Ok(written)
     }
@@ -289,42 +295,33 @@ pub(super) fn read_again(object: &mut Value, target: &Target) -> Result<(), Stat
     let options =
         WriteOptions { field_validation: FieldValidation::Ignore, check_types: true, ..WriteOptions::default() };
     typed::read(object, target, &options)?;
-    prune(object, target, &options)?;
+    custom::decode(object, target, &options)?;
     fill_defaults(object, target);
     Ok(())
 }
 
-fn check(object: &Value, old: Option<&Value>, target: &Target) -> Result<(), Status> {
-    let mut causes = metadata::validate(object, old, target);
+fn check(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOptions) -> Result<(), Status> {
+    let causes = metadata::validate(object, old, target);
+    let mut findings = Findings { causes, trusts_old: target.resource.traits.settled, ..Findings::default() };
+    custom::check_scale(object, target, &mut findings.causes);
     match &target.version().schema {
         Some(schema) if target.subresource == Subresource::Status => {
-            causes.extend(schema.validate_status(object, old));
+            schema.validate_status_after(&mut findings, object, old);
         }
-        Some(schema) => {
-            let unchecked = target.version().rules && causes.iter().any(stops_rules);
-            causes.extend(schema.validate(object, old));
-            if unchecked && !causes.iter().any(|cause| cause.field == NO_FIELD) {
-                causes.push(Cause::invalid(NO_FIELD, &Value::Null, RULES_NOT_CHECKED));
-            }
-        }
+        Some(schema) => schema.validate_after(&mut findings, object, old),
         None => {
-            causes.extend(builtin::validate(object, old, target));
-            causes.extend(admission::validate(&target.resource.stored_as, object, old));
+            findings.causes.extend(builtin::validate(object, old, target));
+            findings.causes.extend(admission::validate(&target.resource.stored_as, object, old));
         }
     }
+    if is_definition(target) {
+        findings.warnings.extend(unknown_formats(object, old));
+    }
+    for warning in findings.warnings {
+        options.warnings.push(warning);
+    }
+    let causes = findings.causes;
     if causes.is_empty() { Ok(()) } else { Err(target.invalid(object::name(object), &causes)) }
-}
-
-/// Rules are only checked of objects whose parts are all there and of their types.
-fn stops_rules(cause: &Cause) -> bool {
-    matches!(
-        cause.reason,
-        "FieldValueRequired"
-            | "FieldValueNotSupported"
-            | "FieldValueTooLong"
-            | "FieldValueTooMany"
-            | "FieldValueTypeInvalid"
-    )
 }
 
 fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: Written) -> Result<(), Status> {
@@ -357,10 +354,4 @@ fn storage_path(key: &Key, target: &Target) -> String {
     let group = if target.resource.custom { format!("{}/", resource.group) } else { String::new() };
     let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
     format!("/registry/{group}{}/{namespace}{}", resource.plural, key.name)
-}
-
-fn prune(object: &mut Value, target: &Target, options: &WriteOptions) -> Result<(), Status> {
-    let Some(schema) = &target.version().schema else { return Ok(()) };
-    let unknown = schema.prune(object);
-    typed::tell_unknown(&unknown, target, options)
 }

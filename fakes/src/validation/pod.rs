@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{container, given, items, not_negative, one_of, text, words};
-use crate::{schema::Cause, server::wrong_label_key};
+use crate::{names::wrong_key, schema::Cause};
 
 const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
@@ -35,7 +35,7 @@ pub(super) fn spec(spec: &Value, path: &str, claims: &[&str], causes: &mut Vec<C
         words::subdomain(text(spec, field), &format!("{path}.{field}"), causes);
     }
     for (key, _) in spec.get("nodeSelector").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = wrong_label_key(key) {
+        if let Some(why) = wrong_key(key) {
             causes.push(Cause::invalid(&format!("{path}.nodeSelector"), &json!(key), &why));
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{items, one_of, required_text, text, words};
-use crate::{schema::Cause, server::wrong_label_key};
+use crate::{names::wrong_key, schema::Cause};
 
 pub(super) fn check(object: &Value, causes: &mut Vec<Cause>) {
     let spec = object.get("spec").unwrap_or(&Value::Null);
@@ -20,7 +20,7 @@ pub(super) fn check(object: &Value, causes: &mut Vec<Cause>) {
     one_of(spec, "type", "spec", &types, causes);
     one_of(spec, "sessionAffinity", "spec", &["ClientIP", "None"], causes);
     for (key, _) in spec.get("selector").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = wrong_label_key(key) {
+        if let Some(why) = wrong_key(key) {
             causes.push(Cause::invalid("spec.selector", &json!(key), &why));
         }
     }

@@ -96,14 +96,18 @@ fn missing_in(folder: &Path) -> Vec<&'static str> {
 
 /// Builds what is missing.
 fn build_once(folder: &Path) -> Result<()> {
-    cache::fill_once(folder, |folder| missing_in(folder).is_empty(), |unfinished| {
-        for (index, (name, package)) in COMMANDS.iter().enumerate() {
-            eprintln!("building {name} with Go, {} of {} (minutes the first time)", index + 1, COMMANDS.len());
-            build(package, &unfinished.join(name))?;
-        }
-        eprintln!("control plane binaries go to {}", folder.display());
-        Ok(())
-    })
+    cache::fill_once(
+        folder,
+        |folder| missing_in(folder).is_empty(),
+        |unfinished| {
+            for (index, (name, package)) in COMMANDS.iter().enumerate() {
+                eprintln!("building {name} with Go, {} of {} (minutes the first time)", index + 1, COMMANDS.len());
+                build(package, &unfinished.join(name))?;
+            }
+            eprintln!("control plane binaries go to {}", folder.display());
+            Ok(())
+        },
+    )
 }
 
 fn build(package: &str, output: &Path) -> Result<()> {

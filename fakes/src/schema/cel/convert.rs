@@ -73,9 +73,17 @@ fn convert(json: &Json, schema: Option<&Schema>) -> Value {
             for (name, child) in map {
                 let property = schema.and_then(|schema| schema.properties.get(name));
                 let is_key = property.is_none() && schema.is_some_and(|schema| schema.additional.is_some());
-                let key = if is_key { text_key(name) } else { text_key(&escaped(name)) };
+                let key = if is_key {
+                    text_key(name)
+                } else {
+                    escaped(name).map_or_else(|| text_key(name), |name| text_key(&name))
+                };
                 let child_schema = property.or_else(|| schema.and_then(Schema::additional_schema));
-                fields.insert(key, convert(child, child_schema));
+                let value = convert(child, child_schema);
+                if !is_key && is_reserved(name) {
+                    fields.insert(text_key(name), value.clone());
+                }
+                fields.insert(key, value);
             }
             Value::Map(Map { map: Arc::new(fields) })
         }
@@ -128,10 +136,24 @@ fn formatted(text: &str, schema: Option<&Schema>) -> Value {
     parsed.unwrap_or_else(|| Value::String(Arc::new(text.to_owned())))
 }
 
-/// The name of a field in CEL, which reserves some words and characters.
-fn escaped(name: &str) -> String {
+/// Whether CEL uses a name itself.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// The name of a field in CEL, which reserves some words and characters; none if rules cannot name it.
+pub(super) fn escaped(name: &str) -> Option<String> {
     if RESERVED.contains(&name) {
-        return format!("__{name}__");
+        return Some(format!("__{name}__"));
     }
-    name.replace("__", "__underscores__").replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+    let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_known) {
+        return None;
+    }
+    Some(
+        name.replace("__", "__underscores__")
+            .replace('.', "__dot__")
+            .replace('-', "__dash__")
+            .replace('/', "__slash__"),
+    )
 }

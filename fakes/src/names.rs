@@ -1,0 +1,153 @@
+//! The syntax of names, labels and keys, with the words for what is wrong with them.
+
+use serde_json::{Value, json};
+
+use crate::schema::Cause;
+
+pub(crate) const MAX_SUBDOMAIN: usize = 253;
+pub(crate) const MAX_LABEL: usize = 63;
+
+pub(crate) const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+    '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+pub(crate) const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
+    start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+pub(crate) const SERVICE_RULE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+    alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+    validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const KEY_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
+    an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+    and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
+    validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// Checks one label; `at` is the field of the labels.
+pub(crate) fn check_label(key: &str, value: &Value, at: &str, causes: &mut Vec<Cause>) {
+    if let Some(why) = wrong_key(key) {
+        causes.push(Cause::invalid(at, &json!(key), &why));
+    }
+    let text = value.as_str().unwrap_or_default();
+    if text.len() > MAX_LABEL {
+        causes.push(Cause::invalid(at, value, "must be no more than 63 bytes"));
+    }
+    if !text.is_empty() && !is_name_part(text) {
+        causes.push(Cause::invalid(at, value, VALUE_RULE));
+    }
+}
+
+/// What is wrong with a name that has to be a lower-case label.
+pub(crate) fn wrong_label(name: &str) -> Option<String> {
+    wrong(name, MAX_LABEL, LABEL_RULE, is_label)
+}
+
+/// What is wrong with a name that has to be a label of the older kind, which starts with a letter.
+pub(crate) fn wrong_dns_1035(name: &str) -> Option<String> {
+    wrong(name, MAX_LABEL, SERVICE_RULE, is_service_name)
+}
+
+/// What is wrong with the name of a kind.
+pub(crate) fn wrong_kind(kind: &str) -> Option<String> {
+    let why = wrong_dns_1035(&kind.to_lowercase())?;
+    Some(format!("may have mixed case, but should otherwise match: {why}"))
+}
+
+/// What is wrong with a name that has to be a domain.
+pub(crate) fn wrong_subdomain(name: &str) -> Option<String> {
+    wrong(name, MAX_SUBDOMAIN, SUBDOMAIN_RULE, is_subdomain)
+}
+
+fn wrong(name: &str, limit: usize, rule: &str, fits: fn(&str) -> bool) -> Option<String> {
+    let mut faults = Vec::new();
+    if name.len() > limit {
+        faults.push(format!("must be no more than {limit} bytes"));
+    }
+    if !fits(name) {
+        faults.push(rule.to_owned());
+    }
+    (!faults.is_empty()).then(|| faults.join(","))
+}
+
+/// What is wrong with the key of a label or an annotation.
+pub(crate) fn wrong_key(key: &str) -> Option<String> {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    if name.contains('/') {
+        return Some(
+            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+             alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+             'example.com/MyName')"
+                .to_owned(),
+        );
+    }
+    match prefix {
+        Some("") => return Some("prefix part must be non-empty".to_owned()),
+        Some(prefix) if !is_subdomain(prefix) => return Some(format!("prefix part {SUBDOMAIN_RULE}")),
+        _ => {}
+    }
+    if name.is_empty() {
+        Some("name part must be non-empty".to_owned())
+    } else if name.len() > MAX_LABEL {
+        Some("name part must be no more than 63 bytes".to_owned())
+    } else if is_name_part(name) {
+        None
+    } else {
+        Some(KEY_RULE.to_owned())
+    }
+}
+
+fn is_name_part(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    framed(text, char::is_ascii_alphanumeric) && text.chars().all(inner)
+}
+
+pub(crate) fn is_label(text: &str) -> bool {
+    let lower = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    framed(text, lower) && text.chars().all(|c| lower(&c) || c == '-')
+}
+
+pub(crate) fn is_service_name(text: &str) -> bool {
+    is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
+/// The first and the last character are of the kind asked for.
+fn framed(text: &str, fits: impl Fn(&char) -> bool) -> bool {
+    text.chars().next().is_some_and(|c| fits(&c)) && text.chars().next_back().is_some_and(|c| fits(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_keys_follow_the_dns_rules() {
+        for (name, fits) in
+            [("web-0", true), ("a.b", true), ("0", true), ("", false), ("Web", false), ("-a", false), ("a..b", false)]
+        {
+            assert_eq!(is_subdomain(name), fits, "{name}");
+        }
+        for (name, fits) in [("web", true), ("0web", false), ("web.x", false), ("web-", false)] {
+            assert_eq!(is_service_name(name), fits, "{name}");
+        }
+        for (key, fits) in [
+            ("app", true),
+            ("example.com/app", true),
+            ("App_1.x", true),
+            ("/app", false),
+            ("Example.com/app", false),
+            ("a/b/c", false),
+            ("", false),
+            ("-app", false),
+        ] {
+            assert_eq!(wrong_key(key).is_none(), fits, "{key}");
+        }
+    }
+}
