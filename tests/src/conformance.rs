@@ -51,6 +51,12 @@ pub fn recorded(script: &Script) -> Result<Transcript> {
     Ok(serde_saphyr::from_str(&text)?)
 }
 
+/// Answers, or other documents of a server, with what differs from run to run replaced by placeholders.
+pub fn normalised(documents: &[serde_json::Value]) -> Vec<serde_json::Value> {
+    let mut normaliser = normalise::Normaliser::default();
+    documents.iter().map(|document| normaliser.normalise(document)).collect()
+}
+
 /// Keeps what the real API server answered.
 pub fn record(script: &Script, transcript: &Transcript) -> Result<()> {
     let path = answers_path(script);

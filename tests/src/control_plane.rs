@@ -99,6 +99,15 @@ impl ControlPlane {
         &self.ca
     }
 
+    /// The certificate the API server made for itself, with its authority, and its key, in PEM.
+    pub fn certificate(&self) -> Result<(String, String)> {
+        let read = |name: &str| {
+            let path = self.certificates().join(name);
+            fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))
+        };
+        Ok((read("apiserver.crt")?, read("apiserver.key")?))
+    }
+
     /// etcd's client URL, also of its JSON gateway.
     pub fn etcd_url(&self) -> &str {
         &self.etcd_url

@@ -9,3 +9,4 @@ pub mod gateway_api;
 pub mod kubelet;
 pub mod operator;
 pub mod types;
+pub mod webhooks;
