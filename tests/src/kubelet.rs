@@ -1,7 +1,10 @@
-//! A stand-in for kubelets: it makes every pod of a control plane ready at once, without nodes.
+//! A stand-in for scheduler and kubelets: one node, to which it binds every pod, makes it ready at once, and ends it as soon
+//! as somebody deletes it.
 //!
-//! It binds no pod to a node, so the API server deletes a pod at once and nothing here has to finish deletions. The price:
-//! such pods never enter an `EndpointSlice`.
+//! As with a real scheduler, a pod that names another `schedulerName` is left alone: it stays pending, and the API server
+//! deletes it at once.
+
+mod status;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -9,13 +12,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Container, Pod};
-use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+
+/// The node that pods are bound to.
+pub const NODE: &str = "node-0";
 
 /// Pods patched at the same time: enough for hundreds of pods at once.
 const WORKERS: usize = 16;
@@ -43,16 +48,20 @@ impl Drop for Kubelet {
 }
 
 async fn run(client: Client, bad: BTreeSet<String>) {
+    if let Err(error) = register(&client).await {
+        tracing::error!("kubelet: node `{NODE}` cannot be registered: {error:#}");
+        return;
+    }
     let addresses = AtomicU32::new(u32::from(Ipv4Addr::new(10, 244, 0, 1)));
     let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
     pods.default_backoff()
         .applied_objects()
         .for_each_concurrent(WORKERS, async |pod| {
             let result = match pod {
-                Ok(pod) => report(&client, &pod, &bad, &addresses).await,
+                Ok(pod) => work(&client, &pod, &bad, &addresses).await,
                 Err(error) => Err(error.into()),
             };
-            // A failed patch is a pod that changed or went meanwhile: its next event brings it back here.
+            // A failed write is a pod that changed or went meanwhile: its next event brings it back here.
             if let Err(error) = result {
                 tracing::debug!("kubelet: {error:#}");
             }
@@ -60,80 +69,66 @@ async fn run(client: Client, bad: BTreeSet<String>) {
         .await;
 }
 
-async fn report(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &AtomicU32) -> Result<()> {
-    if pod.metadata.deletion_timestamp.is_some() || is_reported(pod, bad) {
+/// Makes the node, unless it is there already. A new node is tainted until somebody sees that it is ready.
+async fn register(client: &Client) -> Result<()> {
+    let nodes = Api::<Node>::all(client.clone());
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": NODE, "labels": { "kubernetes.io/hostname": NODE } },
+    });
+    match nodes.create(&PostParams::default(), &serde_json::from_value(node)?).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        created => drop(created?),
+    }
+    let untaint = Patch::Merge(json!({ "spec": { "taints": null } }));
+    nodes.patch(NODE, &PatchParams::default(), &untaint).await?;
+    let ready = Patch::Strategic(json!({ "status": status::of_node(&status::now()) }));
+    nodes.patch_status(NODE, &PatchParams::default(), &ready).await?;
+    Ok(())
+}
+
+/// The next thing that a pod needs.
+async fn work(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &AtomicU32) -> Result<()> {
+    let pods = Api::<Pod>::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let Some(spec) = &pod.spec else { return Ok(()) };
+    if pod.metadata.deletion_timestamp.is_some() {
+        return end(&pods, pod).await;
+    }
+    if spec.node_name.is_none() {
+        let ours = spec.scheduler_name.as_deref().is_none_or(|name| name == "default-scheduler");
+        return if ours { bind(&pods, pod).await } else { Ok(()) };
+    }
+    if status::is_reported(pod, bad) {
         return Ok(());
     }
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
     let address = address.unwrap_or_else(|| Ipv4Addr::from_bits(addresses.fetch_add(1, Ordering::Relaxed)).to_string());
-    let pods = Api::<Pod>::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let patch = json!({
         "metadata": { "uid": pod.metadata.uid },
-        "status": status(pod, bad, &address, &now()),
+        "status": status::of_pod(pod, bad, &address, &status::now()),
     });
     pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await?;
     Ok(())
 }
 
-/// Whether the status already says what this pod's containers do.
-fn is_reported(pod: &Pod, bad: &BTreeSet<String>) -> bool {
-    let reported = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    containers(pod).iter().all(|container| {
-        reported.iter().any(|it| {
-            it.name == container.name
-                && Some(&it.image) == container.image.as_ref()
-                && it.ready != is_bad(container, bad)
-        })
-    })
+async fn bind(pods: &Api<Pod>, pod: &Pod) -> Result<()> {
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding",
+        "metadata": { "name": pod.name_any(), "uid": pod.metadata.uid },
+        "target": { "apiVersion": "v1", "kind": "Node", "name": NODE },
+    });
+    let binding = serde_json::to_vec(&binding)?;
+    pods.create_subresource::<Value>("binding", &pod.name_any(), &PostParams::default(), binding).await?;
+    Ok(())
 }
 
-fn status(pod: &Pod, bad: &BTreeSet<String>, address: &str, now: &str) -> Value {
-    let ready = !containers(pod).iter().any(|container| is_bad(container, bad));
-    let condition = |kind: &str, status: bool| json!({ "type": kind, "status": if status { "True" } else { "False" }, "lastTransitionTime": now });
-    json!({
-        "phase": if ready { "Running" } else { "Pending" },
-        "observedGeneration": pod.metadata.generation,
-        "podIP": address,
-        "podIPs": [{ "ip": address }],
-        "startTime": now,
-        "conditions": [
-            condition("PodScheduled", true),
-            condition("Initialized", true),
-            condition("ContainersReady", ready),
-            condition("Ready", ready),
-        ],
-        "containerStatuses": containers(pod).iter().map(|it| container_status(it, bad, now)).collect::<Vec<_>>(),
-    })
-}
-
-fn container_status(container: &Container, bad: &BTreeSet<String>, now: &str) -> Value {
-    let ready = !is_bad(container, bad);
-    let state = if ready {
-        json!({ "running": { "startedAt": now } })
-    } else {
-        json!({ "waiting": { "reason": "ImagePullBackOff", "message": "back-off pulling image" } })
-    };
-    json!({
-        "name": container.name,
-        "image": container.image,
-        "imageID": "",
-        "ready": ready,
-        "started": ready,
-        "restartCount": 0,
-        "state": state,
-    })
-}
-
-fn containers(pod: &Pod) -> &[Container] {
-    pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default()
-}
-
-fn is_bad(container: &Container, bad: &BTreeSet<String>) -> bool {
-    container.image.as_ref().is_some_and(|image| bad.contains(image))
-}
-
-/// A real control plane lives in wall time, and so does what stands in for its nodes.
-#[expect(clippy::disallowed_methods, reason = "the stand-in runs beside real servers only")]
-fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+/// Ends a pod that waits for its kubelet. One without grace left waits for finalizers only.
+async fn end(pods: &Api<Pod>, pod: &Pod) -> Result<()> {
+    if pod.metadata.deletion_grace_period_seconds == Some(0) {
+        return Ok(());
+    }
+    let preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
+    let options = DeleteParams { grace_period_seconds: Some(0), preconditions, ..DeleteParams::default() };
+    pods.delete(&pod.name_any(), &options).await?;
+    Ok(())
 }
