@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     ApiServer, Clock, Store, Webhooks,
-    controllers::{self, ControllerOptions},
+    controllers::{self, ControllerOptions, hpa::Scaler},
     kubelet::{Kubelet, KubeletOptions},
 };
 
@@ -47,6 +47,7 @@ pub struct Cluster {
     name: String,
     api: ApiServer,
     kubelet: Kubelet,
+    scaler: Scaler,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -59,9 +60,10 @@ impl Cluster {
             None => ApiServer::new(seed, clock),
         };
         let kubelet = Kubelet::new(&api, kubelet, seed);
-        let tasks =
-            [tokio::spawn(controllers::run(api.clone(), controllers, seed)), tokio::spawn(kubelet.clone().run())];
-        Self { name, api, kubelet, tasks }
+        let scaler = Scaler::default();
+        let controllers = controllers::run_scaled(api.clone(), controllers, scaler.clone(), seed);
+        let tasks = [tokio::spawn(controllers), tokio::spawn(kubelet.clone().run())];
+        Self { name, api, kubelet, scaler, tasks }
     }
 
     /// The name it was started with.
@@ -87,6 +89,11 @@ impl Cluster {
     /// The cluster's clock.
     pub fn clock(&self) -> &Clock {
         self.api.clock()
+    }
+
+    /// What autoscalers are told, to make them scale.
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
     }
 
     /// The kubelet, to make pods fail.

@@ -6,7 +6,11 @@ pub(crate) mod cache;
 pub(crate) mod claim;
 pub(crate) mod client;
 pub mod deployment;
+pub mod disruption;
+pub mod endpointslice;
 pub mod garbage_collector;
+pub mod hpa;
+pub mod namespace;
 pub(crate) mod object;
 pub(crate) mod pod;
 pub(crate) mod queue;
@@ -14,8 +18,10 @@ pub mod replicaset;
 pub mod revision;
 pub mod statefulset;
 pub(crate) mod template_hash;
+pub(crate) mod worker;
 
 use self::client::Client;
+use self::hpa::Scaler;
 use crate::delay::{Delay, Delays};
 use crate::server::ApiServer;
 
@@ -24,6 +30,10 @@ const STATEFULSET: u64 = 1;
 const GARBAGE_COLLECTOR: u64 = 2;
 const REPLICASET: u64 = 3;
 const DEPLOYMENT: u64 = 4;
+const ENDPOINTSLICE: u64 = 5;
+const DISRUPTION: u64 = 6;
+const NAMESPACE: u64 = 7;
+const HPA: u64 = 8;
 
 /// How controllers behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +48,13 @@ impl Default for ControllerOptions {
     }
 }
 
-/// Runs every controller of a cluster until the task is dropped.
+/// Runs every controller of a cluster until the task is dropped, without metrics for autoscalers.
 pub async fn run(api: ApiServer, options: ControllerOptions, seed: u64) {
+    Box::pin(run_scaled(api, options, Scaler::default(), seed)).await;
+}
+
+/// Runs every controller of a cluster until the task is dropped.
+pub async fn run_scaled(api: ApiServer, options: ControllerOptions, scaler: Scaler, seed: u64) {
     let client = Client::new(&api, "kube-controller-manager");
     let delays = |concern| Delays::new(seed, concern);
     // Joined, not spawned: the order in which they look at a change is always the same.
@@ -48,6 +63,10 @@ pub async fn run(api: ApiServer, options: ControllerOptions, seed: u64) {
         garbage_collector::run(client.clone(), options.lag, delays(GARBAGE_COLLECTOR)),
         replicaset::controller::run(client.clone(), options.lag, delays(REPLICASET)),
         deployment::controller::run(client.clone(), options.lag, delays(DEPLOYMENT)),
+        endpointslice::controller::run(client.clone(), options.lag, delays(ENDPOINTSLICE)),
+        disruption::controller::run(client.clone(), options.lag, delays(DISRUPTION)),
+        namespace::run(client.clone(), options.lag, delays(NAMESPACE)),
+        hpa::controller::run(client, scaler, options.lag, delays(HPA)),
     );
 }
 

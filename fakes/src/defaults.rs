@@ -49,6 +49,7 @@ pub fn apply(resource: &GroupResource, object: &mut Value) {
         ("", "replicationcontrollers") => replication_controller(object),
         ("", "pods") => pod::pod(object),
         ("", "services") => service(object),
+        ("discovery.k8s.io", "endpointslices") => endpoint_slice(map_mut(object)),
         ("", "secrets") => default(map_mut(object), "type", "Opaque"),
         ("", "namespaces") => {
             let name = object::name(object).to_owned();
@@ -145,11 +146,37 @@ fn deployment(object: &mut Value) {
     pod::template(spec);
 }
 
+/// Both lists are written also where there is nothing in them.
+fn endpoint_slice(slice: &mut Map<String, Value>) {
+    for field in ["endpoints", "ports"] {
+        let list = slice.entry(field).or_insert(Value::Null);
+        if list.as_array().is_some_and(Vec::is_empty) {
+            *list = Value::Null;
+        }
+    }
+    ports(slice);
+    let items = |slice: &mut Map<String, Value>, field: &str, set: fn(&mut Map<String, Value>)| {
+        let items = slice.get_mut(field).and_then(Value::as_array_mut);
+        items.into_iter().flatten().for_each(|item| set(map_mut(item)));
+    };
+    items(slice, "ports", |port| default(port, "name", ""));
+    items(slice, "endpoints", |endpoint| default(endpoint, "conditions", json!({})));
+}
+
 fn service(object: &mut Value) {
     let spec = field_mut(object, "spec");
     default(spec, "type", "ClusterIP");
     default(spec, "sessionAffinity", "None");
-    default(spec, "internalTrafficPolicy", "Cluster");
+    let kind = spec["type"].as_str().unwrap_or_default().to_owned();
+    if kind != "ExternalName" {
+        default(spec, "internalTrafficPolicy", "Cluster");
+    }
+    if matches!(&*kind, "NodePort" | "LoadBalancer") {
+        default(spec, "externalTrafficPolicy", "Cluster");
+    }
+    if kind == "LoadBalancer" {
+        default(spec, "allocateLoadBalancerNodePorts", true);
+    }
     ports(spec);
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         let port = map_mut(port);
@@ -158,13 +185,6 @@ fn service(object: &mut Value) {
             port.insert("targetPort".to_owned(), number);
         }
     }
-    if object::text(object, &["spec", "clusterIP"]) == "None" {
-        let spec = field_mut(object, "spec");
-        default(spec, "clusterIPs", json!(["None"]));
-    }
-    let spec = field_mut(object, "spec");
-    default(spec, "ipFamilies", json!(["IPv4"]));
-    default(spec, "ipFamilyPolicy", "SingleStack");
 }
 
 /// Ports speak TCP unless they say otherwise.

@@ -22,6 +22,8 @@ use crate::store::{GroupResource, Stored};
 
 /// The stream that pod delays are drawn from.
 const CONCERN: u64 = 0x6b_75_62_65_6c_65_74;
+/// Pods that name another scheduler are left to it.
+const SCHEDULER: &str = "default-scheduler";
 /// The first pod address.
 const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 
@@ -128,6 +130,7 @@ impl Kubelet {
             waiting: BTreeMap::new(),
             addresses: FIRST_ADDRESS.to_bits(),
         };
+        self.shared.register().await;
         loop {
             node.observe(&mut self.shared.orders());
             while let Some(name) = node.queue.pop() {
@@ -153,6 +156,25 @@ impl Kubelet {
 }
 
 impl Shared {
+    /// Makes the node that pods are bound to, unless somebody made it.
+    async fn register(&self) {
+        let Some(name) = self.orders().options.node.clone() else { return };
+        let nodes = GroupResource::new("", "nodes");
+        let store = self.client.store();
+        if store.find(&nodes, "", &name).is_some() {
+            return;
+        }
+        let node = status::node(&name, store.clock().now());
+        let created = self.client.create(&nodes, node.clone()).await;
+        let reported = match created {
+            Err(status) => Err(status),
+            Ok(_) => self.client.update_status(&nodes, node).await,
+        };
+        if let Err(status) = reported {
+            tracing::warn!("kubelet: node {name} is not registered: {status}");
+        }
+    }
+
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,6 +249,12 @@ impl Node {
         if object::is_deleting(&pod.value) {
             return (scheduled && grace(&pod.value) > Duration::ZERO).then_some(Work::Stop);
         }
+        if !scheduled
+            && let Some(scheduler) = pod.value["spec"]["schedulerName"].as_str()
+            && scheduler != SCHEDULER
+        {
+            return None;
+        }
         if !scheduled && orders.options.node.is_some() {
             return Some(Work::Bind);
         }
@@ -247,9 +275,8 @@ impl Node {
         self.waiting.remove(name);
         match work {
             Work::Bind => {
-                let mut bound = Value::clone(&pod.value);
-                bound["spec"]["nodeName"] = shared.orders().options.node.clone().into();
-                self.client.update(&pod.key.resource, bound).await.map(drop)
+                let node = shared.orders().options.node.clone();
+                node.map_or(Ok(()), |node| self.client.bind(&pod, &node))
             }
             Work::Start | Work::Report => {
                 let address = Ipv4Addr::from_bits(self.addresses).to_string();

@@ -159,6 +159,11 @@ impl Registry {
         builtin.or_else(|| self.installed.get(group)?.get(plural)).cloned()
     }
 
+    /// The resource of a kind.
+    pub(crate) fn of_kind(&self, group: &str, kind: &str) -> Option<Arc<ResourceType>> {
+        self.group(group).into_iter().find(|resource| resource.kind == kind)
+    }
+
     /// Resources of a group; none when the group is not served.
     pub(crate) fn group(&self, group: &str) -> Vec<Arc<ResourceType>> {
         let builtin = builtin::groups().get(group).into_iter().flat_map(BTreeMap::values);

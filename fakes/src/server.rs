@@ -1,11 +1,13 @@
 //! The API server: what requests do to the store, in the process and over HTTP.
 
 mod admission;
+mod binding;
 mod builtin;
 mod convert;
 mod custom;
 mod delete;
 mod discovery;
+mod eviction;
 mod http;
 mod list;
 mod managed;
@@ -13,7 +15,9 @@ mod metadata;
 mod openapi;
 mod options;
 mod patch;
+mod pod_status;
 mod reviews;
+mod services;
 mod table;
 mod terminate;
 mod typed;
@@ -60,6 +64,7 @@ struct Inner {
     store: Store,
     registry: RwLock<Registry>,
     admission: Admission,
+    services: services::Pools,
 }
 
 /// What a write is about: the resource, the version spoken, the subresource.
@@ -124,8 +129,9 @@ impl ApiServer {
     /// The same with webhooks that are reached in another way, such as in the process and in virtual time.
     pub fn with_webhooks(seed: u64, clock: Clock, webhooks: Arc<dyn Webhooks>) -> Self {
         let store = Store::new(seed, clock);
-        let registry = RwLock::new(Registry::builtin());
-        let server = Self { inner: Arc::new(Inner { store, registry, admission: Admission::new(webhooks) }) };
+        let (registry, services) = (RwLock::new(Registry::builtin()), services::Pools::default());
+        let admission = Admission::new(webhooks);
+        let server = Self { inner: Arc::new(Inner { store, registry, admission, services }) };
         for name in INITIAL_NAMESPACES {
             let namespace =
                 serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });

@@ -68,6 +68,12 @@ impl Status {
         status
     }
 
+    /// 429: not now. Zero seconds are not told.
+    pub fn too_many_requests(message: &str, retry_seconds: u64) -> Self {
+        let details = if retry_seconds > 0 { json!({ "retryAfterSeconds": retry_seconds }) } else { json!({}) };
+        Self { details: Some(Box::new(details)), ..Self::new(429, "TooManyRequests", message) }
+    }
+
     /// 409: the name is taken.
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).with_object(resource, name)
@@ -149,6 +155,12 @@ impl Status {
             None => details["causes"] = json!([cause]),
         }
         self
+    }
+
+    /// True when `details.causes` has one of this reason.
+    pub fn has_cause(&self, reason: &str) -> bool {
+        let causes = self.details.as_ref().and_then(|details| details.get("causes")).and_then(Value::as_array);
+        causes.into_iter().flatten().any(|cause| cause.get("reason").is_some_and(|found| found == reason))
     }
 
     fn with_object(mut self, resource: &GroupResource, name: &str) -> Self {

@@ -4,6 +4,7 @@
 
 mod graph;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -31,7 +32,8 @@ pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
     let mut subscription = client.store().subscribe();
     let inbox = listen(&client);
     let queue = Queue::new(client.store().clock().clone());
-    let mut collector = Collector { client, lag, delays, graph: Graph::default(), queue };
+    let (graph, undecided) = (Graph::default(), BTreeSet::new());
+    let mut collector = Collector { client, lag, delays, graph, queue, undecided };
     collector.list();
     loop {
         let changes = std::mem::take(&mut *inbox.lock().unwrap_or_else(PoisonError::into_inner));
@@ -70,6 +72,8 @@ struct Collector {
     delays: Delays,
     graph: Graph,
     queue: Queue<String>,
+    /// Objects with an owner of a kind that nobody serves yet.
+    undecided: BTreeSet<String>,
 }
 
 impl Collector {
@@ -83,14 +87,26 @@ impl Collector {
     }
 
     fn observe(&mut self, old: Option<&Stored>, new: Option<&Stored>) {
-        for uid in self.graph.observe(old, new) {
+        let mut affected = self.graph.observe(old, new);
+        if new.is_some_and(|new| &*new.key.resource.plural == "customresourcedefinitions") {
+            affected.append(&mut self.undecided);
+        }
+        for uid in affected {
             let delay = self.delays.draw(self.lag);
             self.queue.add(uid, delay);
         }
     }
 
-    async fn collect(&self, uid: &str) -> Result<(), Status> {
-        for (uid, step) in self.graph.decide(uid) {
+    async fn collect(&mut self, uid: &str) -> Result<(), Status> {
+        let resolve = |api_version: &str, kind: &str| {
+            let resource = self.client.resource_of(api_version, kind)?;
+            Some((resource.stored_as.clone(), resource.namespaced))
+        };
+        let Some(steps) = self.graph.decide(uid, &resolve) else {
+            self.undecided.insert(uid.to_owned());
+            return Ok(());
+        };
+        for (uid, step) in steps {
             self.take(&uid, &step).await?;
         }
         Ok(())

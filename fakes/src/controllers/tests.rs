@@ -1,5 +1,7 @@
 //! Controllers and kubelets against the API server, in virtual time.
 
+mod platform;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -7,6 +7,26 @@ use super::KubeletOptions;
 use crate::clock::stamp;
 use crate::controllers::object;
 
+/// A node that takes pods.
+pub(super) fn node(name: &str, now: Timestamp) -> Value {
+    let resources = json!({ "cpu": "4", "memory": "8Gi", "pods": "110" });
+    let now = stamp(now);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
+        "spec": {},
+        "status": {
+            "capacity": resources,
+            "allocatable": resources,
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "KubeletReady",
+                "message": "kubelet is posting ready status", "lastHeartbeatTime": now, "lastTransitionTime": now,
+            }],
+        },
+    })
+}
+
 /// What goes on in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Container {
@@ -85,7 +105,7 @@ fn conditions_of(pod: &Value, conditions: &[(&str, bool)], now: &str) -> Value {
         let status = if *holds { "True" } else { "False" };
         match object::condition(pod, kind).filter(|old| old["status"] == status) {
             Some(old) => old.clone(),
-            None => json!({"type": kind, "status": status, "lastTransitionTime": now}),
+            None => json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": now}),
         }
     });
     let others = object::list(&pod["status"]["conditions"]).iter();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Subresource, Target, typed};
 use crate::{
     defaults::quality_of_service,
-    object::{self, at, default, field_mut, map_mut, same, set_meta, text},
+    object::{self, at, default, field_mut, map_mut, same, set_meta, strings, text},
     registry::{add_stored_version, check_definition},
     schema::Cause,
     types, validation,
@@ -35,7 +35,13 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
         }
         "namespaces" => {
             map_mut(object).insert("status".to_owned(), json!({ "phase": "Active" }));
-            field_mut(object, "spec").insert("finalizers".to_owned(), json!(["kubernetes"]));
+            let finalizers = map_mut(object).entry("spec").or_insert(Value::Null);
+            let mut finalizers: Vec<Value> =
+                strings(finalizers.get("finalizers")).into_iter().map(Value::from).collect();
+            if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+                finalizers.push("kubernetes".into());
+            }
+            field_mut(object, "spec").insert("finalizers".to_owned(), finalizers.into());
         }
         "customresourcedefinitions" => {
             let status = json!({ "conditions": null, "acceptedNames": { "plural": "", "kind": "" } });
@@ -137,8 +143,11 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
                 add_stored_version(new);
             }
             if plural(target) == "namespaces" {
-                let finalizers = at(old, &["spec", "finalizers"]).cloned().unwrap_or_default();
-                field_mut(new, "spec").insert("finalizers".to_owned(), finalizers);
+                let spec = field_mut(new, "spec");
+                match at(old, &["spec", "finalizers"]) {
+                    Some(finalizers) => spec.insert("finalizers".to_owned(), finalizers.clone()),
+                    None => spec.shift_remove("finalizers"),
+                };
             }
         }
         (_, false) => {}
@@ -159,10 +168,14 @@ pub(super) fn count_generation(old: &Value, new: &mut Value, target: &Target) {
     };
     let mut all = fields(old);
     all.extend(fields(new));
-    // Annotations of a Deployment count, because its new ReplicaSet gets them.
-    let annotated =
-        plural(target) == "deployments" && !same(object::meta(old, "annotations"), object::meta(new, "annotations"));
-    if annotated || all.iter().any(|field| !same(old.get(field), new.get(field))) {
+    // Annotations of a Deployment count, because its new ReplicaSet gets them; and so do labels of an EndpointSlice.
+    let differs = |field: &str| !same(object::meta(old, field), object::meta(new, field));
+    let described = match plural(target) {
+        "deployments" => differs("annotations"),
+        "endpointslices" => differs("labels"),
+        _ => false,
+    };
+    if described || all.iter().any(|field| !same(old.get(field), new.get(field))) {
         set_meta(new, "generation", Some(json!(object::generation(old) + 1)));
     }
 }

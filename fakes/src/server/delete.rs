@@ -150,8 +150,8 @@ impl ApiServer {
     fn deletion_step(&self, target: &Target, object: &Value, options: &DeleteOptions) -> Step {
         let plural = &*target.resource.resource.plural;
         let now = self.clock().now();
-        if !target.resource.custom && plural == "namespaces" {
-            return namespace_step(object, &stamp(now));
+        if terminate::is_namespace(target) && !terminate::is_finalized(object) {
+            return namespace_step(object, options, &stamp(now));
         }
         let mut marked = object.clone();
         if !target.resource.custom && plural == "pods" {
@@ -191,12 +191,12 @@ impl ApiServer {
 
 /// Whether an object being deleted has nothing left to wait for.
 pub(super) fn may_go(object: &Value, target: &Target) -> bool {
-    let namespace = !target.resource.custom && &*target.resource.resource.plural == "namespaces";
+    let held = terminate::is_namespace(target) && !terminate::is_finalized(object);
     let grace = meta(object, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default();
-    !namespace && object::finalizers(object).is_empty() && grace == 0
+    !held && object::finalizers(object).is_empty() && grace == 0
 }
 
-fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {
+pub(super) fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {
     // The real server names the kind here where it names the resource elsewhere.
     let resource = &GroupResource::new(&target.resource.resource.group, &target.resource.kind);
     let name = &current.key.name;
@@ -219,11 +219,13 @@ fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(
     Ok(())
 }
 
-fn namespace_step(namespace: &Value, now: &str) -> Step {
+/// A namespace is only marked: it goes when whoever has a finalizer in its spec lets it go.
+fn namespace_step(namespace: &Value, options: &DeleteOptions, now: &str) -> Step {
     if object::is_deleting(namespace) {
         return Step::Nothing;
     }
     let mut marked = namespace.clone();
+    set_finalizers(&mut marked, options);
     set_meta(&mut marked, "deletionTimestamp", Some(now.into()));
     object::field_mut(&mut marked, "status").insert("phase".to_owned(), "Terminating".into());
     Step::Mark(marked)

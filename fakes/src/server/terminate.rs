@@ -1,16 +1,17 @@
-//! What hangs on a namespace or a definition: its content goes with it, and it goes when its content is gone.
+//! What hangs on a namespace or a definition: nothing new comes into a namespace that is going, and a definition goes with
+//! its objects.
 
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 
-use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, managed, metadata};
+use super::{ApiServer, DeleteOptions, Subresource, Target, WriteOptions, delete::may_go, managed, metadata};
 use crate::{
     object::{self, set_meta, text},
     registry::{ResourceType, establish, is_established, parse_definition, terminate},
     status::Status,
-    store::{GroupResource, Key, Stored},
+    store::{GroupResource, Key, Stored, WriteError},
 };
 
 /// Holds a definition until its custom resources are gone.
@@ -40,9 +41,6 @@ impl ApiServer {
         self.configure(stored, false);
         if is_definition(target) && target.subresource == Subresource::None {
             self.establish(stored);
-        }
-        if is_namespace(target) {
-            self.finish_namespace(&stored.key.name);
         }
     }
 
@@ -115,28 +113,23 @@ impl ApiServer {
 
     /// Deletes the content of what was just marked as being deleted.
     pub(super) async fn after_mark(&self, target: &Target, marked: &Arc<Stored>) {
-        if is_namespace(target) {
-            for resource in self.resources().iter().filter(|resource| resource.namespaced) {
-                self.delete_all(resource, Some(&marked.key.name)).await;
-            }
-            self.finish_namespace(&marked.key.name);
-        } else if is_definition(target) {
+        if is_definition(target) {
             let mut going = Value::clone(&marked.value);
             terminate(&mut going, &self.clock().stamp());
             self.write_status(marked, going);
             if let Some(resource) = self.defined_by(&marked.value) {
-                self.delete_all(&resource, None).await;
+                self.delete_all(&resource).await;
             }
             self.finish_definition(&marked.key.name);
         }
     }
 
-    /// Lets a namespace or a definition go when this was the last of its content.
+    /// Lets a definition go when this was the last of its objects, and takes back what a Service held.
     pub(super) fn after_removal(&self, removed: &Stored) {
         self.configure(removed, true);
         let resource = &removed.key.resource;
-        if !removed.key.namespace.is_empty() {
-            self.finish_namespace(&removed.key.namespace);
+        if *resource == GroupResource::new("", "services") {
+            self.release_service(&removed.value);
         }
         if resource.group.contains('.') {
             self.finish_definition(&resource.to_string());
@@ -152,12 +145,9 @@ impl ApiServer {
     }
 
     /// Boxed, since these are deletions within a deletion.
-    fn delete_all<'a>(&'a self, resource: &'a ResourceType, namespace: Option<&'a str>) -> BoxFuture<'a, ()> {
+    fn delete_all<'a>(&'a self, resource: &'a ResourceType) -> BoxFuture<'a, ()> {
         async move {
-            if resource.stored_as != resource.resource {
-                return;
-            }
-            for stored in self.store().list(&resource.resource, namespace) {
+            for stored in self.store().list(&resource.resource, None) {
                 // Gone already is as good as deleted.
                 let _ = self.delete(&stored.key, &DeleteOptions::default()).await;
             }
@@ -165,15 +155,42 @@ impl ApiServer {
         .boxed()
     }
 
-    fn finish_namespace(&self, name: &str) {
-        let key = Key::new(&namespaces(), "", name);
-        let Some(namespace) = self.store().get(&key).filter(|found| object::is_deleting(&found.value)) else { return };
-        let resources = self.resources();
-        let mut namespaced = resources.iter().filter(|resource| resource.namespaced);
-        let empty = namespaced.all(|resource| self.store().list(&resource.stored_as, Some(name)).is_empty());
-        if empty && object::finalizers(&namespace.value).is_empty() {
-            // Somebody else may have let it go in between.
-            let _ = self.store().remove(&key, None);
+    /// Replaces the finalizers in a namespace's spec. One that is being deleted goes with its last finalizer.
+    pub(crate) fn finalize(
+        &self,
+        name: &str,
+        finalizers: &[Value],
+        version: Option<u64>,
+    ) -> Result<Arc<Stored>, Status> {
+        let (resource, key) = (namespaces(), Key::new(&namespaces(), "", name));
+        let target = self.internal_target(&resource)?;
+        loop {
+            let namespace = self.get(&key)?;
+            if version.is_some_and(|version| version != namespace.resource_version) {
+                return Err(Status::modified(&resource, name));
+            }
+            let mut finalized = Value::clone(&namespace.value);
+            let spec = object::field_mut(&mut finalized, "spec");
+            if finalizers.is_empty() {
+                spec.shift_remove("finalizers");
+            } else {
+                spec.insert("finalizers".to_owned(), finalizers.into());
+            }
+            if finalized == *namespace.value {
+                return Ok(namespace);
+            }
+            let expected = Some(namespace.resource_version);
+            let written = if object::is_deleting(&finalized) && may_go(&finalized, &target) {
+                let removed = self.store().remove(&key, expected);
+                removed.map(|_| Stored::unsaved(key.clone(), finalized))
+            } else {
+                self.store().put(key.clone(), finalized, expected)
+            };
+            match written {
+                Err(WriteError::Stale) => {}
+                Err(_) => return Err(Status::not_found(&resource, name)),
+                Ok(stored) => return Ok(stored),
+            }
         }
     }
 
@@ -211,8 +228,13 @@ fn definitions() -> GroupResource {
     GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions")
 }
 
-fn is_namespace(target: &Target) -> bool {
+pub(super) fn is_namespace(target: &Target) -> bool {
     *target.group_resource() == namespaces()
+}
+
+/// Nobody holds the namespace any more in its spec.
+pub(super) fn is_finalized(namespace: &Value) -> bool {
+    object::strings(object::at(namespace, &["spec", "finalizers"])).is_empty()
 }
 
 /// A definition that is deleted waits for its objects.

@@ -11,6 +11,7 @@ use super::{
     delete::may_go,
     managed, metadata,
     options::{FieldValidation, WriteOptions},
+    services::Allocation,
     terminate::is_definition,
     typed::{self, Written},
 };
@@ -120,6 +121,7 @@ impl ApiServer {
         if target.resource.traits.generation {
             object::set_meta(&mut object, "generation", Some(json!(1)));
         }
+        let allocation = self.allocate(target, None, &mut object)?;
         check(&object, None, target, options)?;
         metadata::warn(&object, None, options);
         if let (Some(chain), Some(request)) = (&chain, &mut request) {
@@ -140,6 +142,7 @@ impl ApiServer {
         let name = key.name.clone();
         let stored = self.store().insert(key, object);
         let stored = stored.map_err(|_| Status::already_exists(target.group_resource(), &name))?;
+        allocation.into_iter().for_each(Allocation::keep);
         self.after_write(target, &stored);
         Ok(stored)
     }
@@ -247,6 +250,7 @@ impl ApiServer {
             custom::decode(&mut new, target, options)?;
         }
         fill_defaults(&mut new, target);
+        let allocation = self.allocate(target, Some(old), &mut new)?;
         builtin::count_generation(old, &mut new, target);
         check(&new, Some(old), target, options)?;
         metadata::warn(&new, Some(old), options);
@@ -275,6 +279,7 @@ impl ApiServer {
         }
         let written = self.store().put(current.key.clone(), new, expected);
         if let Ok(stored) = &written {
+            allocation.into_iter().for_each(Allocation::keep);
             self.after_write(target, stored);
         }
         Ok(written)

@@ -13,7 +13,7 @@ use crate::{
         admission::{Attributes, Operation},
         convert,
         options::Shown,
-        typed,
+        terminate, typed,
     },
     status::Status,
     store::{GroupResource, Key},
@@ -41,11 +41,25 @@ impl ApiServer {
                 return self.scale(incoming, &target.with(Subresource::Scale), &key).await;
             }
             ["binding"] if builtin_pod && incoming.method == Method::POST => {
-                return self.bind(incoming, target, &key).await;
+                let binding = incoming.value()?;
+                self.admit_subresource(incoming, &target.with(Subresource::Binding), &key, binding.clone()).await?;
+                self.bind(&key, &binding, incoming.write_options()?.dry_run)?;
+                return Ok(success(StatusCode::CREATED));
             }
             ["eviction"] if builtin_pod && incoming.method == Method::POST => {
-                return self.evict(incoming, target, &key).await;
+                let (eviction, dry_run) = (incoming.value()?, incoming.write_options()?.dry_run);
+                self.admit_subresource(incoming, &target.with(Subresource::Eviction), &key, eviction.clone()).await?;
+                self.evict(target, &key, &eviction, dry_run).await?;
+                return Ok(success(StatusCode::CREATED));
             }
+            ["finalize"] if terminate::is_namespace(target) && incoming.method == Method::PUT => {
+                let (sent, _) = read_object(incoming, target)?;
+                let finalizers = object::at(&sent, &["spec", "finalizers"]).and_then(Value::as_array);
+                let finalizers = finalizers.map_or(&[][..], Vec::as_slice);
+                let stored = self.finalize(name, finalizers, object::resource_version(&sent))?;
+                return Ok(self.present(incoming, target, StatusCode::OK, &stored));
+            }
+            ["finalize"] if terminate::is_namespace(target) => return Err(Status::method_not_allowed()),
             [_] if target.resource.custom => return Err(Status::not_found(&target.resource.resource, name)),
             _ => return Err(Status::no_such_resource()),
         };
@@ -114,34 +128,6 @@ impl ApiServer {
                 respond_json(StatusCode::OK, &status)
             }
         }
-    }
-
-    async fn bind(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
-        let binding = incoming.value()?;
-        let node = object::text(&binding, &["target", "name"]);
-        if node.is_empty() {
-            let cause = crate::schema::Cause::required("target.name", "");
-            return Err(Status::invalid("Binding", "", &key.name, &[cause]));
-        }
-        self.admit_subresource(incoming, &target.with(Subresource::Binding), key, binding.clone()).await?;
-        let patch = Patch::Merge(json!({ "spec": { "nodeName": node } }));
-        self.patch_at(target, key, &patch, &incoming.write_options()?).await?;
-        let scheduled = json!({
-            "type": "PodScheduled", "status": "True", "lastProbeTime": null,
-            "lastTransitionTime": self.clock().stamp()
-        });
-        let patch = Patch::Strategic(json!({ "status": { "conditions": [scheduled] } }));
-        self.patch_at(&target.with(Subresource::Status), key, &patch, &incoming.write_options()?).await?;
-        Ok(success(StatusCode::CREATED))
-    }
-
-    async fn evict(&self, incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<Response<ApiBody>, Status> {
-        let dry_run = incoming.write_options()?.dry_run;
-        let eviction = if incoming.body.is_empty() { json!({}) } else { incoming.value()? };
-        self.admit_subresource(incoming, &target.with(Subresource::Eviction), key, eviction).await?;
-        let options = crate::server::DeleteOptions { dry_run, admitted: true, ..Default::default() };
-        self.delete_at(target, key, &options).await?;
-        Ok(success(StatusCode::CREATED))
     }
 }
 

@@ -196,21 +196,23 @@ async fn a_pod_gets_its_grace_only_where_a_kubelet_runs_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_takes_its_content_along_and_waits_for_finalizers() {
+async fn a_namespace_waits_for_finalizers_of_its_spec_and_of_its_metadata() {
     let server = server();
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "x" } });
-    post(&server, "/api/v1/namespaces", namespace).await;
+    let metadata = json!({ "name": "x", "finalizers": ["example.com/hold"] });
+    let mut namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+    post(&server, "/api/v1/namespaces", namespace.clone()).await;
     let maps = "/api/v1/namespaces/x/configmaps";
     post(&server, maps, config_map("free")).await;
-    let mut held = config_map("held");
-    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
-    post(&server, maps, held).await;
     let (_, terminating) = delete(&server, "/api/v1/namespaces/x", Value::Null).await;
     assert_eq!(terminating["status"]["phase"], "Terminating");
-    assert_eq!(get(&server, &format!("{maps}/free")).await.0, 404);
+    assert_eq!(get(&server, &format!("{maps}/free")).await.0, 200, "its content is the controller's business");
     let refused = post(&server, maps, config_map("late")).await;
     assert!(message(&refused).1.contains("because it is being terminated"), "{refused:?}");
-    merge(&server, &format!("{maps}/held"), json!({ "metadata": { "finalizers": null } })).await;
+    merge(&server, "/api/v1/namespaces/x", json!({ "spec": { "finalizers": null } })).await;
+    namespace["spec"]["finalizers"] = json!([]);
+    let (_, finalized) = put(&server, "/api/v1/namespaces/x/finalize", namespace).await;
+    assert_eq!((&finalized["spec"], &finalized["status"]["phase"]), (&json!({}), &json!("Terminating")));
+    merge(&server, "/api/v1/namespaces/x", json!({ "metadata": { "finalizers": null } })).await;
     assert_eq!(get(&server, "/api/v1/namespaces/x").await.0, 404);
 }
 

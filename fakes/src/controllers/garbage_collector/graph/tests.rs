@@ -8,7 +8,14 @@ use crate::{Clock, controllers::object};
 type Row = (&'static str, &'static str, &'static str);
 
 fn value((uid, owners, marks): Row) -> Value {
-    let owner = |owner: &str| json!({"uid": owner.trim_end_matches('!'), "blockOwnerDeletion": owner.ends_with('!')});
+    let owner = |owner: &str| {
+        let uid = owner.trim_end_matches('!');
+        let kind = uid.split_once('-').map_or("Thing", |(kind, _)| kind);
+        let kind = if uid.starts_with('_') { "ClusterThing" } else { kind };
+        json!({
+            "apiVersion": "v1", "kind": kind, "name": uid, "uid": uid, "blockOwnerDeletion": owner.ends_with('!'),
+        })
+    };
     let mut metadata =
         json!({"name": uid, "uid": uid, "ownerReferences": owners.split_whitespace().map(owner).collect::<Value>()});
     let finalizers = [("f", FOREGROUND), ("o", ORPHAN)].into_iter().filter(|(mark, _)| marks.contains(mark));
@@ -37,6 +44,16 @@ fn graph(rows: &[Row]) -> (Store, Graph) {
         graph.observe(None, Some(&stored));
     }
     (store, graph)
+}
+
+fn resolve(api_version: &str, kind: &str) -> Option<(GroupResource, bool)> {
+    assert_eq!(api_version, "v1");
+    match kind {
+        "Thing" => Some((GroupResource::new("", "things"), true)),
+        "ClusterThing" => Some((GroupResource::new("", "things"), false)),
+        "Other" => Some((GroupResource::new("", "others"), true)),
+        _ => None,
+    }
 }
 
 fn describe(steps: &[(String, Step)]) -> String {
@@ -85,11 +102,16 @@ async fn what_an_object_needs_follows_from_its_owners() {
         ),
         ("its owner lives elsewhere", &[("Set", "", ""), ("pod", "Set", "")], "pod: delete Background"),
         ("its owner has no namespace", &[("_node", "", ""), ("pod", "_node", "")], ""),
+        ("its owner is of another kind", &[("Other-a", "", ""), ("pod", "Other-a", "")], "pod: delete Background"),
+        ("nobody knows what its owner is", &[("Nothing-a", "", ""), ("pod", "Nothing-a", "")], "?"),
     ];
     for (case, rows, expected) in table {
         let (_, graph) = graph(rows);
-        assert_eq!(describe(&graph.decide("pod")), *expected, "{case}");
+        let decided = graph.decide("pod", &resolve).map_or("?".to_owned(), |steps| describe(&steps));
+        assert_eq!(decided, *expected, "{case}");
     }
+    let (_, graph) = graph(&[("owner", "", ""), ("_node", "owner", "")]);
+    assert_eq!(graph.decide("_node", &resolve), None, "an object of the cluster has no owner in a namespace");
 }
 
 #[tokio::test(start_paused = true)]
