@@ -29,8 +29,16 @@ pub use kubeconfig::{merge, to_yaml, write};
 use server::Server;
 
 /// The controllers that run: few, so that a start is quick and nothing else writes.
-const CONTROLLERS: [&str; 7] =
-    ["statefulset", "deployment", "replicaset", "garbage-collector", "namespace", "endpointslice", "disruption"];
+const CONTROLLERS: [&str; 8] = [
+    "statefulset",
+    "deployment",
+    "replicaset",
+    "garbage-collector",
+    "namespace",
+    "endpointslice",
+    "disruption",
+    "horizontal-pod-autoscaler",
+];
 
 /// Another process may take a port between its choice and its use.
 const ATTEMPTS: usize = 5;
@@ -235,6 +243,7 @@ impl ControlPlane {
             .set("cert-dir", self.folder.path().join("kube-controller-manager/certificates"))
             .set("controllers", controllers.join(","))
             .set("leader-elect", "false")
+            .set("horizontal-pod-autoscaler-sync-period", "1s")
             .set("kube-api-qps", "1000")
             .set("kube-api-burst", "2000")
             .into()

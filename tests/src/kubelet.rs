@@ -9,6 +9,7 @@ mod status;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures::StreamExt;
@@ -24,6 +25,10 @@ pub const NODE: &str = "node-0";
 
 /// Pods patched at the same time: enough for hundreds of pods at once.
 const WORKERS: usize = 16;
+
+/// A write that fails for no fault of the pod is repeated this often, after such a pause: half a minute in all.
+const ATTEMPTS: usize = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A running stand-in; it stops when dropped.
 #[derive(Debug)]
@@ -56,15 +61,9 @@ async fn run(client: Client, bad: BTreeSet<String>) {
     let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
     pods.default_backoff()
         .applied_objects()
-        .for_each_concurrent(WORKERS, async |pod| {
-            let result = match pod {
-                Ok(pod) => work(&client, &pod, &bad, &addresses).await,
-                Err(error) => Err(error.into()),
-            };
-            // A failed write is a pod that changed or went meanwhile: its next event brings it back here.
-            if let Err(error) = result {
-                tracing::debug!("kubelet: {error:#}");
-            }
+        .for_each_concurrent(WORKERS, async |pod| match pod {
+            Ok(pod) => work_until_done(&client, &pod, &bad, &addresses).await,
+            Err(error) => tracing::debug!("kubelet: {error:#}"),
         })
         .await;
 }
@@ -87,8 +86,24 @@ async fn register(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// Does what a pod needs next, again while the server is too busy. No event would bring the pod back here.
+async fn work_until_done(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &AtomicU32) {
+    for _ in 0..ATTEMPTS {
+        match work(client, pod, bad, addresses).await {
+            Ok(()) => return,
+            // The pod changed or went meanwhile, which its next event tells.
+            Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
+                tracing::debug!("kubelet: {status}");
+                return;
+            }
+            Err(error) => tracing::warn!("kubelet: {error:#}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// The next thing that a pod needs.
-async fn work(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &AtomicU32) -> Result<()> {
+async fn work(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &AtomicU32) -> Result<(), kube::Error> {
     let pods = Api::<Pod>::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let Some(spec) = &pod.spec else { return Ok(()) };
     if pod.metadata.deletion_timestamp.is_some() {
@@ -111,19 +126,18 @@ async fn work(client: &Client, pod: &Pod, bad: &BTreeSet<String>, addresses: &At
     Ok(())
 }
 
-async fn bind(pods: &Api<Pod>, pod: &Pod) -> Result<()> {
+async fn bind(pods: &Api<Pod>, pod: &Pod) -> Result<(), kube::Error> {
     let binding = json!({
         "apiVersion": "v1", "kind": "Binding",
         "metadata": { "name": pod.name_any(), "uid": pod.metadata.uid },
         "target": { "apiVersion": "v1", "kind": "Node", "name": NODE },
     });
-    let binding = serde_json::to_vec(&binding)?;
-    pods.create_subresource::<Value>("binding", &pod.name_any(), &PostParams::default(), binding).await?;
+    pods.create_subresource::<_, Value>("binding", &pod.name_any(), &PostParams::default(), &binding).await?;
     Ok(())
 }
 
 /// Ends a pod that waits for its kubelet. One without grace left waits for finalizers only.
-async fn end(pods: &Api<Pod>, pod: &Pod) -> Result<()> {
+async fn end(pods: &Api<Pod>, pod: &Pod) -> Result<(), kube::Error> {
     if pod.metadata.deletion_grace_period_seconds == Some(0) {
         return Ok(());
     }

@@ -66,7 +66,7 @@ pub fn on_fake(script: &Script) -> Result<Transcript> {
         api.store().compact(api.store().revision());
         if !script.alone {
             let bad_images = BTreeSet::from([BAD_IMAGE.to_owned()]);
-            let options = KubeletOptions { node: None, bad_images, ..KubeletOptions::default() };
+            let options = KubeletOptions { bad_images, ..KubeletOptions::default() };
             tokio::spawn(FakeKubelet::new(&api, options, 1).run());
             tokio::spawn(controllers::run(api.clone(), ControllerOptions::default(), 1));
         }

@@ -6,11 +6,15 @@
 mod quoted;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value};
 
 /// The characters of the API server's random name suffixes, and their number.
 const SUFFIX: (&str, usize) = ("bcdfghjklmnpqrstvwxz2456789", 5);
+
+/// Node ports below this one are asked for, those from here on are given out in an order of the server's own.
+const FIRST_GIVEN_NODE_PORT: u64 = 30_086;
 
 /// Remembers what it replaced, from step to step.
 #[derive(Debug, Default)]
@@ -18,6 +22,7 @@ pub(super) struct Normaliser {
     uids: BTreeMap<String, usize>,
     versions: BTreeMap<String, usize>,
     names: BTreeMap<String, String>,
+    given: BTreeMap<&'static str, BTreeMap<String, usize>>,
 }
 
 impl Normaliser {
@@ -43,6 +48,13 @@ impl Normaliser {
                 ("continue", Value::String(token)) if !token.is_empty() => Value::from("<continue>"),
                 ("metadata", _) if fleeting => self.without_version(value),
                 ("managedFields", Value::Array(entries)) => self.managed_fields(entries),
+                ("endpoints", Value::Array(items)) if fields.contains_key("addressType") => self.sorted(items, pod_of),
+                ("items", Value::Array(items)) if items.iter().any(has_random_name) => {
+                    self.sorted(items, generated_key)
+                }
+                ("nodePort" | "healthCheckNodePort", Value::Number(port)) if is_given(port) => {
+                    Value::from(self.given("nodePort", &port.to_string()))
+                }
                 _ => self.normalise(value),
             };
             result.insert(self.text(name), value);
@@ -77,6 +89,20 @@ impl Normaliser {
         self.normalise(&Value::Array(entries))
     }
 
+    /// Items in an order that has a meaning, where the server's has none.
+    fn sorted(&mut self, items: &[Value], key: impl Fn(&Value) -> String) -> Value {
+        let mut items = items.to_vec();
+        items.sort_by_cached_key(key);
+        items.iter().map(|item| self.normalise(item)).collect()
+    }
+
+    /// What a server gave out.
+    fn given(&mut self, what: &'static str, text: &str) -> String {
+        let known = self.given.entry(what).or_default();
+        let next = known.len() + 1;
+        format!("<{what} {}>", known.entry(text.to_owned()).or_insert(next))
+    }
+
     fn version(&mut self, version: &str) -> Value {
         if version.is_empty() || version == "0" {
             return Value::from(version);
@@ -91,6 +117,9 @@ impl Normaliser {
         }
         if let Some(name) = self.names.get(text) {
             return name.clone();
+        }
+        if let Some(what) = given_address(text) {
+            return self.given(what, text);
         }
         quoted::hide(hide_current_version(&self.replace_uids(text)))
     }
@@ -120,7 +149,7 @@ impl Normaliser {
         let text = |name: &str| metadata.get(name).and_then(Value::as_str);
         let (Some(prefix), Some(name)) = (text("generateName"), text("name")) else { return };
         let Some(suffix) = name.strip_prefix(prefix) else { return };
-        if suffix.len() == SUFFIX.1 && suffix.chars().all(|it| SUFFIX.0.contains(it)) {
+        if is_random_suffix(suffix) {
             let next = self.names.len() + 1;
             self.names.entry(name.to_owned()).or_insert(format!("{prefix}<generated {next}>"));
         }
@@ -135,6 +164,42 @@ fn is_fleeting(object: &Map<String, Value>) -> bool {
         metadata.contains_key("resourceVersion") && !metadata.contains_key("uid") && !metadata.contains_key("name")
     });
     object.contains_key("items") || object.contains_key("rows") || is_initial_end || is_bookmark
+}
+
+/// The controller of `EndpointSlices` takes pods in no order.
+fn pod_of(endpoint: &Value) -> String {
+    endpoint["targetRef"]["name"].to_string()
+}
+
+/// A list is ordered by name, which says nothing where names end at random.
+fn generated_key(item: &Value) -> String {
+    let metadata = &item["metadata"];
+    let name = if has_random_name(item) { &metadata["generateName"] } else { &metadata["name"] };
+    let count = item["endpoints"].as_array().map_or(0, Vec::len);
+    format!("{name} {} {} {} {count}", metadata["labels"], item["addressType"], item["ports"])
+}
+
+fn has_random_name(item: &Value) -> bool {
+    let text = |field: &str| item["metadata"][field].as_str().unwrap_or_default();
+    let prefix = text("generateName");
+    !prefix.is_empty() && text("name").strip_prefix(prefix).is_some_and(is_random_suffix)
+}
+
+fn is_random_suffix(suffix: &str) -> bool {
+    suffix.len() == SUFFIX.1 && suffix.chars().all(|it| SUFFIX.0.contains(it))
+}
+
+fn is_given(port: &serde_json::Number) -> bool {
+    port.as_u64().is_some_and(|port| port >= FIRST_GIVEN_NODE_PORT)
+}
+
+/// Addresses of pods, and those of Services that nobody asked for.
+fn given_address(text: &str) -> Option<&'static str> {
+    match text.parse::<Ipv4Addr>().ok()?.octets() {
+        [10, 0, 1..=255, _] => Some("clusterIP"),
+        [10, 244, ..] => Some("podIP"),
+        _ => None,
+    }
 }
 
 /// `2026-01-31T12:00:00Z`, with or without a fraction.
@@ -244,6 +309,31 @@ mod tests {
         check(
             json!({ "kind": "Table", "rows": [{ "cells": ["5m12s", "0", "ready", 3] }] }),
             json!({ "kind": "Table", "rows": [{ "cells": ["<age>", "0", "ready", 3] }] }),
+        );
+    }
+
+    #[test]
+    fn what_servers_give_out_is_numbered() {
+        check(
+            json!([{ "clusterIP": "10.0.9.9", "clusterIPs": ["10.0.9.9", "10.0.0.9"] }, { "podIP": "10.244.0.7" }]),
+            json!([
+                { "clusterIP": "<clusterIP 1>", "clusterIPs": ["<clusterIP 1>", "10.0.0.9"] },
+                { "podIP": "<podIP 1>" },
+            ]),
+        );
+        check(
+            json!([{ "nodePort": 31000 }, { "nodePort": 30001 }, { "nodePort": 31000 }]),
+            json!([{ "nodePort": "<nodePort 1>" }, { "nodePort": 30001 }, { "nodePort": "<nodePort 1>" }]),
+        );
+        let endpoint = |pod: &str| json!({ "targetRef": { "name": pod } });
+        check(
+            json!({ "addressType": "IPv4", "endpoints": [endpoint("b"), endpoint("a")] }),
+            json!({ "addressType": "IPv4", "endpoints": [endpoint("a"), endpoint("b")] }),
+        );
+        let item = |name: &str, app: &str| json!({ "metadata": { "generateName": "x-", "name": name, "labels": { "app": app } } });
+        check(
+            json!({ "items": [item("x-bbbbb", "b"), item("x-ccccc", "a")] }),
+            json!({ "items": [item("x-<generated 1>", "a"), item("x-<generated 2>", "b")] }),
         );
     }
 

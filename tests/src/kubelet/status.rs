@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 /// The status of a node that takes pods.
 pub(super) fn of_node(now: &str) -> Value {
     json!({
-        "capacity": { "cpu": "4", "memory": "8Gi", "pods": "1000" },
-        "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "1000" },
+        "capacity": { "cpu": "4", "memory": "8Gi", "pods": "110" },
+        "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" },
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status",
             "lastHeartbeatTime": now, "lastTransitionTime": now,
@@ -34,12 +34,8 @@ pub(super) fn is_reported(pod: &Pod, bad: &BTreeSet<String>) -> bool {
 /// The status of a pod. Times of conditions that stay as they are stay, too.
 pub(super) fn of_pod(pod: &Pod, bad: &BTreeSet<String>, address: &str, now: &str) -> Value {
     let running = is_running(pod, bad);
-    let conditions = [
-        ("PodScheduled", true),
-        ("Initialized", true),
-        ("ContainersReady", running),
-        ("Ready", is_ready(pod, bad)),
-    ];
+    let conditions =
+        [("PodScheduled", true), ("Initialized", true), ("ContainersReady", running), ("Ready", is_ready(pod, bad))];
     let conditions = conditions.map(|(kind, holds)| {
         let old = condition(pod, kind).filter(|old| old.status == word(holds));
         let since = old.and_then(|old| Some(json!(old.last_transition_time.as_ref()?)));
