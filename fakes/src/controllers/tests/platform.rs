@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::web;
+use crate::controllers::hpa::Demand;
 use crate::{Clock, Cluster, ClusterOptions};
 
 fn start() -> Cluster {
@@ -129,4 +130,35 @@ async fn a_budget_counts_by_the_scale_of_a_custom_owner() {
     rest(&cluster).await;
     let status = must(&cluster, Method::GET, &format!("{budgets}/a"), Value::Null).await["status"].clone();
     assert_eq!([&status["expectedPods"], &status["desiredHealthy"], &status["currentHealthy"]], [5, 3, 1]);
+}
+#[tokio::test(start_paused = true)]
+async fn the_script_scales_within_bounds() {
+    let cluster = start();
+    must(&cluster, Method::POST, SETS, web("Parallel", 2, 0)).await;
+    let autoscaler = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"},
+            "minReplicas": 2, "maxReplicas": 6,
+        },
+    });
+    let path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    must(&cluster, Method::POST, path, autoscaler).await;
+    rest(&cluster).await;
+    let replicas =
+        async || must(&cluster, Method::GET, &format!("{SETS}/web"), Value::Null).await["spec"]["replicas"].clone();
+    let start = cluster.clock().now();
+    for (demand, expected) in [(9, 6), (3, 6), (4, 6)] {
+        cluster.scaler().demand("default", "web", Demand::Replicas(demand));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(replicas().await, expected, "{demand}");
+    }
+    rest(&cluster).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(replicas().await, 4, "shrinks when the higher proposals are old");
+    assert!(cluster.clock().now().duration_since(start).as_secs() >= 300);
+    let set = json!({"spec": {"replicas": 9}});
+    must(&cluster, Method::PATCH, &format!("{SETS}/web"), set).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(replicas().await, 4, "a target beyond the bounds is brought back, and to what is asked for");
 }
