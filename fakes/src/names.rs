@@ -28,13 +28,20 @@ pub(crate) fn check_label(key: &str, value: &Value, at: &str, causes: &mut Vec<C
     if let Some(why) = wrong_key(key) {
         causes.push(Cause::invalid(at, &json!(key), &why));
     }
-    let text = value.as_str().unwrap_or_default();
-    if text.len() > MAX_LABEL {
-        causes.push(Cause::invalid(at, value, "must be no more than 63 bytes"));
+    for why in wrong_value(value.as_str().unwrap_or_default()) {
+        causes.push(Cause::invalid(at, value, why));
     }
-    if !text.is_empty() && !is_name_part(text) {
-        causes.push(Cause::invalid(at, value, VALUE_RULE));
-    }
+}
+
+fn wrong_value(text: &str) -> impl Iterator<Item = &'static str> {
+    let long = (text.len() > MAX_LABEL).then_some("must be no more than 63 bytes");
+    let odd = (!text.is_empty() && !is_name_part(text)).then_some(VALUE_RULE);
+    long.into_iter().chain(odd)
+}
+
+/// What is wrong with a value of a label.
+pub(crate) fn wrong_label_value(text: &str) -> Option<String> {
+    Some(wrong_value(text).collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty())
 }
 
 /// What is wrong with a name that has to be a lower-case label.

@@ -110,6 +110,15 @@ impl Target {
         Self { subresource, ..self.clone() }
     }
 
+    /// What the real server's own program calls a kind of this group.
+    fn go_type(&self, kind: &str) -> String {
+        if self.resource.custom {
+            return format!("unstructured.Unstructured{}", if kind.ends_with("List") { "List" } else { "" });
+        }
+        let group = self.resource.stored_as.group.split('.').next().filter(|group| !group.is_empty());
+        format!("{}.{kind}", group.unwrap_or("core"))
+    }
+
     fn group_resource(&self) -> &GroupResource {
         &self.resource.resource
     }
@@ -178,6 +187,14 @@ impl ApiServer {
     /// The served resources.
     pub fn resources(&self) -> Vec<Arc<ResourceType>> {
         self.registry(Registry::all)
+    }
+
+    /// Whether a built-in kind of this name is there.
+    fn knows(&self, api_version: &str, kind: &str) -> bool {
+        self.resources().iter().any(|resource| {
+            let is = |version: &Version| resource.api_version(&version.name) == api_version;
+            resource.kind == kind && !resource.custom && resource.versions.iter().any(is)
+        })
     }
 
     pub(crate) fn registry<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {

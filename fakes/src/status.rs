@@ -74,9 +74,27 @@ impl Status {
         Self { details: Some(Box::new(details)), ..Self::new(429, "TooManyRequests", message) }
     }
 
+    /// 405: objects of a kind do not know the verb.
+    pub fn not_supported(resource: &GroupResource, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{resource}\"");
+        let mut status = Self::new(405, "MethodNotAllowed", message);
+        status.details = Some(Box::new(json!({ "group": &*resource.group, "kind": &*resource.plural })));
+        status
+    }
+
     /// 409: the name is taken.
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).with_object(resource, name)
+    }
+
+    /// The same for a name that the server was to make: a client may try again.
+    #[must_use]
+    pub(crate) fn without_unique_name(mut self) -> Self {
+        self.message.push_str(", the server was not able to generate a unique name for the object");
+        if let Some(details) = &mut self.details {
+            details["retryAfterSeconds"] = json!(1);
+        }
+        self
     }
 
     /// 409: the object is not what the writer thinks it is.

@@ -4,6 +4,7 @@
 mod cache;
 pub mod conformance;
 pub mod control_plane;
+pub mod foreign;
 pub mod fuzz;
 pub mod gateway_api;
 pub mod kubelet;

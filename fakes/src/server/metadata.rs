@@ -159,6 +159,12 @@ fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
         "services" if builtin => (MAX_LABEL, SERVICE_RULE, names::is_service_name),
         _ => (MAX_SUBDOMAIN, SUBDOMAIN_RULE, names::is_subdomain),
     };
+    let prefix = object::text(object, &["metadata", "generateName"]);
+    // A name may not end in a dash, but what comes before the rest of it may.
+    let begins = if prefix.len() > 1 { prefix.trim_end_matches('-') } else { prefix };
+    if !prefix.is_empty() && !begins.is_empty() && !fits(begins) {
+        causes.push(Cause::invalid("metadata.generateName", &json!(prefix), rule));
+    }
     if name.len() > limit {
         causes.push(Cause::invalid("metadata.name", &json!(name), &format!("must be no more than {limit} bytes")));
     }

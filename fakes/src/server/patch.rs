@@ -5,13 +5,14 @@ mod strategic;
 use std::sync::Arc;
 
 use json_patch::{AddOperation, PatchOperation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ApiServer, Subresource, Target, WriteOptions, typed, write::Changed};
 use crate::{
     object,
+    schema::Cause,
     status::Status,
-    store::{GroupResource, Key, Stored},
+    store::{Key, Stored},
 };
 
 /// A change of an object.
@@ -51,11 +52,10 @@ impl ApiServer {
         if let Patch::Apply(applied) = patch {
             return self.apply_at(target, key, applied, options).await;
         }
-        let resource = target.group_resource();
         let patched = self.change(target, key, options, |current| {
             let mut object = Value::clone(&current.value);
             change(&mut object, patch, target)?;
-            check_identity(&object, current, resource)?;
+            check_identity(&object, current, target)?;
             Ok(Changed::Patched(object))
         });
         Ok((patched.await?, false))
@@ -76,7 +76,7 @@ impl ApiServer {
             if !key.namespace.is_empty() {
                 object::set_meta(&mut object, "namespace", Some(key.namespace.clone().into()));
             }
-            object::set_meta(&mut object, "name", Some(key.name.clone().into()));
+            super::http::check_name(object::name(&object), key)?;
             if object::resource_version(&object).is_some() {
                 return Err(Status::modified(target.group_resource(), &key.name));
             }
@@ -133,20 +133,24 @@ fn is_absent_field(object: &Value, path: &str) -> bool {
     object.pointer(path).is_none() && parent.and_then(|parent| object.pointer(parent)).is_some_and(Value::is_object)
 }
 
-fn check_identity(object: &Value, current: &Stored, resource: &GroupResource) -> Result<(), Status> {
+/// A patch leaves an object what it is and where it is.
+fn check_identity(object: &Value, current: &Stored, target: &Target) -> Result<(), Status> {
     let key = &current.key;
-    if object::name(object) != key.name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({}) does not match the name on the URL ({})",
-            object::name(object),
-            key.name
-        )));
+    if !object.is_object() {
+        return Err(Status::unprocessable());
     }
+    super::http::check_name(object::name(object), key)?;
     if object::namespace(object) != key.namespace {
         return Err(Status::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    debug_assert!(!resource.plural.is_empty());
+    let changed = ["apiVersion", "kind"].into_iter().find(|field| object.get(*field) != current.value.get(*field));
+    if changed.is_some() && !target.resource.custom && !super::convert::is_event(target) {
+        let (version, kind) = (object::text(object, &["apiVersion"]), object::text(object, &["kind"]));
+        let why = format!("{kind} in version {version:?} cannot be handled as a {}", target.resource.kind);
+        let cause = Cause::invalid("patch", &json!(object.to_string()), &why);
+        return Err(target.invalid(&key.name, &[cause]));
+    }
     Ok(())
 }

@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 
 use super::{
     ApiServer, FIRST_REVISION, Target, convert,
-    http::{ApiBody, Format, Incoming},
+    http::{ApiBody, Form, ListOptions, Shape},
     list::{Selection, parse_revision},
     table,
 };
 use crate::{
     object,
-    schema::Cause,
     status::Status,
     store::{Event, EventType, Gone, Stored, Subscription},
 };
@@ -32,8 +31,8 @@ struct Watch {
     target: Target,
     namespace: Option<String>,
     selection: Selection,
-    format: Format,
-    whole_rows: Option<String>,
+    form: Form,
+    include: String,
     /// Column definitions come with the first table only.
     headed: bool,
     revision: u64,
@@ -50,68 +49,42 @@ struct Watch {
 impl ApiServer {
     pub(super) fn watch(
         &self,
-        incoming: &Incoming<'_>,
         target: &Target,
         namespace: Option<&str>,
-        also: Option<&str>,
+        selection: Selection,
+        options: &ListOptions,
+        (form, include): (Form, &str),
     ) -> Result<Response<ApiBody>, Status> {
-        let query = &incoming.query;
-        let selection = Selection::read(target, query, also)?;
-        let asked = query.get("resourceVersion").unwrap_or_default();
-        let initial = query.is("sendInitialEvents");
-        check_initial(initial, query.get("resourceVersionMatch"))?;
-        let timeout = query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|s| *s > 0);
+        let timeout = options.timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok()).filter(|it| *it > 0);
         let timeout = Duration::from_secs(timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS));
         let mut watch = Watch {
             server: self.clone(),
             target: target.clone(),
             namespace: namespace.map(str::to_owned),
             selection,
-            format: incoming.format,
-            whole_rows: query.get("includeObject").map(str::to_owned),
+            form,
+            include: include.to_owned(),
             headed: false,
             revision: 0,
             // Before the first look at the changes, so that none falls in between.
             changed: self.store().subscribe_to(&target.resource.stored_as),
             ready: VecDeque::new(),
             ended: false,
-            bookmarks: query.is("allowWatchBookmarks"),
+            bookmarks: options.bookmarks,
             left: timeout,
             bookmark: futures::future::pending().boxed(),
             deadline: sleep(self, timeout),
         };
         watch.await_bookmark();
-        if initial || asked.is_empty() || asked == "0" {
-            if !asked.is_empty() {
-                self.check_not_future(parse_revision(asked)?)?;
-            }
-            watch.send_present_state();
-            if initial && watch.bookmarks {
-                watch.send_bookmark(true);
-            }
-        } else {
-            watch.revision = parse_revision(asked)?;
-            self.check_not_future(watch.revision)?;
-            if watch.revision < FIRST_REVISION {
-                watch.expire(Gone { asked: watch.revision, oldest: FIRST_REVISION });
-            }
-        }
+        let asked = options.version.as_str();
+        let from = if asked.is_empty() { 0 } else { parse_revision(asked)? };
+        watch.begin(from, options.initial_events);
         let mut response = Response::new(ApiBody::stream(watch.into_stream()));
         *response.status_mut() = StatusCode::OK;
         let json = http::HeaderValue::from_static("application/json");
         response.headers_mut().insert(http::header::CONTENT_TYPE, json);
         Ok(response)
     }
-}
-
-fn check_initial(initial: bool, matching: Option<&str>) -> Result<(), Status> {
-    let why = match (initial, matching.unwrap_or_default()) {
-        (true, "NotOlderThan") | (false, "") => return Ok(()),
-        (true, _) => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        (false, _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-    };
-    let cause = Cause::forbidden("resourceVersionMatch", why);
-    Err(Status::invalid("ListOptions", "meta.k8s.io", "", &[cause]))
 }
 
 /// Starts to count when it is first polled, in the reader's runtime.
@@ -153,6 +126,26 @@ impl Watch {
         }
     }
 
+    /// Begins with what is there, or after a revision; zero is whichever is the present one.
+    fn begin(&mut self, from: u64, initial_events: Option<bool>) {
+        self.revision = from;
+        match initial_events {
+            Some(true) => match self.server.check_not_future(from) {
+                Ok(()) => {
+                    self.send_present_state();
+                    if self.bookmarks {
+                        self.send_bookmark(true);
+                    }
+                }
+                Err(status) => self.end(&status),
+            },
+            None if from == 0 => self.send_present_state(),
+            Some(false) if from == 0 => self.revision = self.server.store().revision(),
+            _ if from < FIRST_REVISION => self.expire(Gone { asked: from, oldest: FIRST_REVISION }),
+            _ => {}
+        }
+    }
+
     fn send_present_state(&mut self) {
         let stored_as = self.target.resource.stored_as.clone();
         let (items, revision) = self.server.store().snapshot(&stored_as, self.namespace.as_deref());
@@ -167,7 +160,8 @@ impl Watch {
     fn take_changes(&mut self) {
         match self.server.store().changes(self.revision, &self.target.resource.stored_as) {
             Ok((events, revision)) => {
-                self.revision = revision;
+                // A watch may be for what is still to come.
+                self.revision = self.revision.max(revision);
                 for event in &events {
                     self.take(event);
                 }
@@ -177,7 +171,10 @@ impl Watch {
     }
 
     fn expire(&mut self, gone: Gone) {
-        let status = Status::expired(gone.to_string());
+        self.end(&Status::expired(gone.to_string()));
+    }
+
+    fn end(&mut self, status: &Status) {
         self.ready.push_back(frame("ERROR", &status.to_bytes()));
         self.ended = true;
     }
@@ -204,21 +201,28 @@ impl Watch {
     }
 
     fn send(&mut self, kind: &str, stored: &Stored) {
-        let framed = match self.format {
-            Format::Plain if !convert::differs(&self.target) => frame(kind, &stored.bytes),
-            Format::Plain => frame(kind, convert::outgoing(&self.target, &stored.value).to_string().as_bytes()),
-            Format::Partial => frame(kind, table::partial(&stored.value).to_string().as_bytes()),
-            Format::Table => {
-                let include = self.whole_rows.as_deref();
-                let revision = object::resource_version(&stored.value).unwrap_or_default();
-                let mut table = self.server.table_of(&self.target, include, &[&stored.value], revision);
-                if std::mem::replace(&mut self.headed, true) {
-                    table["columnDefinitions"] = Value::Null;
-                }
-                frame(kind, table.to_string().as_bytes())
+        let framed = match self.form.shape {
+            Shape::Plain if !convert::differs(&self.target) => frame(kind, &stored.bytes),
+            Shape::Plain => frame(kind, convert::outgoing(&self.target, &stored.value).to_string().as_bytes()),
+            Shape::Partial | Shape::PartialList => {
+                frame(kind, table::partial(&stored.value, &self.form).to_string().as_bytes())
+            }
+            Shape::Table => {
+                let include = self.include.clone();
+                frame(kind, self.row(&stored.value, &include).to_string().as_bytes())
             }
         };
         self.ready.push_back(framed);
+    }
+
+    /// One object as a table.
+    fn row(&mut self, object: &Value, include: &str) -> Value {
+        let revision = object::resource_version(object).unwrap_or_default();
+        let mut table = self.server.table(&self.target, (&self.form, include), &[object], revision);
+        if std::mem::replace(&mut self.headed, true) {
+            table["columnDefinitions"] = Value::Null;
+        }
+        table
     }
 
     /// The next bookmark comes after the interval, or shortly before the end.
@@ -235,6 +239,16 @@ impl Watch {
         }
         let (kind, api_version) = (&self.target.resource.kind, self.target.api_version());
         let mark = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
+        let mark = match self.form.shape {
+            Shape::Plain => mark,
+            Shape::Partial | Shape::PartialList => table::partial(&mark, &self.form),
+            // The mark of the end is never left out.
+            Shape::Table if initial => self.row(&mark, ""),
+            Shape::Table => {
+                let include = self.include.clone();
+                self.row(&mark, &include)
+            }
+        };
         self.ready.push_back(frame("BOOKMARK", mark.to_string().as_bytes()));
     }
 }

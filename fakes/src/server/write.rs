@@ -131,6 +131,9 @@ impl ApiServer {
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if let Some(existing) = self.store().get(&key) {
             let mut refused = Status::already_exists(target.group_resource(), &key.name);
+            if object::meta(&object, "generateName").is_some() {
+                refused = refused.without_unique_name();
+            }
             if object::is_deleting(&existing.value) {
                 refused.message.insert_str(0, "object is being deleted: ");
             }
@@ -346,6 +349,10 @@ fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: 
     if !wanted.is_empty() && wanted != found {
         let cause = Cause::invalid("metadata.uid", &json!(wanted), "field is immutable");
         return Err(target.invalid(name, &[cause.clone(), cause]));
+    }
+    let version = object::text(new, &["metadata", "resourceVersion"]);
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Status::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
     }
     match object::resource_version(new) {
         Some(version) if version != current.resource_version => Err(Status::modified(resource, name)),

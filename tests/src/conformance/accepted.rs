@@ -104,7 +104,13 @@ mod tests {
     use crate::conformance::{Answer, compare};
 
     fn answers(body: Value) -> Vec<Answer> {
-        vec![Answer { step: "get".to_owned(), status: 200, warnings: Vec::new(), body }]
+        vec![Answer {
+            step: "get".to_owned(),
+            status: 200,
+            warnings: Vec::new(),
+            headers: std::collections::BTreeMap::new(),
+            body,
+        }]
     }
 
     #[test]

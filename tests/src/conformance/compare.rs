@@ -84,7 +84,13 @@ mod tests {
     use crate::conformance::Answer;
 
     fn answers(body: Value) -> Transcript {
-        vec![Answer { step: "get".to_owned(), status: 200, warnings: Vec::new(), body }]
+        vec![Answer {
+            step: "get".to_owned(),
+            status: 200,
+            warnings: Vec::new(),
+            headers: std::collections::BTreeMap::default(),
+            body,
+        }]
     }
 
     fn paths(real: Value, other: Value) -> Vec<String> {

@@ -31,12 +31,19 @@ const BROKEN: &str = "connection closed before message completed";
 /// Without a field manager in the request, the API server takes what stands before the `/` here.
 const USER_AGENT: &str = "conformance/1.0 (test)";
 
+/// Letters in `${long}`: more than the API server sends uncompressed, if it may.
+const LONG: usize = 150_000;
+/// Letters in `${huge}`: more than the API server takes as a body.
+const HUGE: usize = 3_200_000;
+
 /// Runs a script and returns the normalised answers.
 pub async fn run(client: &Client, script: &Script) -> Result<Transcript> {
     let namespace = format!("conformance-{}", script.name);
     let variables = BTreeMap::from([
         ("ns".to_owned(), Value::from(namespace.clone())),
         ("script".to_owned(), Value::from(script.name.clone())),
+        ("long".to_owned(), Value::from("a".repeat(LONG))),
+        ("huge".to_owned(), Value::from("a".repeat(HUGE))),
     ]);
     let mut runner = Runner {
         client,
@@ -65,19 +72,34 @@ struct Runner<'a> {
 struct Raw {
     status: u16,
     warnings: Vec<String>,
+    headers: HeaderMap,
+    text: String,
     body: Value,
 }
 
 impl Raw {
     fn broken() -> Self {
-        Self { status: 0, warnings: Vec::new(), body: Value::from("no answer: the connection is closed") }
+        Self {
+            status: 0,
+            warnings: Vec::new(),
+            headers: HeaderMap::new(),
+            text: String::new(),
+            body: Value::from("no answer: the connection is closed"),
+        }
     }
+}
+
+/// A request's body.
+#[derive(Clone, Copy)]
+enum Sent<'a> {
+    Json(&'a Value),
+    Text(&'a str),
 }
 
 impl Runner<'_> {
     async fn prepare(&mut self, script: &Script, namespace: &str) -> Result<()> {
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        let created = self.must("POST", "/api/v1/namespaces", Some(&body)).await?;
+        let created = self.must("POST", "/api/v1/namespaces", Some(Sent::Json(&body))).await?;
         self.variables.insert("start".to_owned(), created.body["metadata"]["resourceVersion"].clone());
         for (name, value) in &script.variables {
             let value = substitute(value, &self.variables)?;
@@ -104,7 +126,7 @@ impl Runner<'_> {
             return Ok(());
         }
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let raw = read(self.send("POST", path, Some(definition), &BTreeMap::new()).await?).await?;
+        let raw = read(self.send("POST", path, Some(Sent::Json(definition)), &BTreeMap::new()).await?).await?;
         if raw.status >= 300 && !(shared && raw.body["reason"] == "AlreadyExists") {
             bail!("`POST {path}` is answered with {}: {}", raw.status, raw.body);
         }
@@ -124,7 +146,7 @@ impl Runner<'_> {
         Ok(self.send("GET", &format!("{path}?limit=1"), None, &BTreeMap::new()).await?.status().is_success())
     }
 
-    async fn must(&self, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {
+    async fn must(&self, verb: &str, path: &str, body: Option<Sent<'_>>) -> Result<Raw> {
         let raw = read(self.send(verb, path, body, &BTreeMap::new()).await?).await?;
         if raw.status >= 300 {
             bail!("`{verb} {path}` is answered with {}: {}", raw.status, raw.body);
@@ -134,10 +156,15 @@ impl Runner<'_> {
 
     async fn step(&mut self, step: &Step) -> Result<Answer> {
         let (verb, path, body) = self.fill_in(&step.request, step.body.as_ref())?;
-        let mut raw = match self.answer(step, &verb, &path, body.as_ref()).await {
+        let text = step.text.as_deref().map(|text| substitute_text(text, &self.variables)).transpose()?;
+        let text = text.as_ref().and_then(Value::as_str).map(Sent::Text);
+        let mut raw = match self.answer(step, &verb, &path, text.or(body.as_ref().map(Sent::Json))).await {
             Err(error) if format!("{error:#}").contains(BROKEN) => Raw::broken(),
             answer => answer?,
         };
+        if step.as_text {
+            raw.body = Value::from(std::mem::take(&mut raw.text));
+        }
         if let Some(moves) = &step.moves {
             raw.body = project(moves, &substitute(&moves.before, &self.variables)?, &raw.body);
         }
@@ -151,7 +178,9 @@ impl Runner<'_> {
         }
         let body = self.normaliser.normalise(&raw.body);
         let body = if step.show.is_empty() { body } else { show(&body, &step.show) };
-        Ok(Answer { step: step.step.clone(), status: raw.status, warnings: raw.warnings, body })
+        let header = |name: &String| (name.clone(), raw.headers.get(name).map_or(Value::Null, header_text));
+        let headers = step.answer_headers.iter().map(header).collect();
+        Ok(Answer { step: step.step.clone(), status: raw.status, warnings: raw.warnings, headers, body })
     }
 
     /// Verb, path and body with their variables replaced.
@@ -169,21 +198,21 @@ impl Runner<'_> {
                 .iter()
                 .map(|(path, value)| Ok((path, substitute(value, &self.variables)?)))
                 .collect::<Result<_>>()?;
-            let items = body.get_mut(list).and_then(Value::as_array_mut);
+            let items = body.pointer_mut(&format!("/{}", list.replace('.', "/"))).and_then(Value::as_array_mut);
             let items = items.with_context(|| format!("the answer has no list `{list}`"))?;
             items.retain(|item| wanted.iter().all(|(path, value)| get(item, path).as_ref() == Some(value)));
         }
         Ok(())
     }
 
-    async fn answer(&self, step: &Step, verb: &str, path: &str, body: Option<&Value>) -> Result<Raw> {
+    async fn answer(&self, step: &Step, verb: &str, path: &str, body: Option<Sent<'_>>) -> Result<Raw> {
         if verb == "WATCH" {
             let separator = if path.contains('?') { '&' } else { '?' };
             let path = format!("{path}{separator}watch=true");
             let response = self.send("GET", &path, None, &step.headers).await?;
             for request in &step.meanwhile {
                 let (verb, path, body) = self.fill_in(&request.request, request.body.as_ref())?;
-                self.must(&verb, &path, body.as_ref()).await?;
+                self.must(&verb, &path, body.as_ref().map(Sent::Json)).await?;
             }
             return read_events(response, step.events).await;
         }
@@ -202,16 +231,15 @@ impl Runner<'_> {
         &self,
         verb: &str,
         path: &str,
-        body: Option<&Value>,
+        body: Option<Sent<'_>>,
         headers: &BTreeMap<String, String>,
     ) -> Result<Response<Body>> {
         let (method, content_type) = match verb {
-            "GET" | "POST" | "PUT" | "DELETE" => (verb, "application/json"),
             "JSON-PATCH" => ("PATCH", "application/json-patch+json"),
             "MERGE-PATCH" => ("PATCH", "application/merge-patch+json"),
             "STRATEGIC-PATCH" => ("PATCH", "application/strategic-merge-patch+json"),
             "APPLY" => ("PATCH", "application/apply-patch+yaml"),
-            other => bail!("unknown verb `{other}`: see `Step::request` for those there are"),
+            method => (method, "application/json"),
         };
         let mut usual = BTreeMap::from([("accept", "application/json"), ("user-agent", USER_AGENT)]);
         if body.is_some() {
@@ -221,7 +249,11 @@ impl Runner<'_> {
         let request = usual
             .into_iter()
             .fold(Request::builder().method(method).uri(path), |it, (name, value)| it.header(name, value));
-        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        let body = match body {
+            Some(Sent::Json(body)) => serde_json::to_vec(body)?,
+            Some(Sent::Text(body)) => body.as_bytes().to_vec(),
+            None => Vec::new(),
+        };
         Ok(self.client.send(request.body(Body::from(body))?).await?)
     }
 }
@@ -245,10 +277,15 @@ fn files(name: &str) -> Result<Vec<PathBuf>> {
 async fn read(response: Response<Body>) -> Result<Raw> {
     let status = response.status().as_u16();
     let warnings = warnings(response.headers());
-    let bytes = response.into_body().collect().await?.to_bytes();
+    let headers = response.headers().clone();
+    let body = tokio::time::timeout(SILENCE, response.into_body().collect()).await;
+    let bytes = body.context("the answer does not end")??.to_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let is_yaml = headers.get(http::header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().ends_with(b"/yaml"));
+    let body = if is_yaml { serde_saphyr::from_str(&text).ok() } else { serde_json::from_slice(&bytes).ok() };
     // A path that nobody serves is answered in plain text.
-    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes)));
-    Ok(Raw { status, warnings, body })
+    let body = body.unwrap_or_else(|| Value::from(text.clone()));
+    Ok(Raw { status, warnings, headers, text, body })
 }
 
 async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<Raw> {
@@ -256,6 +293,7 @@ async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<R
     if status >= 300 {
         return read(response).await;
     }
+    let headers = response.headers().clone();
     let stream = response.into_body().into_data_stream().map_err(std::io::Error::other);
     let mut lines = Box::pin(stream.into_async_read()).lines();
     let mut events = Vec::new();
@@ -267,7 +305,11 @@ async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<R
         };
         events.push(serde_json::from_str(&line?)?);
     }
-    Ok(Raw { status, warnings: Vec::new(), body: Value::Array(events) })
+    Ok(Raw { status, warnings: Vec::new(), headers, text: String::new(), body: Value::Array(events) })
+}
+
+fn header_text(value: &http::HeaderValue) -> Value {
+    Value::from(String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// The text of `299 - "text"`.

@@ -35,18 +35,21 @@ pub struct Script {
 }
 
 /// One request. In its strings `${ns}` is the namespace, `${script}` the script's name, `${start}` the
-/// resource version before the first step, and `${x}` what a step kept as `x`.
+/// resource version before the first step, `${long}` and `${huge}` many letters, and `${x}` what a step kept as `x`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What happens, in a few words.
     pub step: String,
-    /// Verb and path: `GET`, `POST`, `PUT`, `DELETE`, `JSON-PATCH`, `MERGE-PATCH`, `STRATEGIC-PATCH`, `APPLY` or `WATCH`.
+    /// Verb and path: a method of HTTP such as `GET`, or `JSON-PATCH`, `MERGE-PATCH`, `STRATEGIC-PATCH`, `APPLY` or `WATCH`.
     #[serde(rename = "do")]
     pub request: String,
     /// The body; one that is null is a body.
     #[serde(rename = "with", default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
+    /// The body as it is sent, where it is no JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Headers that replace the usual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -71,6 +74,12 @@ pub struct Step {
     /// Paths to compare, else the whole answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub show: Vec<String>,
+    /// Whether the answer's body is compared as text, blanks and all.
+    #[serde(default, rename = "as-text", skip_serializing_if = "std::ops::Not::not")]
+    pub as_text: bool,
+    /// Headers of the answer to compare.
+    #[serde(default, rename = "answer-headers", skip_serializing_if = "Vec::is_empty")]
+    pub answer_headers: Vec<String>,
 }
 
 /// A request whose answer has only to be a success.
@@ -98,6 +107,9 @@ pub struct Answer {
     /// `Warning` headers, without code and agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The headers that are compared; one that is missing is null.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Value>,
     /// The body, or the events of a watch.
     pub body: Value,
 }

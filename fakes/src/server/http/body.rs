@@ -30,6 +30,14 @@ impl ApiBody {
         Self(Kind::Stream(stream.boxed()))
     }
 
+    /// The body, where it is there at once.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.as_ref(),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// Whether this is the stream of a watch.
     pub fn is_stream(&self) -> bool {
         matches!(self.0, Kind::Stream(_))

@@ -4,76 +4,159 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ApiBody, Format, Incoming, bytes, item, json as respond_json};
+use super::{
+    ApiBody, Form, Incoming, ListOptions, Shape,
+    accept::{Media, not_acceptable},
+    bytes, decode, delete, item, json as respond_json,
+};
 use crate::{
     object,
-    server::{ApiServer, Target, convert, list::Page, reviews, table},
+    server::{
+        ApiServer, Target, convert,
+        list::{Page, Selection},
+        reviews, table,
+    },
     status::Status,
 };
 
 impl ApiServer {
+    /// `watch` is what the path says.
     pub(super) async fn collection(
         &self,
         incoming: &Incoming<'_>,
         target: &Target,
         namespace: Option<&str>,
+        watch: bool,
     ) -> Result<Response<ApiBody>, Status> {
-        if namespace.is_some() && !target.resource.namespaced {
-            return Err(Status::no_such_resource());
-        }
         match *incoming.method {
-            Method::GET if incoming.query.is("watch") => self.watch(incoming, target, namespace, None),
-            Method::GET => {
-                let page = self.page(target, namespace, &incoming.query)?;
-                Ok(self.present_list(incoming, target, &page))
-            }
+            Method::GET => self.list_or_watch(incoming, target, namespace, watch),
+            _ if watch => Err(Status::method_not_allowed()),
             Method::POST if target.resource.namespaced == namespace.is_some() => {
-                let (mut sent, options) = item::read_object(incoming, target)?;
+                incoming.check_accept(target, false)?;
+                incoming.form()?;
+                incoming.check_content_type()?;
+                let mut options = incoming.write_options("CreateOptions")?;
+                let mut sent = decode::object(self, incoming, target, &mut options)?;
                 if let Some(answer) = reviews::answer(target, &sent) {
-                    return Ok(respond_json(StatusCode::CREATED, &answer));
+                    return Ok(respond_json(StatusCode::CREATED, &answer?));
                 }
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
                 let stored = self.create_at(target, sent, &options).await?;
-                Ok(self.present(incoming, target, StatusCode::CREATED, &stored))
+                self.present(incoming, target, StatusCode::CREATED, &stored)
             }
-            Method::DELETE => {
-                let options = incoming.delete_options()?;
-                let page = self.page(target, namespace, &incoming.query)?;
-                for stored in &page.items {
-                    match self.delete_at(target, &stored.key, &options).await {
-                        Err(status) if status.code != 404 => return Err(status),
-                        _ => {}
-                    }
-                }
-                Ok(self.present_list(incoming, target, &page))
+            Method::DELETE if target.resource.namespaced == namespace.is_some() => {
+                self.delete_collection(incoming, target, namespace).await
             }
+            Method::PUT | Method::PATCH if target.resource.custom => Err(Status::bad_request("name must be provided")),
             _ => Err(Status::method_not_allowed()),
         }
     }
 
-    fn present_list(&self, incoming: &Incoming<'_>, target: &Target, page: &Page) -> Response<ApiBody> {
+    fn list_or_watch(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        namespace: Option<&str>,
+        watch: bool,
+    ) -> Result<Response<ApiBody>, Status> {
+        incoming.check_accept(target, true)?;
+        let form = incoming.form()?;
+        let options = ListOptions::read(&incoming.query, watch)?;
+        if options.watch {
+            let selection = Selection::read(target, &options, None)?;
+            return self.begin_watch(incoming, target, namespace, selection, &options);
+        }
+        let page = self.page(target, namespace, &options)?;
+        self.present_list(incoming, target, &form, &page)
+    }
+
+    /// Watches one object.
+    pub(super) fn watch_one(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        (namespace, name): (&str, &str),
+        watch: bool,
+    ) -> Result<Response<ApiBody>, Status> {
+        if incoming.method != Method::GET {
+            return Err(Status::method_not_allowed());
+        }
+        incoming.form()?;
+        let options = ListOptions::read(&incoming.query, watch)?;
+        let selection = Selection::read(target, &options, Some(name))?;
+        let namespace = target.resource.namespaced.then_some(namespace);
+        self.begin_watch(incoming, target, namespace, selection, &options)
+    }
+
+    fn begin_watch(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        namespace: Option<&str>,
+        selection: Selection,
+        options: &ListOptions,
+    ) -> Result<Response<ApiBody>, Status> {
+        let form = incoming.form()?;
+        if form.media != Media::Json {
+            return Err(not_acceptable(true));
+        }
+        if form.shape == Shape::Table {
+            table::check_include(incoming.include())?;
+        }
+        self.watch(target, namespace, selection, options, (form, incoming.include()))
+    }
+
+    async fn delete_collection(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        namespace: Option<&str>,
+    ) -> Result<Response<ApiBody>, Status> {
+        incoming.check_accept(target, false)?;
+        let form = incoming.form()?;
+        let listed = ListOptions::read(&incoming.query, false)?;
+        let deleting = delete::read(incoming)?;
+        let page = self.page(target, namespace, &listed)?;
+        for stored in &page.items {
+            match self.delete_at(target, &stored.key, &deleting.options).await {
+                Err(status) if status.code != 404 => return Err(status),
+                _ => {}
+            }
+        }
+        self.present_list(incoming, target, &form, &page)
+    }
+
+    fn present_list(
+        &self,
+        incoming: &Incoming<'_>,
+        target: &Target,
+        form: &Form,
+        page: &Page,
+    ) -> Result<Response<ApiBody>, Status> {
         let metadata = page.metadata();
-        match incoming.format {
-            Format::Plain => bytes(StatusCode::OK, list_bytes(target, page, &metadata)),
-            Format::Partial => {
-                let items: Vec<Value> = page.items.iter().map(|stored| table::partial(&stored.value)).collect();
+        Ok(match form.shape {
+            Shape::Plain => bytes(StatusCode::OK, list_bytes(target, page, &metadata)),
+            Shape::Partial => return Err(table::is_list(target)),
+            Shape::PartialList => {
+                let items: Vec<Value> = page.items.iter().map(|stored| table::partial(&stored.value, form)).collect();
                 let list = json!({
-                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                    "kind": "PartialObjectMetadataList", "apiVersion": form.api_version(),
                     "metadata": metadata, "items": items
                 });
                 respond_json(StatusCode::OK, &list)
             }
-            Format::Table => {
+            Shape::Table => {
+                table::check_include(incoming.include())?;
                 let values: Vec<&Value> = page.items.iter().map(|stored| &*stored.value).collect();
-                let mut table = self.table(target, incoming, &values, page.revision);
+                let mut table = self.table(target, (form, incoming.include()), &values, page.revision);
                 table["metadata"] = metadata;
                 if table["metadata"]["continue"] == "" {
                     object::map_mut(&mut table["metadata"]).shift_remove("continue");
                 }
                 respond_json(StatusCode::OK, &table)
             }
-        }
+        })
     }
 }
 
@@ -102,6 +185,6 @@ fn list_bytes(target: &Target, page: &Page, metadata: &Value) -> Bytes {
             _ => list.put_slice(&stored.bytes),
         }
     }
-    list.put_slice(b"]}");
+    list.put_slice(b"]}\n");
     list.freeze()
 }

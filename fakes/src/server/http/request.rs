@@ -1,59 +1,95 @@
 //! What a request says in its URL and headers.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    num::{IntErrorKind, ParseIntError},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 
+use super::{
+    accept::{self, Form, negotiate, not_acceptable},
+    decode, options,
+};
 use crate::{
-    server::{DeleteOptions, FieldValidation, Propagation, WriteOptions, options::Warnings},
+    schema::Cause,
+    server::{FieldValidation, Target, WriteOptions, options::Warnings},
     status::Status,
-    types::{self, Parsed, protobuf},
 };
 
 /// The longest name of a field manager.
 const MAX_MANAGER: usize = 128;
+/// The largest body the real server takes.
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 
 /// A request with its URL taken apart.
 pub(crate) struct Incoming<'a> {
     pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
     pub(crate) segments: Vec<&'a str>,
     pub(crate) query: Query<'a>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
-    pub(crate) format: Format,
     pub(crate) warnings: Warnings,
 }
 
-/// The form in which objects are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// As they are.
-    Plain,
-    /// As rows of a table.
-    Table,
-    /// Their metadata only.
-    Partial,
-}
-
 impl<'a> Incoming<'a> {
-    pub(crate) fn read(request: &'a Request<Bytes>) -> Result<Self, Status> {
+    pub(crate) fn read(request: &'a Request<Bytes>) -> Self {
         let uri = request.uri();
-        Ok(Self {
+        Self {
             method: request.method(),
+            path: uri.path(),
             segments: uri.path().split('/').filter(|segment| !segment.is_empty()).collect(),
             query: Query::parse(uri.query().unwrap_or_default()),
             headers: request.headers(),
             body: request.body(),
-            format: format(accept(request.headers()))?,
             warnings: Warnings::default(),
-        })
+        }
+    }
+
+    /// The form of the answer, where tables and metadata are among those there are.
+    pub(super) fn form(&self) -> Result<Form, Status> {
+        negotiate(self.accept(), true).ok_or_else(|| not_acceptable(false))
+    }
+
+    /// The body is not larger than the server takes.
+    pub(super) fn check_size(&self) -> Result<(), Status> {
+        if self.body.len() <= MAX_BODY_BYTES {
+            return Ok(());
+        }
+        let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
+        Err(Status::new(413, "RequestEntityTooLarge", message))
+    }
+
+    /// The route makes something that the client takes. Those of custom resources look only later.
+    pub(super) fn check_accept(&self, target: &Target, lists: bool) -> Result<(), Status> {
+        if target.resource.custom { Ok(()) } else { accept::check_route(self.accept(), lists) }
+    }
+
+    /// The body is of a type the server reads.
+    pub(super) fn check_content_type(&self) -> Result<(), Status> {
+        let unsaid = self.headers.get(header::CONTENT_TYPE).is_none_or(header::HeaderValue::is_empty);
+        let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+        if unsaid || known.contains(&self.content_type()) {
+            return Ok(());
+        }
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            known.join(", ")
+        );
+        Err(Status::new(415, "UnsupportedMediaType", message))
+    }
+
+    /// What rows of a table are to carry of their objects.
+    pub(super) fn include(&self) -> &str {
+        self.query.get("includeObject").unwrap_or_default()
     }
 
     /// What the request accepts, as it says it.
     pub(crate) fn accept(&self) -> &str {
-        accept(self.headers)
+        header_accept(self.headers)
     }
 
     /// The media type of the body, without parameters.
@@ -64,46 +100,48 @@ impl<'a> Incoming<'a> {
 
     /// The body as JSON, or as YAML or protobuf where it is not JSON.
     pub(crate) fn value(&self) -> Result<Value, Status> {
-        self.document().map(|document| document.value)
+        decode::self_describing(self).map(|document| document.value).map_err(Status::bad_request)
     }
 
-    /// The body with the fields that it has twice.
-    pub(crate) fn document(&self) -> Result<Parsed, Status> {
-        if self.body.is_empty() {
-            return Err(Status::bad_request("the request has no body; send the object as JSON or YAML"));
+    /// Only an apply takes fields from others, and it has to say for whom.
+    fn check_force(&self, manager: &str, causes: &mut Vec<Cause>) {
+        let applies = self.content_type() == "application/apply-patch+yaml";
+        if applies && manager.is_empty() {
+            causes.push(Cause::required("fieldManager", "is required for apply patch"));
         }
-        let once = |value| Parsed { value, repeated: Vec::new() };
-        if self.body.starts_with(protobuf::MAGIC) {
-            return protobuf::read(self.body).map(once).map_err(Status::bad_request);
+        if !applies && self.query.get("force").is_some() {
+            causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
         }
-        let error = match types::parse(self.body) {
-            Ok(parsed) => return Ok(parsed),
-            Err(error) => error,
-        };
-        if self.content_type().ends_with("json") && !self.content_type().ends_with("yaml") {
-            return Err(Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")));
-        }
-        serde_saphyr::from_slice(self.body)
-            .map(once)
-            .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))
     }
 
-    pub(crate) fn write_options(&self) -> Result<WriteOptions, Status> {
+    /// How a write is to be done. `kind` is what the real server calls the options.
+    pub(crate) fn write_options(&self, kind: &str) -> Result<WriteOptions, Status> {
+        let manager = self.query.get("fieldManager").unwrap_or_default();
+        let validation = self.query.get("fieldValidation").unwrap_or_default();
+        let dry_run = self.query.all("dryRun");
+        let mut causes = Vec::new();
+        options::check_manager(manager, &mut causes);
+        options::check_dry_run(&dry_run, &mut causes);
+        options::check_field_validation(validation, &mut causes);
+        if kind == "PatchOptions" {
+            self.check_force(manager, &mut causes);
+        }
+        if !causes.is_empty() {
+            return Err(Status::invalid(kind, "meta.k8s.io", "", &causes));
+        }
         let agent = || {
             let agent = self.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
             agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
         };
-        let manager = self.query.get("fieldManager").filter(|manager| !manager.is_empty());
-        let field_validation = match self.query.get("fieldValidation").unwrap_or_default() {
-            "Strict" => FieldValidation::Strict,
-            "Ignore" => FieldValidation::Ignore,
-            _ => FieldValidation::Warn,
-        };
         Ok(WriteOptions {
-            field_manager: manager.map_or_else(agent, str::to_owned),
-            dry_run: self.dry_run()?,
+            field_manager: if manager.is_empty() { agent() } else { manager.to_owned() },
+            dry_run: !dry_run.is_empty(),
             force: self.query.is("force"),
-            field_validation,
+            field_validation: match validation {
+                "Strict" => FieldValidation::Strict,
+                "Ignore" => FieldValidation::Ignore,
+                _ => FieldValidation::Warn,
+            },
             check_types: true,
             warnings: self.warnings.clone(),
             repeated: Vec::new(),
@@ -118,101 +156,58 @@ impl<'a> Incoming<'a> {
         let given = [text("fieldManager"), text("fieldValidation")].into_iter();
         given.filter(|(_, value): &(_, Value)| *value != "").collect()
     }
+}
 
-    fn dry_run(&self) -> Result<bool, Status> {
-        match self.query.get("dryRun") {
-            None | Some("") => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => {
-                let cause = crate::schema::Cause::not_supported("dryRun", &other.into(), &["All".to_owned()]);
-                Err(Status::invalid("CreateOptions", "meta.k8s.io", "", &[cause]))
-            }
-        }
+fn header_accept(headers: &HeaderMap) -> &str {
+    headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default()
+}
+
+/// The parameters of a URL; of one given twice the first counts.
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn parse(query: &'a str) -> Self {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let split = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        Self(split.map(|(name, value)| (decode(name), decode(value))).collect())
     }
 
-    /// Deletion options from body and query; the query wins, as in the real server.
-    pub(crate) fn delete_options(&self) -> Result<DeleteOptions, Status> {
-        let body = if self.body.is_empty() { Value::Null } else { self.value()? };
-        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let policy = self.query.get("propagationPolicy").map(str::to_owned).or_else(|| text("/propagationPolicy"));
-        let orphans = body.get("orphanDependents").and_then(Value::as_bool);
-        let propagation = match (policy.as_deref(), orphans) {
-            (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
-            (Some("Foreground"), _) => Some(Propagation::Foreground),
-            (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
-            (None, None) => None,
-            (Some(other), _) => {
-                let choices = ["Foreground", "Background", "Orphan"].map(str::to_owned);
-                let cause = crate::schema::Cause::not_supported("propagationPolicy", &other.into(), &choices);
-                return Err(Status::invalid("DeleteOptions", "meta.k8s.io", "", &[cause]));
-            }
-        };
-        let grace = self.query.get("gracePeriodSeconds").and_then(|seconds| seconds.parse().ok());
-        let dry_run = body.get("dryRun").and_then(Value::as_array).is_some_and(|dry| !dry.is_empty());
-        Ok(DeleteOptions {
-            uid: text("/preconditions/uid"),
-            resource_version: text("/preconditions/resourceVersion"),
-            propagation,
-            grace_period_seconds: grace.or_else(|| body.get("gracePeriodSeconds").and_then(Value::as_i64)),
-            dry_run: dry_run || self.dry_run()?,
-            warnings: self.warnings.clone(),
-            ..DeleteOptions::default()
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_ref())
+    }
+
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_ref()).collect()
+    }
+
+    /// Whatever is not a word for false is true, as in the real server.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
+
+    pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Status> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
         })
     }
 }
 
-fn accept(headers: &HeaderMap) -> &str {
-    headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default()
-}
-
-fn format(accept: &str) -> Result<Format, Status> {
-    if accept.is_empty() || accept == "application/json" {
-        return Ok(Format::Plain);
-    }
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default();
-        if !matches!(media, "application/json" | "application/*" | "*/*" | "text/plain") {
-            continue;
-        }
-        let kind = parts.find_map(|part| part.strip_prefix("as="));
-        match kind {
-            // Discovery reads the header itself.
-            None | Some("APIGroupDiscoveryList") => return Ok(Format::Plain),
-            Some("Table") => return Ok(Format::Table),
-            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Ok(Format::Partial),
-            // What is not known here may be followed by what is.
-            Some(_) => {}
-        }
-    }
-    let message = "only the following media types are accepted: application/json, application/yaml";
-    Err(Status::new(406, "NotAcceptable", message))
-}
-
-/// The parameters of a URL; of one given twice the first counts.
-pub(crate) struct Query<'a>(BTreeMap<Cow<'a, str>, Cow<'a, str>>);
-
-impl<'a> Query<'a> {
-    pub(crate) fn parse(query: &'a str) -> Self {
-        let mut parameters = BTreeMap::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.entry(decode(name)).or_insert_with(|| decode(value));
-        }
-        Self(parameters)
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(Cow::as_ref)
-    }
-
-    pub(crate) fn is(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1"))
-    }
-}
-
 fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
+    if text.contains('+') { Cow::Owned(unescape(text, b' ').into_owned()) } else { unescape(text, b'+') }
+}
+
+/// A part of a path.
+pub(super) fn decode_path(text: &str) -> Cow<'_, str> {
+    unescape(text, b'+')
+}
+
+fn unescape(text: &str, plus: u8) -> Cow<'_, str> {
+    if !text.contains('%') && plus == b'+' {
         return Cow::Borrowed(text);
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -224,7 +219,7 @@ fn decode(text: &str) -> Cow<'_, str> {
             bytes.push(byte);
             &tail[2..]
         } else {
-            bytes.push(if *first == b'+' { b' ' } else { *first });
+            bytes.push(if *first == b'+' { plus } else { *first });
             tail
         };
     }
@@ -241,20 +236,5 @@ mod tests {
         let get = |name| query.get(name);
         assert_eq!(get("labelSelector"), Some("app=web,x in (a)"));
         assert_eq!((get("watch"), get("bad"), get("flag"), get("none")), (Some("1"), Some("%zz"), Some(""), None));
-    }
-
-    #[test]
-    fn the_first_form_that_is_known_is_answered() {
-        let table = [
-            ("", Some(Format::Plain)),
-            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Some(Format::Table)),
-            ("application/vnd.kubernetes.protobuf, application/json;q=0.9", Some(Format::Plain)),
-            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Format::Partial)),
-            ("application/json;as=Mystery,application/json", Some(Format::Plain)),
-            ("application/vnd.kubernetes.protobuf", None),
-        ];
-        for (accept, expected) in table {
-            assert_eq!(format(accept).ok(), expected, "{accept}");
-        }
     }
 }

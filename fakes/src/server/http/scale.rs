@@ -3,10 +3,17 @@
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ApiBody, Incoming, item::read_patch, json as respond_json};
+use super::{
+    ApiBody, Incoming, Shape,
+    decode::go_kind,
+    item::{check_name, read_patch, read_replacement},
+    json as respond_json,
+};
 use crate::{
     object::{self, map_mut, meta},
-    server::{ApiServer, Patch, Target, patch::apply_operations, write::Changed},
+    registry::Scale,
+    schema::Cause,
+    server::{ApiServer, Patch, Target, WriteOptions, managed, patch::apply_operations, write::Changed},
     status::Status,
     store::Key,
 };
@@ -18,39 +25,89 @@ impl ApiServer {
         target: &Target,
         key: &Key,
     ) -> Result<Response<ApiBody>, Status> {
-        let not_found = || Status::not_found(&target.resource.resource, &key.name);
+        let Some(paths) = &target.version().scale else { return Err(Status::no_such_resource()) };
         match *incoming.method {
             Method::GET => {
+                let form = incoming.form()?;
+                let not_found = || Status::not_found(&target.resource.resource, &key.name);
                 let stored = self.store().get(key).ok_or_else(not_found)?;
-                Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.value)))
+                if form.shape != Shape::Plain {
+                    return self.present(incoming, target, StatusCode::OK, &stored);
+                }
+                check_replicas(target, paths, &stored.value)?;
+                let scale = scale_of(target, &stored.value);
+                Ok(respond_json(StatusCode::OK, &scale))
             }
-            Method::PUT | Method::PATCH => {
-                let mut options = incoming.write_options()?;
-                let patch = match *incoming.method {
-                    Method::PUT => None,
-                    _ => Some(read_patch(incoming, target, &mut options)?),
-                };
-                let put = if patch.is_none() { incoming.value()? } else { Value::Null };
-                let stored = self.change(target, key, &options, |current| {
-                    let mut scale = scale_of(target, &current.value);
-                    match &patch {
-                        None => scale.clone_from(&put),
-                        Some(Patch::Json(operations)) => apply_operations(&mut scale, operations)?,
-                        Some(Patch::Merge(merge) | Patch::Strategic(merge) | Patch::Apply(merge)) => {
-                            object::merge(&mut scale, merge);
-                        }
-                    }
-                    scaled(target, &current.value, &scale).map(Changed::Patched)
-                });
-                Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.await?.value)))
+            Method::PUT => {
+                let (sent, options) = read_replacement(self, incoming, target, key)?;
+                let change = |current: &Value| rescaled(target, current, paths, &sent, false).map(Changed::Replaced);
+                self.rescale(target, key, &options, change).await
+            }
+            Method::PATCH => {
+                let (patch, options) = read_patch(incoming, target, key)?;
+                let change = |current: &Value| self.patched(target, paths, key, current, &patch, &options);
+                self.rescale(target, key, &options, change).await
             }
             _ => Err(Status::method_not_allowed()),
         }
     }
+
+    async fn rescale(
+        &self,
+        target: &Target,
+        key: &Key,
+        options: &WriteOptions,
+        change: impl Fn(&Value) -> Result<Changed, Status> + Sync,
+    ) -> Result<Response<ApiBody>, Status> {
+        let stored = self.change(target, key, options, |current| change(&current.value)).await?;
+        Ok(respond_json(StatusCode::OK, &scale_of(target, &stored.value)))
+    }
+
+    fn patched(
+        &self,
+        target: &Target,
+        paths: &Scale,
+        key: &Key,
+        current: &Value,
+        patch: &Patch,
+        options: &WriteOptions,
+    ) -> Result<Changed, Status> {
+        let mut scale = scale_of(target, current);
+        match patch {
+            Patch::Json(operations) => apply_operations(&mut scale, operations)?,
+            Patch::Merge(merge) | Patch::Strategic(merge) => object::merge(&mut scale, merge),
+            Patch::Apply(_) if target.resource.custom => return Err(no_apply()),
+            Patch::Apply(applied) => {
+                let mut config = json!({
+                    "apiVersion": target.api_version(), "kind": target.resource.kind,
+                    "metadata": { "name": key.name, "namespace": key.namespace }
+                });
+                set(&mut config, &paths.spec_replicas, replicas(applied, &key.name, true)?.into());
+                return managed::apply(Some(current), &config, target, options, self.clock());
+            }
+        }
+        check_name(object::name(&scale), key)?;
+        rescaled(target, current, paths, &scale, true).map(Changed::Patched)
+    }
+}
+
+/// The real server cannot do it either.
+fn no_apply() -> Status {
+    Status::new(
+        500,
+        "",
+        "failed to create manager for existing fields: failed to convert live object (/; autoscaling/v1, Kind=Scale) to \
+         proper version: request to convert CR to an invalid group/version: autoscaling/v1",
+    )
 }
 
 fn path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(object, |value, part| value.get(part))
+}
+
+fn set(object: &mut Value, path: &str, value: Value) {
+    let at = path.split('.').fold(object, |at, part| map_mut(at).entry(part).or_insert(Value::Null));
+    *at = value;
 }
 
 /// An object's replicas as a `Scale`.
@@ -71,36 +128,92 @@ pub(in crate::server) fn scale_of(target: &Target, object: &Value) -> Value {
     let selector = match &paths.selector {
         Some(at) => path(object, at).and_then(Value::as_str).map(str::to_owned),
         None if target.resource.custom => None,
-        None => object.pointer("/spec/selector/matchLabels").and_then(Value::as_object).map(|labels| {
-            let mut pairs: Vec<String> =
-                labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-            pairs.sort();
-            pairs.join(",")
-        }),
+        None => object.pointer("/spec/selector").map(shown_selector),
     };
-    if let Some(selector) = selector {
+    if let Some(selector) = selector.filter(|selector| !selector.is_empty()) {
         status["selector"] = selector.into();
     }
     json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status })
 }
 
+/// A selector of an object as one writes it in a URL.
+fn shown_selector(selector: &Value) -> String {
+    let mut parts: Vec<(&str, String)> = Vec::new();
+    for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
+        parts.push((key, format!("{key}={}", value.as_str().unwrap_or_default())));
+    }
+    for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
+        let key = object::text(expression, &["key"]);
+        let mut values = object::strings(expression.get("values"));
+        values.sort_unstable();
+        let values = values.join(",");
+        let part = match object::text(expression, &["operator"]) {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        };
+        parts.push((key, part));
+    }
+    parts.sort_by_key(|(key, _)| *key);
+    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
+}
+
+/// The number a scale asks for; `patched` says how it was sent.
+fn replicas(scale: &Value, name: &str, patched: bool) -> Result<i64, Status> {
+    let asked = scale.pointer("/spec/replicas").filter(|asked| !asked.is_null());
+    let Some(asked) = asked else { return Ok(0) };
+    asked.as_i64().ok_or_else(|| {
+        let kind = go_kind(asked);
+        let why = format!("json: cannot unmarshal {kind} into Go struct field ScaleSpec.spec.replicas of type int32");
+        if patched {
+            return Status::invalid("Scale", "autoscaling", name, &[Cause::invalid("patch", asked, &why)]);
+        }
+        Status::bad_request(format!("Scale in version \"v1\" cannot be handled as a Scale: {why}"))
+    })
+}
+
 /// An object with the replicas of a `Scale`.
 pub(in crate::server) fn scaled(target: &Target, object: &Value, scale: &Value) -> Result<Value, Status> {
-    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
-    if replicas < 0 {
-        let shown = json!(replicas);
-        let cause = crate::schema::Cause::invalid("spec.replicas", &shown, "must be greater than or equal to 0");
-        return Err(Status::invalid("Scale", "autoscaling", object::name(object), &[cause]));
-    }
+    let Some(paths) = &target.version().scale else { return Ok(object.clone()) };
+    rescaled(target, object, paths, scale, true)
+}
+
+fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value, patched: bool) -> Result<Value, Status> {
+    let name = object::name(object);
+    let replicas = replicas(scale, name, patched)?;
     let mut scaled = object.clone();
-    if let Some(version) = meta(scale, "resourceVersion") {
-        object::set_meta(&mut scaled, "resourceVersion", Some(version.clone()));
+    for field in ["resourceVersion", "uid"] {
+        if let Some(value) = meta(scale, field) {
+            object::set_meta(&mut scaled, field, Some(value.clone()));
+        }
     }
-    let Some(paths) = &target.version().scale else { return Ok(scaled) };
-    let mut at = &mut scaled;
-    for part in paths.spec_replicas.split('.') {
-        at = map_mut(at).entry(part).or_insert(Value::Null);
+    set(&mut scaled, &paths.spec_replicas, replicas.into());
+    if replicas >= 0 {
+        return Ok(scaled);
     }
-    *at = replicas.into();
-    Ok(scaled)
+    let shown = json!(replicas);
+    match &target.version().schema {
+        Some(schema) => {
+            let field = format!(".{}", paths.spec_replicas);
+            let mut causes = vec![Cause::invalid(&field, &shown, "should be a non-negative integer")];
+            causes.extend(schema.validate(&scaled, Some(object)));
+            Err(target.invalid(name, &causes))
+        }
+        None => {
+            let cause = Cause::invalid("spec.replicas", &shown, "must be greater than or equal to 0");
+            Err(Status::invalid("Scale", "autoscaling", name, &[cause]))
+        }
+    }
+}
+
+/// An object of a CRD has a scale only when it says how many replicas it wants.
+fn check_replicas(target: &Target, paths: &Scale, object: &Value) -> Result<(), Status> {
+    if !target.resource.custom || path(object, &paths.spec_replicas).is_some() {
+        return Ok(());
+    }
+    let why = format!("the spec replicas field \".{}\" does not exist", paths.spec_replicas);
+    let mut status = Status::new(500, "InternalError", format!("Internal error occurred: {why}"));
+    status.details = Some(Box::new(json!({ "causes": [{ "message": why }] })));
+    Err(status)
 }

@@ -162,9 +162,9 @@ pub(super) fn cells(target: &Target, object: &Value, now: Timestamp) -> Vec<Valu
         ],
         "namespaces" => vec![text(object, &["status", "phase"]).into(), since(object, now)],
         "configmaps" => {
-            vec![(size(object, "data") + size(object, "binaryData")).to_string().into(), since(object, now)]
+            vec![(size(object, "data") + size(object, "binaryData")).into(), since(object, now)]
         }
-        "secrets" => vec![text(object, &["type"]).into(), size(object, "data").to_string().into(), since(object, now)],
+        "secrets" => vec![text(object, &["type"]).into(), size(object, "data").into(), since(object, now)],
         "services" => service(object, now),
         "nodes" => node(object, now),
         "controllerrevisions" => revision(object, now),

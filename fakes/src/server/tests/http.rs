@@ -20,6 +20,36 @@ async fn discovery_lists_what_is_served_in_both_forms() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn large_answers_come_compressed_to_those_who_ask() {
+    use std::io::Read as _;
+    let server = server();
+    let mut map = config_map("large");
+    map["data"]["long"] = "a".repeat(200_000).into();
+    post(&server, "/api/v1/namespaces/default/configmaps", map).await;
+    let path = "/api/v1/namespaces/default/configmaps/large";
+    let request = Request::get(path).header("accept-encoding", "br, gzip").body(Bytes::new()).unwrap();
+    let response = server.handle(request).await;
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let packed = response.into_body().collect().await.unwrap().to_bytes();
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_end(&mut plain).unwrap();
+    assert!(packed.len() < 10_000);
+    assert_eq!(serde_json::from_slice::<Value>(&plain).unwrap(), get(&server, path).await.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_all_namespaces_is_in_the_order_of_paths() {
+    let server = server();
+    for namespace in ["a", "a-b"] {
+        post(&server, "/api/v1/namespaces", json!({ "metadata": { "name": namespace } })).await;
+        post(&server, &format!("/api/v1/namespaces/{namespace}/secrets"), json!({ "metadata": { "name": "s" } })).await;
+    }
+    let (_, list) = get(&server, "/api/v1/secrets").await;
+    let namespaces: Vec<_> = list["items"].as_array().unwrap().iter().map(|i| &i["metadata"]["namespace"]).collect();
+    assert_eq!(namespaces, ["a-b", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_one_resource_in_two_groups() {
     let server = server();
     let event = json!({
