@@ -46,13 +46,11 @@ pub(super) fn finish(response: &mut Response<ApiBody>, incoming: &Incoming<'_>) 
 
 /// Whether an answer is for people: they say so, or use a program for people.
 fn wants_pretty(incoming: &Incoming<'_>) -> bool {
-    match incoming.query.get("pretty").filter(|asked| !asked.is_empty()) {
-        Some(asked) => matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True"),
-        None => {
-            let agent = incoming.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-            READERS.iter().any(|reader| agent.starts_with(reader.as_bytes()))
-        }
+    if let Some(asked) = incoming.query.get("pretty").filter(|asked| !asked.is_empty()) {
+        return matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True");
     }
+    let agent = incoming.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    READERS.iter().any(|reader| agent.starts_with(reader.as_bytes()))
 }
 
 fn pretty(json: &[u8]) -> Option<Bytes> {

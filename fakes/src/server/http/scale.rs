@@ -193,18 +193,14 @@ fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value, patch
         return Ok(scaled);
     }
     let shown = json!(replicas);
-    match &target.version().schema {
-        Some(schema) => {
-            let field = format!(".{}", paths.spec_replicas);
-            let mut causes = vec![Cause::invalid(&field, &shown, "should be a non-negative integer")];
-            causes.extend(schema.validate(&scaled, Some(object)));
-            Err(target.invalid(name, &causes))
-        }
-        None => {
-            let cause = Cause::invalid("spec.replicas", &shown, "must be greater than or equal to 0");
-            Err(Status::invalid("Scale", "autoscaling", name, &[cause]))
-        }
-    }
+    let Some(schema) = &target.version().schema else {
+        let cause = Cause::invalid("spec.replicas", &shown, "must be greater than or equal to 0");
+        return Err(Status::invalid("Scale", "autoscaling", name, &[cause]));
+    };
+    let field = format!(".{}", paths.spec_replicas);
+    let mut causes = vec![Cause::invalid(&field, &shown, "should be a non-negative integer")];
+    causes.extend(schema.validate(&scaled, Some(object)));
+    Err(target.invalid(name, &causes))
 }
 
 /// An object of a CRD has a scale only when it says how many replicas it wants.
