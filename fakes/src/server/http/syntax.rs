@@ -10,8 +10,8 @@ pub(in crate::server) fn fault(json: &[u8]) -> Option<String> {
     read.err()
 }
 
-/// Go gives up at this depth.
-const MAX_DEPTH: usize = 10_000;
+/// Go gives up at 10,000. This reader recurses, and what is deeper than this has been refused before it is asked why.
+const MAX_DEPTH: usize = 200;
 
 type Read = Result<(), String>;
 
