@@ -1,150 +1,100 @@
-//! The fake API server's operations by verb, through a kube client, on a server with a hundred StatefulSets.
+//! The fake API server's operations by verb, asked as a client in the process asks: one request, answered whole.
+//!
+//! Objects are StatefulSets of 1.6 kB, as they are stored. Every group has the number of objects or of watchers in its
+//! name, so that one run shows what a cost depends on.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
-};
-use serde_json::json;
-use slipway_fakes::{Clock, Cluster, ClusterOptions};
-use tokio::runtime::Runtime;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use slipway_benches::server::{Server, Watcher};
 
-/// StatefulSets on the server.
+/// Objects on the server when their number is not what is measured.
 const OBJECTS: usize = 100;
+/// Objects on the server, from few to more than any cluster has of one kind.
+const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
+const WATCHERS: [usize; 4] = [0, 1, 10, 1_000];
 
-fn stateful_set(name: &str) -> StatefulSet {
-    let labels = json!({ "app": name });
-    serde_json::from_value(json!({
-        "metadata": { "name": name, "labels": labels },
-        "spec": {
-            "replicas": 0,
-            "serviceName": name,
-            "selector": { "matchLabels": labels },
-            "template": {
-                "metadata": { "labels": labels },
-                "spec": { "containers": [{ "name": "main", "image": "main:v1" }] },
-            },
-        },
-    }))
-    .unwrap()
-}
-
-fn server() -> (Runtime, Api<StatefulSet>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let api = runtime.block_on(async {
-        let clock = Clock::new("2026-01-01T00:00:00Z".parse().unwrap(), 1);
-        let cluster = Cluster::start(ClusterOptions::new(clock));
-        let api: Api<StatefulSet> = Api::namespaced(cluster.client(), "default");
-        for index in 0..OBJECTS {
-            api.create(&PostParams::default(), &stateful_set(&format!("web-{index}"))).await.unwrap();
-        }
-        api
-    });
-    (runtime, api)
-}
-
-fn reads(criterion: &mut Criterion) {
-    let (runtime, api) = server();
-    let mut group = criterion.benchmark_group("fake API server");
-    group.bench_function("get", |bencher| {
-        bencher.iter(|| black_box(runtime.block_on(api.get("web-50")).unwrap()));
-    });
-    group.bench_function("list 100", |bencher| {
-        bencher.iter(|| black_box(runtime.block_on(api.list(&ListParams::default())).unwrap()));
-    });
+fn verbs(criterion: &mut Criterion) {
+    let mut server = Server::with_objects(OBJECTS);
+    let mut group = criterion.benchmark_group("verbs");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("get", |bencher| bencher.iter(|| black_box(server.get("web-50"))));
+    let form = server.update_form("web-1");
+    group.bench_function("update", |bencher| bencher.iter(|| server.update("web-1", &form)));
+    for (name, content_type) in [
+        ("merge patch", "application/merge-patch+json"),
+        ("strategic merge patch", "application/strategic-merge-patch+json"),
+        ("JSON patch", "application/json-patch+json"),
+        ("apply", "application/apply-patch+yaml"),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| server.patch("web-2", content_type)));
+    }
+    group.bench_function("create and delete", |bencher| bencher.iter(|| server.create_and_delete()));
     group.finish();
 }
 
-fn writes(criterion: &mut Criterion) {
-    let (runtime, api) = server();
-    let mut group = criterion.benchmark_group("fake API server");
-    let mut count = 0;
-    let mut next = || {
-        count += 1;
-        count
-    };
-    group.bench_function("create and delete", |bencher| {
-        bencher.iter(|| {
-            runtime.block_on(async {
-                let name = format!("new-{}", next());
-                api.create(&PostParams::default(), &stateful_set(&name)).await.unwrap();
-                api.delete(&name, &DeleteParams::default()).await.unwrap();
-            });
+fn by_objects(criterion: &mut Criterion) {
+    for size in SIZES {
+        let mut server = Server::with_objects(size);
+        let form = server.update_form("web-1");
+        let mut group = criterion.benchmark_group("by objects");
+        group.sample_size(20);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::new("get", size), |bencher| bencher.iter(|| black_box(server.get("web-50"))));
+        group
+            .bench_function(BenchmarkId::new("update", size), |bencher| bencher.iter(|| server.update("web-1", &form)));
+        group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
+            bencher.iter(|| black_box(server.list("?limit=100")));
         });
-    });
-    let mut current = runtime.block_on(api.get("web-1")).unwrap();
-    group.bench_function("update", |bencher| {
-        bencher.iter(|| {
-            current.metadata.annotations = Some([("turn".to_owned(), next().to_string())].into());
-            current = runtime.block_on(replaced(&api, &current));
-        });
-    });
-    group.bench_function("merge patch", |bencher| {
-        bencher.iter(|| {
-            let patch = json!({ "metadata": { "annotations": { "turn": next().to_string() } } });
-            runtime.block_on(api.patch("web-2", &PatchParams::default(), &Patch::Merge(patch))).unwrap()
-        });
-    });
-    group.bench_function("apply", |bencher| {
-        bencher.iter(|| {
-            let patch = json!({
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "metadata": { "annotations": { "turn": next().to_string() } },
-            });
-            runtime.block_on(api.patch("web-3", &PatchParams::apply("bench"), &Patch::Apply(patch))).unwrap()
-        });
-    });
-    group.finish();
-}
-
-/// Replaces an object, on top of what the controllers made of it meanwhile.
-async fn replaced(api: &Api<StatefulSet>, object: &StatefulSet) -> StatefulSet {
-    let mut object = object.clone();
-    loop {
-        match api.replace("web-1", &PostParams::default(), &object).await {
-            Ok(replaced) => return replaced,
-            Err(_) => object.metadata.resource_version = api.get("web-1").await.unwrap().metadata.resource_version,
-        }
+        group.finish();
     }
 }
 
-fn watches(criterion: &mut Criterion) {
-    let (runtime, api) = server();
-    let mut group = criterion.benchmark_group("fake API server");
-    let mut turn = 0;
-    let mut events = runtime.block_on(async {
-        let version = api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-        api.watch(&WatchParams::default(), &version).await.unwrap().boxed()
-    });
-    group.bench_function("merge patch and its watch event", |bencher| {
-        bencher.iter(|| {
-            turn += 1;
-            runtime.block_on(async {
-                let patch = json!({ "metadata": { "annotations": { "turn": turn.to_string() } } });
-                api.patch("web-4", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
-                seen(&mut events, &turn.to_string()).await;
+fn by_watchers(criterion: &mut Criterion) {
+    for count in WATCHERS {
+        let mut server = Server::with_objects(OBJECTS);
+        let form = server.update_form("web-1");
+        let mut watchers: Vec<Watcher> = (0..count).map(|_| server.watch()).collect();
+        let mut group = criterion.benchmark_group("by watchers");
+        group.sample_size(20);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::new("update and its events", count), |bencher| {
+            bencher.iter(|| {
+                server.update("web-1", &form);
+                for watcher in &mut watchers {
+                    black_box(server.next_event(watcher));
+                }
             });
         });
-    });
-    group.finish();
-}
-
-/// Waits for the event that shows the turn.
-async fn seen(events: &mut (impl Stream<Item = kube::Result<WatchEvent<StatefulSet>>> + Unpin), turn: &str) {
-    while let Some(event) = events.next().await {
-        let WatchEvent::Modified(object) = event.unwrap() else { continue };
-        let annotations = object.metadata.annotations.unwrap_or_default();
-        if annotations.get("turn").is_some_and(|it| it == turn) {
-            return;
-        }
+        group.finish();
     }
 }
 
-criterion_group!(benches, reads, writes, watches);
+/// A list beside writing out the bytes that it consists of.
+fn lists(criterion: &mut Criterion) {
+    for size in [100, 10_000] {
+        let server = Server::with_objects(size);
+        let whole = server.list("");
+        let mut group = criterion.benchmark_group("lists");
+        group.sample_size(20);
+        group.throughput(Throughput::Bytes(whole.len() as u64));
+        group.bench_function(BenchmarkId::new("list", size), |bencher| bencher.iter(|| black_box(server.list(""))));
+        group.bench_function(BenchmarkId::new("its bytes written out", size), |bencher| {
+            bencher.iter(|| {
+                let mut copy = Vec::new();
+                for piece in whole.chunks(whole.len() / size) {
+                    copy.extend_from_slice(black_box(piece));
+                }
+                black_box(copy)
+            });
+        });
+        group.bench_function(BenchmarkId::new("list by a label that one has", size), |bencher| {
+            bencher.iter(|| black_box(server.list("?labelSelector=app%3Dweb-50")));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, verbs, by_watchers, lists, by_objects);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What the benchmarks run on.
 
+pub mod server;
+
 use slipway_sim::{Scenario, ScenarioError};
 
 /// Clusters of the application.
