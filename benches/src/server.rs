@@ -100,7 +100,9 @@ impl Server {
                 "metadata": { "annotations": { "turn": turn.to_string() } }
             })
         };
-        self.ask(Method::PATCH, &format!("/{name}?fieldManager=bench"), content_type, body.to_string().into())
+        // An applier takes the field over from whoever patched it before.
+        let force = if content_type.contains("apply") { "&force=true" } else { "" };
+        self.ask(Method::PATCH, &format!("/{name}?fieldManager=bench{force}"), content_type, body.to_string().into())
     }
 
     /// Creates an object and deletes it.
