@@ -1,5 +1,9 @@
 //! An API server to measure, without controllers, asked in the process.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
 
 use bytes::Bytes;
 use http::{Method, Request};
