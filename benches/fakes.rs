@@ -2,7 +2,6 @@
 //!
 //! Objects are StatefulSets of 1.6 kB, as they are stored. Every group has the number of objects or of watchers in its
 //! name, so that one run shows what a cost depends on.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
 
 use std::hint::black_box;
 
