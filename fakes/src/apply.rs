@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub use conflict::{ApplyError, Conflict};
 pub use field_set::FieldSet;
-pub(crate) use fit::shown;
+pub(crate) use fit::{group_version, shown};
 pub use path::PathElement;
 pub use types::Types;
 

@@ -25,6 +25,13 @@ pub fn admit(resource: &GroupResource, object: &mut Value) {
     }
 }
 
+/// Adds what admission gives an object with each update. The writer does not own it.
+pub fn admit_update(resource: &GroupResource, old: &Value, new: &mut Value) {
+    if (&*resource.group, &*resource.plural) == ("", "pods") {
+        pod::admit_update(old, new);
+    }
+}
+
 /// Fills in the defaults of a built-in object.
 pub fn apply(resource: &GroupResource, object: &mut Value) {
     match (&*resource.group, &*resource.plural) {

@@ -77,7 +77,7 @@ pub(crate) fn generation(object: &Value) -> i64 {
 /// The revision the writer says the object is at: none when unset or empty, zero when it is no number.
 pub(crate) fn resource_version(object: &Value) -> Option<u64> {
     let version = text(object, &["metadata", "resourceVersion"]);
-    if version.is_empty() { None } else { Some(version.parse().unwrap_or_default()) }
+    if matches!(version, "" | "0") { None } else { Some(version.parse().unwrap_or_default()) }
 }
 
 /// Sets a field unless it is there and not null.

@@ -128,10 +128,8 @@ impl Status {
     /// 422: the object breaks the rules of its kind.
     pub fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
         let mut value = invalid_status(kind, group, name, causes);
-        if name.is_empty()
-            && let Some(Value::Object(details)) = value.get_mut("details")
-        {
-            details.shift_remove("name");
+        if let Some(Value::Object(details)) = value.get_mut("details") {
+            details.retain(|field, value| value != "" || !matches!(field.as_str(), "name" | "kind"));
         }
         Self {
             code: 422,

@@ -12,7 +12,8 @@ import (
 
 // Two candidates: the first leads until it steps down, then the second does.
 func leaderElection(ctx context.Context, clients *clients) error {
-	led := make(chan string, 10)
+	// A lease is free a moment before its last holder hears that it stopped: each candidate is heard on its own.
+	led, followed := make(chan string, 10), make(chan string, 10)
 	first, stepDown := context.WithCancel(ctx)
 	defer stepDown()
 	ended := make(chan struct{})
@@ -27,7 +28,7 @@ func leaderElection(ctx context.Context, clients *clients) error {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		campaign(second, clients, "second", led)
+		campaign(second, clients, "second", followed)
 	}()
 	stepDown()
 	<-ended
@@ -35,7 +36,7 @@ func leaderElection(ctx context.Context, clients *clients) error {
 		stop()
 		return err
 	}
-	err := expect(ctx, led, "second leads")
+	err := expect(ctx, followed, "second leads")
 	stop()
 	<-over
 	if err != nil {

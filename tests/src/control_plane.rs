@@ -271,9 +271,13 @@ impl ControlPlane {
 
     async fn wait_until_ready(&mut self) -> Result<()> {
         let client = self.client()?;
-        self.wait_until(async || match http::Request::get("/readyz").body(Vec::new()) {
-            Ok(request) => client.request_text(request).await.is_ok_and(|answer| answer == "ok"),
-            Err(_) => false,
+        let get = async |path: &str| match http::Request::get(path).body(Vec::new()) {
+            Ok(request) => client.request_text(request).await.ok(),
+            Err(_) => None,
+        };
+        // The server says that it is ready before it has made the namespaces that each server has.
+        self.wait_until(async || {
+            get("/readyz").await.as_deref() == Some("ok") && get("/api/v1/namespaces/default").await.is_some()
         })
         .await
     }

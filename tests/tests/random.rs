@@ -19,7 +19,7 @@ use slipway_tests::conformance::{
 };
 
 /// Scripts at the same time. Most of a script's time is the real server's.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 48;
 
 /// Scripts that run on two real servers.
 const TWICE: u64 = 200;
@@ -122,13 +122,13 @@ async fn not_listed(real: &Real, outcomes: &[Outcome], accepted: &[Accepted]) ->
         known.len(),
         new.len()
     )?;
-    let mut failed = Vec::new();
-    for outcome in new {
+    let again = stream::iter(new).map(|outcome| async move {
         let script = Script { name: format!("{}{AGAIN}", outcome.script.name), ..outcome.script.clone() };
-        let again = both(real, script, accepted).await?;
-        failed.extend(sort(&again, accepted).is_some().then_some(again));
-    }
-    Ok(failed)
+        both(real, script, accepted).await
+    });
+    let again: Vec<Result<Outcome>> = again.buffered(AT_ONCE).collect().await;
+    let again = again.into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(again.into_iter().filter(|it| sort(it, accepted).is_some()).collect())
 }
 
 fn seed(outcome: &Outcome) -> &str {

@@ -23,7 +23,12 @@ pub(super) fn name_of(applied: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let metadata = &applied["metadata"];
     let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
-    format!("({namespace}/{name}; {}, Kind={})", text(&applied["apiVersion"]), text(&applied["kind"]))
+    format!("({namespace}/{name}; {}, Kind={})", group_version(&text(&applied["apiVersion"])), text(&applied["kind"]))
+}
+
+/// With a slash also in the core group.
+pub(crate) fn group_version(api_version: &str) -> String {
+    if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") }
 }
 
 fn check(value: &Value, ty: Type<'_>, at: &mut String, errors: &mut Vec<String>) {

@@ -278,7 +278,7 @@ fn keys_and_sets() {
     );
     let repeated = service(json!([{"port": 80}, {"port": 80, "protocol": "TCP"}]), json!([]));
     let error = apply(None, &repeated, false, &write("b", "", "v1"), &types).unwrap_err();
-    let told = r#"failed to create typed patch object (/x; v1, Kind=Service): .spec.ports: duplicate entries for key [port=80,protocol="TCP"]"#;
+    let told = r#"failed to create typed patch object (/x; /v1, Kind=Service): .spec.ports: duplicate entries for key [port=80,protocol="TCP"]"#;
     assert_eq!(error, ApplyError::Invalid(told.to_owned()));
 }
 

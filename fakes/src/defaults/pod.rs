@@ -34,6 +34,17 @@ pub(super) fn admit(pod: &mut Value) {
     tolerate(spec);
 }
 
+/// A pod keeps its priority, and is tolerant again of nodes that are not ready.
+pub(super) fn admit_update(old: &Value, new: &mut Value) {
+    let spec = field_mut(new, "spec");
+    for field in ["priority", "preemptionPolicy"] {
+        if let Some(value) = object::at(old, &["spec", field]) {
+            default(spec, field, value.clone());
+        }
+    }
+    tolerate(spec);
+}
+
 fn tolerate(spec: &mut Map<String, Value>) {
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     let Some(list) = tolerations.as_array_mut() else { return };

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 pub(super) use accept::{Form, Shape};
 pub use body::ApiBody;
-pub(super) use item::check_name;
+pub(super) use item::{check_name, check_place};
 pub(super) use options::ListOptions;
 pub(super) use request::{Incoming, Query};
 pub(super) use scale::{scale_of, scaled};

@@ -110,6 +110,11 @@ pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> 
             causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), &why));
         }
     }
+    let both = object::finalizers(object);
+    if both.contains(&"orphan") && both.contains(&"foregroundDeletion") {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        causes.push(Cause::invalid("metadata.finalizers", &json!(both), why));
+    }
     // The real server looks at the metadata of an update from several places, and each tells what it finds.
     if old.is_some() {
         causes = std::iter::repeat_n(causes, CHECKS_OF_AN_UPDATE).flatten().collect();
@@ -178,11 +183,11 @@ fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
 fn validate_owners(object: &Value, causes: &mut Vec<Cause>) {
     let mut controller: Option<String> = None;
     let owners = meta(object, "ownerReferences").and_then(Value::as_array);
-    for (index, owner) in owners.into_iter().flatten().enumerate() {
-        let field = format!("metadata.ownerReferences[{index}]");
+    for owner in owners.into_iter().flatten() {
         for part in ["apiVersion", "kind", "name", "uid"] {
             if object::text(owner, &[part]).is_empty() {
-                causes.push(Cause::invalid(&format!("{field}.{part}"), &json!(""), "must not be empty"));
+                let why = if part == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                causes.push(Cause::invalid(&format!("metadata.ownerReferences.{part}"), &json!(""), why));
             }
         }
         if owner.get("controller").and_then(Value::as_bool).unwrap_or_default() {

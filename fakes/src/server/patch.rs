@@ -69,22 +69,24 @@ impl ApiServer {
         options: &WriteOptions,
     ) -> Result<(Arc<Stored>, bool), Status> {
         if self.store().get(key).is_none() && target.subresource == Subresource::None {
-            let mut object = applied.clone();
-            if object::meta(&object, "managedFields").is_some_and(|fields| !object::same(Some(fields), None)) {
+            if object::meta(applied, "managedFields").is_some_and(|fields| !object::same(Some(fields), None)) {
                 return Err(Status::bad_request("metadata.managedFields must be nil"));
             }
-            if !key.namespace.is_empty() {
-                object::set_meta(&mut object, "namespace", Some(key.namespace.clone().into()));
-            }
-            super::http::check_name(object::name(&object), key)?;
-            if object::resource_version(&object).is_some() {
+            let mut changed = super::managed::apply(None, applied, target, options, self.clock())?;
+            let Changed::Applied(object) = &mut changed else { return Err(Status::unprocessable()) };
+            typed::check(object, target, options, typed::Written::Applied)?;
+            super::http::check_place(object, key)?;
+            if object::resource_version(object).is_some() {
                 return Err(Status::modified(target.group_resource(), &key.name));
             }
-            let changed = super::managed::apply(None, &object, target, options, self.clock())?;
             return self.create_changed(target, changed, options).await.map(|stored| (stored, true));
         }
         let stored = self.change(target, key, options, |current| {
-            super::managed::apply(Some(&current.value), applied, target, options, self.clock())
+            let mut changed = super::managed::apply(Some(&current.value), applied, target, options, self.clock())?;
+            if let Changed::Applied(object) = &mut changed {
+                super::http::check_place(object, key)?;
+            }
+            Ok(changed)
         });
         Ok((stored.await?, false))
     }
@@ -92,9 +94,14 @@ impl ApiServer {
 
 fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Status> {
     match patch {
-        Patch::Json(operations) => apply_operations(object, operations),
+        Patch::Json(operations) => {
+            apply_operations(object, operations)?;
+            operations.0.iter().for_each(|operation| sort_to(object, operation.path().as_str()));
+            Ok(())
+        }
         Patch::Merge(merge) => {
             object::merge(object, merge);
+            sort_by(object, merge);
             Ok(())
         }
         Patch::Strategic(_) if target.resource.custom => Err(Status::new(
@@ -108,6 +115,36 @@ fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Stat
             None => Ok(()),
         },
         Patch::Apply(_) => Ok(()),
+    }
+}
+
+/// Sorts the fields of all objects on the way to a place. Messages quote patched objects, and the real server sorts what
+/// it takes apart.
+fn sort_to(object: &mut Value, pointer: &str) {
+    let Value::Object(fields) = object else {
+        if let (Value::Array(items), Some((_, rest))) = (object, pointer.get(1..).and_then(|it| it.split_once('/'))) {
+            let index = pointer.split('/').nth(1).and_then(|it| it.parse::<usize>().ok());
+            if let Some(item) = index.and_then(|index| items.get_mut(index)) {
+                sort_to(item, &format!("/{rest}"));
+            }
+        }
+        return;
+    };
+    fields.sort_keys();
+    let Some((name, rest)) = pointer.get(1..).and_then(|it| it.split_once('/')) else { return };
+    if let Some(field) = fields.get_mut(&name.replace("~1", "/").replace("~0", "~")) {
+        sort_to(field, &format!("/{rest}"));
+    }
+}
+
+/// Sorts the fields of all objects that a merge patch has a part for.
+fn sort_by(object: &mut Value, merge: &Value) {
+    let (Value::Object(fields), Value::Object(parts)) = (object, merge) else { return };
+    fields.sort_keys();
+    for (name, part) in parts {
+        if let Some(field) = fields.get_mut(name) {
+            sort_by(field, part);
+        }
     }
 }
 

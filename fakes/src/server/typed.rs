@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{FieldValidation, Target, WriteOptions, convert};
 use crate::{
+    apply, object,
     schema::Cause,
     status::Status,
     types::{self, Reader, Type},
@@ -56,13 +57,26 @@ pub(super) fn check(
         decoded.unknown.sort();
     }
     let refusal = |why: &str| match written {
+        Written::Applied => Status::new(500, "", format!("{}: {why}", unconverted(object))),
         Written::Patch => Status::invalid("", "", "", &[Cause::invalid("patch", &json!(shown), why)]),
-        _ => mistyped(why, target),
+        Written::Object => mistyped(why, target),
     };
     if let Some(error) = decoded.error {
         return Err(refusal(&error));
     }
     tell(strict_errors(&options.repeated, &decoded.unknown), options, refusal)
+}
+
+/// Of an applied object that is not of its type. One that is not there yet has no namespace.
+fn unconverted(object: &Value) -> String {
+    let namespace = if object::uid(object).is_empty() { "" } else { object::namespace(object) };
+    let version = apply::group_version(object::text(object, &["apiVersion"]));
+    let kind = format!("{version}, Kind={}", object::text(object, &["kind"]));
+    let name = object::name(object);
+    format!(
+        "failed to convert new object ({namespace}/{name}; {kind}) to proper version: unable to convert unstructured object \
+         to {kind}"
+    )
 }
 
 /// Warns of fields that a custom resource does not have, or refuses them when asked to.

@@ -83,7 +83,8 @@ impl ApiServer {
             Changed::Replaced(object) | Changed::Patched(object) => (object, false),
             Changed::Applied(object) => (object, true),
         };
-        if object::resource_version(&object).is_some() {
+        // What is no number is not looked at.
+        if object::resource_version(&object).is_some_and(|version| version > 0) {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         metadata::prepare_create(&mut object, target);
@@ -95,8 +96,8 @@ impl ApiServer {
         self.check_namespace(target, &object)?;
         self.check_definition(target, &object)?;
         builtin::decode(&mut object, target);
-        typed::check(&mut object, target, options, Written::Object)?;
         if !stamped {
+            typed::check(&mut object, target, options, Written::Object)?;
             custom::decode(&mut object, target, options)?;
         }
         fill_defaults(&mut object, target);
@@ -158,6 +159,8 @@ impl ApiServer {
     ) -> Result<Arc<Stored>, Status> {
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
+            let mut object = object;
+            object::set_meta(&mut object, "resourceVersion", None);
             return self.create_at(target, object, options).await;
         }
         let needs_version = !target.resource.traits.unconditional_update && target.subresource == Subresource::None;
@@ -254,12 +257,15 @@ impl ApiServer {
         }
         fill_defaults(&mut new, target);
         let allocation = self.allocate(target, Some(old), &mut new)?;
-        builtin::count_generation(old, &mut new, target);
-        check(&new, Some(old), target, options)?;
-        metadata::warn(&new, Some(old), options);
         if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
         }
+        if target.subresource == Subresource::None {
+            defaults::admit_update(&target.resource.stored_as, old, &mut new);
+        }
+        builtin::count_generation(old, &mut new, target);
+        check(&new, Some(old), target, options)?;
+        metadata::warn(&new, Some(old), options);
         if let (Some(chain), Some(request)) = (&chain, &request) {
             self.judge(chain, request, Some(&new)).await?;
         }

@@ -200,6 +200,12 @@ pub(in crate::server) fn check_name(named: &str, key: &Key) -> Result<(), Status
     Ok(())
 }
 
+/// An applied object is where and what the URL says.
+pub(in crate::server) fn check_place(object: &mut Value, key: &Key) -> Result<(), Status> {
+    check_namespace(object, &key.namespace)?;
+    check_name(object::name(object), key)
+}
+
 /// The object's namespace is the URL's, or absent and then set.
 pub(super) fn check_namespace(object: &mut Value, namespace: &str) -> Result<(), Status> {
     let named = object::namespace(object);
