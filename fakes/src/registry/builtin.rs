@@ -190,8 +190,19 @@ fn version(resource: &'static Resource, storage: bool) -> Version {
         selectable: facts_of(resource).selectable.iter().map(|&field| field.to_owned()).collect(),
         builtin: Some(resource),
         ty: types::kind(&api_version(resource), resource.kind),
+        deprecation: deprecation(resource),
         ..Version::default()
     }
+}
+
+/// What requests for a kind that is going away are warned with.
+fn deprecation(resource: &Resource) -> Option<String> {
+    let warning = match resource.plural {
+        "componentstatuses" => "v1 ComponentStatus is deprecated in v1.19+",
+        "endpoints" => "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        _ => return None,
+    };
+    Some(warning.to_owned())
 }
 
 fn api_version(resource: &Resource) -> String {

@@ -1,5 +1,6 @@
 //! Tables, as `kubectl get` shows them, and objects reduced to their metadata.
 
+mod age;
 mod columns;
 mod jsonpath;
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jsonpath_rust::JsonPath;
 use serde_json::Value;
 
-use super::columns::age;
+use super::age::age;
 
 /// The first value at a path such as `.status.conditions[?(@.type=="Ready")].status`.
 pub(super) fn first<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
