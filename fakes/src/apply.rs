@@ -9,6 +9,7 @@ mod entries;
 mod field_set;
 mod fit;
 mod jsonform;
+mod last_applied;
 mod merge;
 mod owned;
 mod path;
@@ -76,14 +77,25 @@ pub fn apply(
         let name = fit::name_of(applied);
         return Err(ApplyError::Invalid(format!("failed to create typed patch object {name}: {misfit}")));
     }
-    let merged = attempt(live, applied, force, write, types);
-    let (Err(ApplyError::Conflicts(conflicts)), "kubectl", Some(live)) = (&merged, write.manager, live) else {
+    let mut merged = attempt(live, applied, force, write, types);
+    if write.manager != last_applied::MANAGER {
         return merged;
-    };
-    // What `kubectl apply` wrote on the client's side is taken over from it without a conflict.
-    let Some(allowed) = last_applied(live, types) else { return merged };
-    let left: Vec<Conflict> = conflicts.iter().filter(|conflict| !allowed.has(&conflict.path)).cloned().collect();
-    if left.is_empty() { attempt(Some(live), applied, true, write, types) } else { Err(ApplyError::Conflicts(left)) }
+    }
+    if let (Err(ApplyError::Conflicts(conflicts)), Some(live)) = (&merged, live)
+        // What `kubectl apply` wrote on the client's side is taken over from it without a conflict.
+        && let Some(allowed) = last_applied::fields(live, types)
+    {
+        let left: Vec<Conflict> = conflicts.iter().filter(|it| !allowed.has(&it.path)).cloned().collect();
+        merged = if left.is_empty() {
+            attempt(Some(live), applied, true, write, types)
+        } else {
+            Err(ApplyError::Conflicts(left))
+        };
+    }
+    if let Ok(merged) = &mut merged {
+        last_applied::renew(merged, applied);
+    }
+    merged
 }
 
 /// Merges a configuration into an object without keeping record of it. It may not hold what is owned as one value: that
@@ -134,17 +146,6 @@ fn attempt(
     entries.set_applied(&set.difference(types::never_owned()), write, changed);
     put_managed_fields(&mut merged, entries.into_json());
     Ok(merged)
-}
-
-/// The fields that the annotation of a client-side apply owns, because they still are as it says.
-fn last_applied(live: &Value, types: &Types<'_>) -> Option<FieldSet> {
-    let annotation = &live["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
-    let last: Value = serde_json::from_str(annotation.as_str()?).ok()?;
-    if last["apiVersion"] != live["apiVersion"] {
-        return None;
-    }
-    let delta = compare(Some(&last), Some(live), types);
-    Some(owned::field_set(&last, types.root()).difference(&delta.changed).difference(&delta.removed))
 }
 
 /// The entries a write starts from: those it sends, if they mean anything, or the live object's.
