@@ -24,7 +24,7 @@ pub struct Command {
     /// What `kubectl edit` calls.
     #[serde(default)]
     pub editor: String,
-    /// It is repeated until it prints this.
+    /// It is repeated until it prints this, a regular expression.
     #[serde(default)]
     pub until: String,
     /// Lines of the output to compare, as a regular expression; empty for all.
@@ -56,6 +56,14 @@ pub struct Outcome {
     pub stdout: String,
     /// What it complained of.
     pub stderr: String,
+}
+
+impl Command {
+    /// Whether what it left is what it was repeated for.
+    pub fn is_done(&self, outcome: &Outcome) -> Result<bool> {
+        let until = regex::Regex::new(&self.until).with_context(|| format!("`{}`: `until`", self.run))?;
+        Ok(until.is_match(&outcome.stdout) || until.is_match(&outcome.stderr))
+    }
 }
 
 impl Outcome {

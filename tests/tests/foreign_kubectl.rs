@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use slipway_fakes::kubelet::KubeletOptions;
-use slipway_fakes::{Clock, Cluster, ClusterOptions};
+use slipway_fakes::{Clock, Cluster, ClusterOptions, Delay};
 use slipway_tests::control_plane::{Binaries, ControlPlane};
 use slipway_tests::foreign::{self, Accepted, Command, Outcome};
 use slipway_tests::kubelet::Kubelet;
@@ -40,7 +40,7 @@ impl Arm {
     async fn run(&self, command: &Command) -> Result<Outcome> {
         for _ in 0..POLLS {
             let outcome = self.run_once(command).await?;
-            if outcome.stdout.contains(&command.until) || outcome.stderr.contains(&command.until) {
+            if command.is_done(&outcome)? {
                 return Ok(outcome);
             }
             tokio::time::sleep(POLL).await;
@@ -79,7 +79,8 @@ async fn kubectl_cannot_tell_the_fake_from_a_real_api_server() -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "kubectl has no other clock to compare ages with")]
     let clock = Clock::new(jiff::Timestamp::now(), 1);
     let cluster = Cluster::start(ClusterOptions {
-        kubelet: KubeletOptions { node: None, ..KubeletOptions::default() },
+        // As quick as the stand-in on the real side.
+        kubelet: KubeletOptions { ready: Delay::NONE, stop: Delay::NONE, ..KubeletOptions::default() },
         ..ClusterOptions::new(clock)
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -140,7 +141,8 @@ fn difference(real: &str, fake: &str) -> String {
     let mut shown: Vec<String> = missing(real, fake).iter().map(|line| format!("  - real: {line}")).collect();
     shown.extend(missing(fake, real).iter().map(|line| format!("  + fake: {line}")));
     if shown.is_empty() {
-        shown.push("  the same lines in another order".to_owned());
+        let all = |of: &str| of.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        shown.push(format!("  in another order, real:\n{}  fake:\n{}", all(real), all(fake)));
     }
     shown.join("\n")
 }
