@@ -53,7 +53,11 @@ const fn wide(name: &'static str, cell: Cell) -> Column {
     Column { wide: true, ..text(name, cell) }
 }
 
-const AGE: Column = text("Age", |row| row.age());
+const AGE: Column = text("Age", age);
+
+fn age(row: &Row<'_>) -> Value {
+    row.age()
+}
 
 pub(super) fn headings(target: &Target) -> Vec<Heading> {
     let name = heading(&text("Name", |_| Value::Null), "name");
@@ -79,7 +83,7 @@ fn heading(column: &Column, format: &str) -> Heading {
 fn custom_headings(target: &Target) -> Vec<Heading> {
     let columns = &target.version().columns;
     if columns.is_empty() {
-        return vec![heading(&column("date", "Age", |row| row.age()), "")];
+        return vec![heading(&column("date", "Age", age), "")];
     }
     let headings = columns.iter().map(|column| Heading {
         name: column.name.clone(),
