@@ -15,6 +15,7 @@ use crate::{
 
 const REVISION_HISTORY_LIMIT: i64 = 10;
 const PROGRESS_DEADLINE_SECONDS: i64 = 600;
+const AFFINITY_SECONDS: i64 = 10_800;
 
 /// Adds what admission gives a new object. The writer does not own it.
 pub fn admit(resource: &GroupResource, object: &mut Value) {
@@ -75,12 +76,15 @@ fn stateful_set(object: &mut Value) {
     default(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT);
     default(spec, "serviceName", "");
     let strategy = map_mut(spec.entry("updateStrategy").or_insert(Value::Null));
-    default(strategy, "type", "RollingUpdate");
-    if strategy["type"] == "RollingUpdate" {
-        let rolling = map_mut(strategy.entry("rollingUpdate").or_insert(Value::Null));
-        default(rolling, "partition", 0);
+    // Who names the strategy says all of it.
+    if strategy.get("type").is_none_or(|kind| kind.is_null() || kind == "") {
+        strategy.insert("type".to_owned(), "RollingUpdate".into());
+        default(strategy, "rollingUpdate", json!({}));
+    }
+    if let Some(Value::Object(rolling)) = strategy.get_mut("rollingUpdate") {
         // Its feature is off in a server that nobody configured.
         rolling.shift_remove("maxUnavailable");
+        default(rolling, "partition", 0);
     }
     let retention = map_mut(spec.entry("persistentVolumeClaimRetentionPolicy").or_insert(Value::Null));
     default(retention, "whenDeleted", "Retain");
@@ -174,11 +178,13 @@ fn service(object: &mut Value) {
     let spec = field_mut(object, "spec");
     default(spec, "type", "ClusterIP");
     default(spec, "sessionAffinity", "None");
+    affinity(spec);
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();
     if kind != "ExternalName" {
         default(spec, "internalTrafficPolicy", "Cluster");
     }
-    if matches!(&*kind, "NodePort" | "LoadBalancer") {
+    let external = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if matches!(&*kind, "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && external) {
         default(spec, "externalTrafficPolicy", "Cluster");
     }
     if kind == "LoadBalancer" {
@@ -191,6 +197,27 @@ fn service(object: &mut Value) {
         if port.get("targetPort").is_none_or(|target| target.is_null() || *target == 0 || *target == "") {
             port.insert("targetPort".to_owned(), number);
         }
+    }
+    let points = object.pointer_mut("/status/loadBalancer/ingress").and_then(Value::as_array_mut);
+    let points = points.filter(|_| kind == "LoadBalancer").into_iter().flatten();
+    for point in points.filter(|point| point["ip"].as_str().is_some_and(|ip| !ip.is_empty())) {
+        default(map_mut(point), "ipMode", "VIP");
+    }
+}
+
+/// Who is to meet the same pod again does so for three hours.
+fn affinity(spec: &mut Map<String, Value>) {
+    let seconds =
+        || spec.get("sessionAffinityConfig")?.get("clientIP")?.get("timeoutSeconds").filter(|it| !it.is_null());
+    match spec["sessionAffinity"].as_str() {
+        Some("None") => {
+            spec.shift_remove("sessionAffinityConfig");
+        }
+        Some("ClientIP") if seconds().is_none() => {
+            let config = json!({ "clientIP": { "timeoutSeconds": AFFINITY_SECONDS } });
+            spec.insert("sessionAffinityConfig".to_owned(), config);
+        }
+        _ => {}
     }
 }
 

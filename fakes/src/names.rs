@@ -25,11 +25,46 @@ const VALUE_RULE: &str = "a valid label must be an empty string or consist of al
 
 /// Checks one label; `at` is the field of the labels.
 pub(crate) fn check_label(key: &str, value: &Value, at: &str, causes: &mut Vec<Cause>) {
-    if let Some(why) = wrong_key(key) {
-        causes.push(Cause::invalid(at, &json!(key), &why));
+    check_key(key, at, causes);
+    check_label_value(value, at, causes);
+}
+
+/// Checks a map of labels; `at` is its field.
+pub(crate) fn check_labels(labels: Option<&Value>, at: &str, causes: &mut Vec<Cause>) {
+    for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
+        check_label(key, value, at, causes);
     }
-    for why in wrong_value(value.as_str().unwrap_or_default()) {
-        causes.push(Cause::invalid(at, value, why));
+}
+
+/// Checks the key of a label; `at` is its field.
+pub(crate) fn check_key(key: &str, at: &str, causes: &mut Vec<Cause>) {
+    causes.extend(key_faults(key).into_iter().map(|why| Cause::invalid(at, &json!(key), &why)));
+}
+
+/// Checks the value of a label; `at` is its field.
+pub(crate) fn check_label_value(value: &Value, at: &str, causes: &mut Vec<Cause>) {
+    let faults = wrong_value(value.as_str().unwrap_or_default());
+    causes.extend(faults.map(|why| Cause::invalid(at, value, why)));
+}
+
+/// Checks that a name can be a part of a path; `at` is its field.
+pub(crate) fn check_segment(name: &str, at: &str, causes: &mut Vec<Cause>) {
+    causes.extend(segment_faults(name).into_iter().map(|why| Cause::invalid(at, &json!(name), &why)));
+}
+
+/// What is wrong with a name that has to be a part of a path.
+pub(crate) fn segment_faults(name: &str) -> Vec<String> {
+    if matches!(name, "." | "..") {
+        return vec![format!("may not be '{name}'")];
+    }
+    ['/', '%'].into_iter().filter(|&odd| name.contains(odd)).map(|odd| format!("may not contain '{odd}'")).collect()
+}
+
+/// Checks the keys of annotations; `at` is their field.
+pub(crate) fn check_annotations(annotations: Option<&Value>, at: &str, causes: &mut Vec<Cause>) {
+    for key in annotations.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys) {
+        let faults = key_faults(&key.to_lowercase()).into_iter();
+        causes.extend(faults.map(|why| Cause::invalid(at, &json!(key), &why)));
     }
 }
 
@@ -66,45 +101,68 @@ pub(crate) fn wrong_subdomain(name: &str) -> Option<String> {
 }
 
 fn wrong(name: &str, limit: usize, rule: &str, fits: fn(&str) -> bool) -> Option<String> {
-    let mut faults = Vec::new();
-    if name.len() > limit {
-        faults.push(format!("must be no more than {limit} bytes"));
-    }
-    if !fits(name) {
-        faults.push(rule.to_owned());
-    }
+    let faults = name_faults(name, limit, rule, fits);
     (!faults.is_empty()).then(|| faults.join(","))
+}
+
+/// What is wrong with a name that has to be a lower-case label.
+pub(crate) fn label_faults(name: &str) -> Vec<String> {
+    let rule = if is_subdomain(name) { "must not contain dots" } else { LABEL_RULE };
+    name_faults(name, MAX_LABEL, rule, is_label)
+}
+
+/// What is wrong with a name that has to be a domain.
+pub(crate) fn subdomain_faults(name: &str) -> Vec<String> {
+    name_faults(name, MAX_SUBDOMAIN, SUBDOMAIN_RULE, is_subdomain)
+}
+
+fn name_faults(name: &str, limit: usize, rule: &str, fits: fn(&str) -> bool) -> Vec<String> {
+    let long = (name.len() > limit).then(|| format!("must be no more than {limit} characters"));
+    let odd = (!fits(name)).then(|| rule.to_owned());
+    long.into_iter().chain(odd).collect()
 }
 
 /// What is wrong with the key of a label or an annotation.
 pub(crate) fn wrong_key(key: &str) -> Option<String> {
+    Some(key_faults(key).join("; ")).filter(|why| !why.is_empty())
+}
+
+fn key_faults(key: &str) -> Vec<String> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
     };
     if name.contains('/') {
-        return Some(
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+        return vec![
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
              alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
              '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
              'example.com/MyName')"
                 .to_owned(),
-        );
+        ];
     }
+    let mut faults = Vec::new();
     match prefix {
-        Some("") => return Some("prefix part must be non-empty".to_owned()),
-        Some(prefix) if !is_subdomain(prefix) => return Some(format!("prefix part {SUBDOMAIN_RULE}")),
-        _ => {}
+        Some("") => faults.push("prefix part must be non-empty".to_owned()),
+        Some(prefix) => {
+            if prefix.len() > MAX_SUBDOMAIN {
+                faults.push(format!("prefix part must be no more than {MAX_SUBDOMAIN} bytes"));
+            }
+            if !is_subdomain(prefix) {
+                faults.push(format!("prefix part {SUBDOMAIN_RULE}"));
+            }
+        }
+        None => {}
     }
     if name.is_empty() {
-        Some("name part must be non-empty".to_owned())
+        faults.push("name part must be non-empty".to_owned());
     } else if name.len() > MAX_LABEL {
-        Some("name part must be no more than 63 bytes".to_owned())
-    } else if is_name_part(name) {
-        None
-    } else {
-        Some(KEY_RULE.to_owned())
+        faults.push(format!("name part must be no more than {MAX_LABEL} bytes"));
     }
+    if !is_name_part(name) {
+        faults.push(KEY_RULE.to_owned());
+    }
+    faults
 }
 
 fn is_name_part(text: &str) -> bool {

@@ -4,12 +4,16 @@ mod container;
 mod data;
 mod pod;
 mod scaling;
+mod selector;
 mod service;
+mod status;
+mod warnings;
 mod words;
 mod workload;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::{service::cluster_ips, status::status, warnings::warnings};
 use crate::{object::at, schema::Cause};
 
 const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
@@ -18,12 +22,10 @@ const IMMUTABLE: &str = "field is immutable";
 /// What is wrong with an object of a built-in resource; `old` is what an update would replace.
 pub(crate) fn validate(plural: &str, object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     match plural {
-        "deployments" | "replicasets" | "statefulsets" | "daemonsets" => workload::check(plural, object, causes),
+        "deployments" | "replicasets" | "statefulsets" | "daemonsets" => workload::check(plural, object, old, causes),
         "jobs" => workload::job(object, causes),
-        "pods" if old.is_none() => {
-            pod::spec(object.get("spec").unwrap_or(&Value::Null), "spec", &[], causes);
-        }
-        "services" => service::check(object, causes),
+        "pods" => pod::check(object, old, causes),
+        "services" => service::check(object, old, causes),
         "configmaps" => data::config_map(object, old, causes),
         "secrets" => data::secret(object, old, causes),
         "poddisruptionbudgets" => scaling::budget(object, causes),
@@ -31,6 +33,16 @@ pub(crate) fn validate(plural: &str, object: &Value, old: Option<&Value>, causes
         "leases" => scaling::lease(object, causes),
         _ => {}
     }
+}
+
+/// A value with its fields in the order messages show them, as far as they are there.
+fn in_order(value: &Value, fields: &[&str]) -> Value {
+    fields.iter().filter_map(|&field| Some((field.to_owned(), value.get(field)?.clone()))).collect()
+}
+
+/// A number or what may stand for one; zero when it is not there.
+fn or_zero(value: &Value, field: &str) -> Value {
+    given(value, field).cloned().unwrap_or_else(|| json!(0))
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -24,6 +24,23 @@ pub(super) fn pod(pod: &mut Value) {
     for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
         requests_from_limits(container);
     }
+    if let Some(Value::Object(status)) = map_mut(pod).get_mut("status") {
+        addresses(status);
+    }
+}
+
+/// The one address is the first of all; those who know of one only have the say.
+fn addresses(status: &mut Map<String, Value>) {
+    let first = status.get("podIPs").and_then(|all| all.pointer("/0/ip")).cloned();
+    match status.get("podIP").filter(|ip| !ip.is_null() && *ip != "").cloned() {
+        Some(ip) if first.as_ref() != Some(&ip) => {
+            status.insert("podIPs".to_owned(), json!([{ "ip": ip }]));
+        }
+        None if first.is_some() => {
+            status.insert("podIP".to_owned(), first.unwrap_or_default());
+        }
+        _ => {}
+    }
 }
 
 /// Adds priority, the two tolerations every pod gets, and the class of service.

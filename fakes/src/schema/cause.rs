@@ -30,6 +30,25 @@ impl Cause {
         Self::new(field, "FieldValueInvalid", valued("Invalid value", value, detail))
     }
 
+    /// A malformed value of a type of the server's own, whose fields are shown in the order they have.
+    pub(crate) fn invalid_struct(field: &str, value: &Value, detail: &str) -> Self {
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        Self::new(field, "FieldValueInvalid", format!("Invalid value: {}{detail}", go::struct_text(value)))
+    }
+
+    /// A value of a type of the server's own that is outside an enumeration.
+    pub(crate) fn struct_not_supported(field: &str, value: &Value, choices: &[&str]) -> Self {
+        let choices: Vec<String> = choices.iter().map(|choice| go::quote(choice)).collect();
+        let shown = go::struct_text(value);
+        let message = format!("Unsupported value: {shown}: supported values: {}", choices.join(", "));
+        Self::new(field, "FieldValueNotSupported", message)
+    }
+
+    /// Two of a type of the server's own.
+    pub(crate) fn struct_duplicate(field: &str, value: &Value) -> Self {
+        Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", go::struct_text(value)))
+    }
+
     /// A malformed value that is too large to be shown.
     pub(super) fn invalid_omitted(field: &str, detail: &str) -> Self {
         Self::new(field, "FieldValueInvalid", titled("Invalid value", detail))
@@ -38,6 +57,11 @@ impl Cause {
     /// A value of another type than the schema's.
     pub(super) fn type_invalid(field: &str, value: &Value, detail: &str) -> Self {
         Self::new(field, "FieldValueTypeInvalid", valued("Invalid value", value, detail))
+    }
+
+    /// A check that could not be made.
+    pub(crate) fn internal(field: &str, detail: &str) -> Self {
+        Self::new(field, "InternalError", titled("Internal error", detail))
     }
 
     /// A missing value.

@@ -118,21 +118,10 @@ fn resource(map: &serde_json::Map<String, Value>, at: &str, causes: &mut Vec<Cau
 fn metadata_of(metadata: &Value, at: &str, causes: &mut Vec<Cause>) {
     let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
     let (name, namespace) = (text("name"), text("namespace"));
-    if name == "." || name == ".." {
-        causes.push(Cause::invalid(&format!("{at}.name"), &json!(name), &format!("may not be '{name}'")));
-    }
-    for odd in ['/', '%'].into_iter().filter(|&odd| name.contains(odd)) {
-        causes.push(Cause::invalid(&format!("{at}.name"), &json!(name), &format!("may not contain '{odd}'")));
-    }
+    names::check_segment(name, &format!("{at}.name"), causes);
     if let Some(why) = Some(namespace).filter(|namespace| !namespace.is_empty()).and_then(names::wrong_label) {
         causes.push(Cause::invalid(&format!("{at}.namespace"), &json!(namespace), &why));
     }
-    for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
-        names::check_label(key, value, &format!("{at}.labels"), causes);
-    }
-    for key in metadata.get("annotations").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key) {
-        if let Some(why) = names::wrong_key(&key.to_lowercase()) {
-            causes.push(Cause::invalid(&format!("{at}.annotations"), &json!(key), &why));
-        }
-    }
+    names::check_labels(metadata.get("labels"), &format!("{at}.labels"), causes);
+    names::check_annotations(metadata.get("annotations"), &format!("{at}.annotations"), causes);
 }

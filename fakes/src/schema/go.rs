@@ -16,7 +16,14 @@ pub(super) fn printed(value: &Value) -> String {
 /// JSON with sorted keys and HTML characters escaped, as Go writes maps.
 pub(super) fn json_text(value: &Value) -> String {
     let mut out = String::new();
-    json(value, &mut out);
+    json(value, true, &mut out);
+    out
+}
+
+/// JSON with keys in their own order, as Go writes structs.
+pub(super) fn struct_text(value: &Value) -> String {
+    let mut out = String::new();
+    json(value, false, &mut out);
     out
 }
 
@@ -45,11 +52,13 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-fn json(value: &Value, out: &mut String) {
+fn json(value: &Value, sorted: bool, out: &mut String) {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
+            if sorted {
+                entries.sort_by_key(|(key, _)| *key);
+            }
             out.push('{');
             for (i, (key, item)) in entries.into_iter().enumerate() {
                 if i > 0 {
@@ -57,7 +66,7 @@ fn json(value: &Value, out: &mut String) {
                 }
                 json_string(key, out);
                 out.push(':');
-                json(item, out);
+                json(item, sorted, out);
             }
             out.push('}');
         }
@@ -67,7 +76,7 @@ fn json(value: &Value, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                json(item, out);
+                json(item, sorted, out);
             }
             out.push(']');
         }

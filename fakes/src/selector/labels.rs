@@ -104,7 +104,6 @@ impl<'a> Parser<'a> {
         }
         let Token::Word(key) = token else { return Err(format!("found '{}', expected: identifier", token.text())) };
         if let Some(why) = wrong_key(key) {
-            let why = why.replace("a qualified name", "a valid label key");
             return Err(format!("<nil>: Invalid value: {key:?}: {why}"));
         }
         if negated {

@@ -5,22 +5,11 @@ use serde_json::{Value, json};
 use super::{Subresource, Target, typed};
 use crate::{
     defaults::quality_of_service,
-    object::{self, at, default, field_mut, map_mut, same, set_meta, strings, text},
+    object::{self, at, default, field_mut, map_mut, same, set_meta, strings},
     registry::{add_stored_version, check_definition},
     schema::Cause,
     types, validation,
 };
-
-/// StatefulSet spec fields that an update may change.
-const MUTABLE_SET_FIELDS: [&str; 7] = [
-    "replicas",
-    "ordinals",
-    "template",
-    "updateStrategy",
-    "revisionHistoryLimit",
-    "persistentVolumeClaimRetentionPolicy",
-    "minReadySeconds",
-];
 
 fn plural(target: &Target) -> &str {
     if target.resource.custom { "" } else { &target.resource.resource.plural }
@@ -101,6 +90,13 @@ fn select_own_pods(job: &mut Value) {
 
 /// Brings what was sent into the form that is kept.
 pub(super) fn decode(object: &mut Value, target: &Target) {
+    // An entry that is null is stored as an empty one.
+    for field in if matches!(plural(target), "secrets" | "configmaps") { &["data", "binaryData"][..] } else { &[] } {
+        let entries = map_mut(object).get_mut(*field).and_then(Value::as_object_mut);
+        for value in entries.into_iter().flat_map(|entries| entries.values_mut()).filter(|value| value.is_null()) {
+            *value = "".into();
+        }
+    }
     if plural(target) != "secrets" {
         return;
     }
@@ -132,7 +128,14 @@ pub(super) fn merge_subresource(old: &Value, new: &mut Value, target: &Target) {
         (Subresource::Status, _) => {
             keep(new, "spec");
             match plural(target) {
-                "pods" => set_meta(new, "ownerReferences", object::meta(old, "ownerReferences").cloned()),
+                "pods" => {
+                    for field in ["ownerReferences", "deletionTimestamp"] {
+                        set_meta(new, field, object::meta(old, field).cloned());
+                    }
+                    if let Some(class) = at(old, &["status", "qosClass"]) {
+                        default(field_mut(new, "status"), "qosClass", class.clone());
+                    }
+                }
                 "deployments" => set_meta(new, "labels", object::meta(old, "labels").cloned()),
                 _ => {}
             }
@@ -182,71 +185,27 @@ pub(super) fn count_generation(old: &Value, new: &mut Value, target: &Target) {
 
 /// What the kind itself refuses.
 pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> Vec<Cause> {
-    if target.subresource == Subresource::Status {
-        return Vec::new();
-    }
     let mut causes = Vec::new();
+    if let Some(old) = old.filter(|_| target.subresource == Subresource::Status) {
+        validation::status(plural(target), object, old, &mut causes);
+        return causes;
+    }
     validation::validate(plural(target), object, old, &mut causes);
     match (plural(target), old) {
-        ("statefulsets", Some(old)) => immutable_set_fields(old, object, &mut causes),
-        ("deployments" | "replicasets" | "daemonsets", Some(old)) => {
-            immutable(old, object, &["spec", "selector"], &mut causes);
+        ("controllerrevisions", Some(old)) if !same(old.get("data"), object.get("data")) => {
+            let data = object.get("data").unwrap_or(&Value::Null);
+            causes.push(Cause::invalid("data", data, "field is immutable"));
         }
-        ("pods", Some(old)) => immutable_pod_fields(old, object, &mut causes),
-        ("controllerrevisions", Some(old)) => immutable(old, object, &["data"], &mut causes),
         ("customresourcedefinitions", _) => causes.extend(check_definition(object, old)),
         _ => {}
     }
     causes
 }
 
-fn immutable(old: &Value, new: &Value, path: &[&str], causes: &mut Vec<Cause>) {
-    let (old, new) = (at(old, path), at(new, path));
-    if !same(old, new) {
-        causes.push(Cause::invalid(&path.join("."), new.unwrap_or(&Value::Null), "field is immutable"));
-    }
-}
-
-fn differs_beyond(old: Option<&Value>, new: Option<&Value>, allowed: &[&str]) -> bool {
-    let strip = |value: Option<&Value>| {
-        let mut value = value.cloned().unwrap_or_default();
-        map_mut(&mut value).retain(|field, value| !allowed.contains(&field.as_str()) && !value.is_null());
-        value
-    };
-    strip(old) != strip(new)
-}
-
-fn immutable_set_fields(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
-    if differs_beyond(old.get("spec"), new.get("spec"), &MUTABLE_SET_FIELDS) {
-        causes.push(Cause::forbidden(
-            "spec",
-            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', \
-             'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
-        ));
-    }
-}
-
-fn immutable_pod_fields(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
-    let without_images = |pod: &Value| {
-        let mut spec = pod.get("spec").cloned().unwrap_or_default();
-        for list in ["containers", "initContainers"] {
-            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                map_mut(container).shift_remove("image");
-            }
-        }
-        spec
-    };
-    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates"];
-    // Binding is an update here: there is no scheduler with an endpoint of its own.
-    if text(old, &["spec", "nodeName"]).is_empty() {
-        mutable.push("nodeName");
-    }
-    if differs_beyond(Some(&without_images(old)), Some(&without_images(new)), &mutable) {
-        causes.push(Cause::forbidden(
-            "spec",
-            "pod updates may not change fields other than `spec.containers[*].image`,\
-             `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing \
-             tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
-        ));
+/// What the kind lets through but warns of.
+pub(super) fn warnings(object: &Value, old: Option<&Value>, target: &Target) -> Vec<String> {
+    match target.subresource {
+        Subresource::Status => Vec::new(),
+        _ => validation::warnings(plural(target), object, old),
     }
 }

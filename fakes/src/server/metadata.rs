@@ -1,12 +1,13 @@
 //! Metadata: what the server stamps, what it keeps, what it refuses.
 
+mod rules;
+
 use serde_json::{Value, json};
 
+pub(super) use self::rules::{validate, validate_valid};
 use super::{Target, WriteOptions};
 use crate::{
-    names::{self, LABEL_RULE, MAX_LABEL, MAX_SUBDOMAIN},
     object::{self, map_mut, meta, meta_mut, set_meta, strings},
-    schema::Cause,
     store::Store,
 };
 
@@ -18,8 +19,6 @@ const SYSTEM_FIELDS: [&str; 5] =
 
 /// The longest prefix of a generated name.
 const MAX_GENERATED_PREFIX: usize = 58;
-const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
-const CHECKS_OF_AN_UPDATE: usize = 4;
 
 /// Takes out of a new object what only the server says, and has it say what it is.
 pub(super) fn prepare_create(object: &mut Value, target: &Target) {
@@ -58,21 +57,28 @@ pub(super) fn identify(object: &mut Value, store: &Store) {
     metadata.insert("creationTimestamp".to_owned(), store.clock().stamp().into());
 }
 
-/// Keeps what a writer cannot change.
+/// Keeps what a writer cannot change. What it may only leave alone stays as it was sent, to be refused.
 pub(super) fn carry_over(old: &Value, new: &mut Value) {
     for field in ["apiVersion", "kind"] {
         if let Some(value) = old.get(field) {
             map_mut(new).insert(field.to_owned(), value.clone());
         }
     }
+    drop_empty(new);
     for field in SYSTEM_FIELDS {
-        set_meta(new, field, meta(old, field).cloned());
+        let kept = match field {
+            "uid" | "deletionGracePeriodSeconds" => meta(new, field).is_some(),
+            "deletionTimestamp" => !object::is_deleting(old),
+            _ => false,
+        };
+        if !kept {
+            set_meta(new, field, meta(old, field).cloned());
+        }
     }
     set_meta(new, "name", meta(old, "name").cloned());
     set_meta(new, "namespace", meta(old, "namespace").cloned());
     set_meta(new, "resourceVersion", meta(old, "resourceVersion").cloned());
     set_meta(new, "selfLink", None);
-    drop_empty(new);
 }
 
 /// Empty maps and lists in metadata are left out, as the server leaves them out.
@@ -86,128 +92,22 @@ fn drop_empty(object: &mut Value) {
     });
 }
 
-pub(super) fn validate(object: &Value, old: Option<&Value>, target: &Target) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if old.is_none() {
-        validate_name(object, target, &mut causes);
-    }
-    for (key, value) in meta(object, "labels").and_then(Value::as_object).into_iter().flatten() {
-        names::check_label(key, value, "metadata.labels", &mut causes);
-    }
-    let mut size = 0;
-    for (key, value) in meta(object, "annotations").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = names::wrong_key(&key.to_lowercase()) {
-            causes.push(Cause::invalid("metadata.annotations", &json!(key), &why));
-        }
-        size += key.len() + value.as_str().unwrap_or_default().len();
-    }
-    if size > MAX_ANNOTATIONS_BYTES {
-        causes.push(Cause::too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES as u64));
-    }
-    validate_owners(object, &mut causes);
-    for finalizer in object::finalizers(object) {
-        if let Some(why) = names::wrong_key(finalizer) {
-            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), &why));
-        }
-    }
-    let both = object::finalizers(object);
-    if both.contains(&"orphan") && both.contains(&"foregroundDeletion") {
-        let why = "finalizer orphan and foregroundDeletion cannot be both set";
-        causes.push(Cause::invalid("metadata.finalizers", &json!(both), why));
-    }
-    // The real server looks at the metadata of an update from several places, and each tells what it finds.
-    if old.is_some() {
-        causes = std::iter::repeat_n(causes, CHECKS_OF_AN_UPDATE).flatten().collect();
-    }
-    if let Some(old) = old.filter(|old| object::is_deleting(old)) {
-        let known = object::finalizers(old);
-        let added: Vec<&str> = object::finalizers(object).into_iter().filter(|name| !known.contains(name)).collect();
-        if !added.is_empty() {
-            let added: Vec<String> = added.iter().map(|name| format!("{name:?}")).collect();
-            let cause = Cause::forbidden(
-                "metadata.finalizers",
-                &format!(
-                    "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                    added.join(", ")
-                ),
-            );
-            causes.extend([cause.clone(), cause]);
-        }
-    }
-    causes
-}
-
-/// Warns of what is let through but unwise.
-pub(super) fn warn(object: &Value, old: Option<&Value>, options: &WriteOptions) {
-    let known = old.map(object::finalizers).unwrap_or_default();
-    let standard = ["orphan", "foregroundDeletion", "kubernetes"];
-    for finalizer in object::finalizers(object) {
-        if !finalizer.contains('/') && !standard.contains(&finalizer) && !known.contains(&finalizer) {
-            options.warnings.push(format!(
-                "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name to avoid accidental \
-                 conflicts with other finalizer writers"
-            ));
-        }
-    }
-}
-
-fn validate_name(object: &Value, target: &Target, causes: &mut Vec<Cause>) {
-    let name = object::name(object);
-    if name.is_empty() {
-        causes.push(Cause::required("metadata.name", "name or generateName is required"));
+/// Warns of what is let through in custom resources but unwise.
+pub(super) fn warn(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOptions) {
+    if !target.resource.custom {
         return;
     }
-    let plural = &*target.resource.resource.plural;
-    let builtin = !target.resource.custom;
-    let (limit, rule, fits): (usize, &str, fn(&str) -> bool) = match plural {
-        "namespaces" if builtin => (MAX_LABEL, LABEL_RULE, names::is_label),
-        "services" if builtin => (MAX_LABEL, SERVICE_RULE, names::is_service_name),
-        _ => (MAX_SUBDOMAIN, SUBDOMAIN_RULE, names::is_subdomain),
-    };
-    let prefix = object::text(object, &["metadata", "generateName"]);
-    // A name may not end in a dash, but what comes before the rest of it may.
-    let begins = if prefix.len() > 1 { prefix.trim_end_matches('-') } else { prefix };
-    if !prefix.is_empty() && !begins.is_empty() && !fits(begins) {
-        causes.push(Cause::invalid("metadata.generateName", &json!(prefix), rule));
+    let known = old.map(object::finalizers).unwrap_or_default();
+    let mut added = object::finalizers(object);
+    added.retain(|finalizer| rules::is_unqualified(finalizer) && !known.contains(finalizer));
+    added.sort_unstable();
+    added.dedup();
+    for finalizer in added {
+        options.warnings.push(format!(
+            "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name to avoid accidental \
+             conflicts with other finalizer writers"
+        ));
     }
-    if name.len() > limit {
-        causes.push(Cause::invalid("metadata.name", &json!(name), &format!("must be no more than {limit} bytes")));
-    }
-    if !fits(name) {
-        let has_dots = rule == LABEL_RULE && names::is_subdomain(name);
-        let rule = if has_dots { "must not contain dots" } else { rule };
-        causes.push(Cause::invalid("metadata.name", &json!(name), rule));
-    }
-}
-
-fn validate_owners(object: &Value, causes: &mut Vec<Cause>) {
-    let mut controller: Option<String> = None;
-    let owners = meta(object, "ownerReferences").and_then(Value::as_array);
-    for owner in owners.into_iter().flatten() {
-        for part in ["apiVersion", "kind", "name", "uid"] {
-            if object::text(owner, &[part]).is_empty() {
-                let why = if part == "apiVersion" { "version must not be empty" } else { "must not be empty" };
-                causes.push(Cause::invalid(&format!("metadata.ownerReferences.{part}"), &json!(""), why));
-            }
-        }
-        if owner.get("controller").and_then(Value::as_bool).unwrap_or_default() {
-            let name = format!("{}/{}", object::text(owner, &["kind"]), object::text(owner, &["name"]));
-            if let Some(first) = &controller {
-                let why = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
-                );
-                let all = owners.into_iter().flatten().map(shown_owner).collect();
-                causes.push(Cause::invalid("metadata.ownerReferences", &all, &why));
-            }
-            controller = controller.or(Some(name));
-        }
-    }
-}
-
-/// An owner with its fields in the order the server shows them.
-fn shown_owner(owner: &Value) -> Value {
-    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
-    fields.iter().filter_map(|&field| Some((field.to_owned(), owner.get(field)?.clone()))).collect()
 }
 
 /// The values of a list in metadata.

@@ -68,7 +68,8 @@ impl ApiServer {
         applied: &Value,
         options: &WriteOptions,
     ) -> Result<(Arc<Stored>, bool), Status> {
-        if self.store().get(key).is_none() && target.subresource == Subresource::None {
+        let creates = target.subresource == Subresource::None || target.resource.traits.create_on_update;
+        if creates && self.store().get(key).is_none() {
             if object::meta(applied, "managedFields").is_some_and(|fields| !object::same(Some(fields), None)) {
                 return Err(Status::bad_request("metadata.managedFields must be nil"));
             }

@@ -16,10 +16,14 @@ use serde_json::{Value, json};
 use self::pool::{Pool, Refused};
 use super::{ApiServer, Target};
 use crate::{
+    names,
     object::{self, at, field_mut, map_mut, text},
     schema::Cause,
     status::Status,
 };
+
+/// A dry run counts node ports from here.
+const LAST_OF_NO_PORT: u32 = 32_768;
 
 /// Addresses and ports that Services hold.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(super) struct Allocation<'a> {
     taken: Held,
     /// Goes back when the write happens.
     released: Held,
+    /// Nothing is taken indeed.
+    dry_run: bool,
 }
 
 impl Allocation<'_> {
@@ -56,7 +62,9 @@ impl Allocation<'_> {
 
 impl Drop for Allocation<'_> {
     fn drop(&mut self) {
-        self.pools.release(&self.taken);
+        if !self.dry_run {
+            self.pools.release(&self.taken);
+        }
     }
 }
 
@@ -84,6 +92,7 @@ impl ApiServer {
         target: &Target,
         old: Option<&Value>,
         new: &mut Value,
+        dry_run: bool,
     ) -> Result<Option<Allocation<'a>>, Status> {
         if !is_service(target) || target.subresource != super::Subresource::None {
             return Ok(None);
@@ -95,11 +104,13 @@ impl ApiServer {
         families::fill_in(old, new).map_err(|causes| target.invalid(object::name(new), &causes))?;
         let before = old.map(held).unwrap_or_default();
         let mut allocation =
-            Allocation { pools: &self.inner.services, taken: Held::default(), released: Held::default() };
-        allocation.take_addresses(&before, new).map_err(|cause| target.invalid(object::name(new), &[cause]))?;
+            Allocation { pools: &self.inner.services, taken: Held::default(), released: Held::default(), dry_run };
+        allocation.take_addresses(old, new).map_err(|cause| target.invalid(object::name(new), &[cause]))?;
         allocation.take_ports(&before, new).map_err(|cause| target.invalid(object::name(new), &[cause]))?;
-        if let Some(old) = old {
-            drop_unneeded(old, new);
+        match old {
+            Some(old) => drop_unneeded(old, new),
+            None if !needs_address(new) => drop(field_mut(new, "spec").shift_remove("internalTrafficPolicy")),
+            None => {}
         }
         let after = held(new);
         allocation.released.addresses = &before.addresses - &after.addresses;
@@ -114,36 +125,48 @@ impl ApiServer {
 }
 
 impl Allocation<'_> {
-    fn take_addresses(&mut self, before: &Held, service: &mut Value) -> Result<(), Cause> {
-        if !needs_address(service) || text(service, &["spec", "clusterIP"]) == "None" {
+    fn take_addresses(&mut self, old: Option<&Value>, service: &mut Value) -> Result<(), Cause> {
+        let has_one = old.is_some_and(needs_address);
+        if has_one || !needs_address(service) || addresses(service) == ["None"] {
             return Ok(());
         }
-        let asked: Vec<String> = addresses(service).into_iter().map(str::to_owned).collect();
+        let mut asked: Vec<String> = addresses(service).into_iter().map(str::to_owned).collect();
+        if asked.is_empty() {
+            asked.push(String::new());
+        }
         let first = asked.first().map_or("", String::as_str);
         let number = first.parse::<Ipv4Addr>().ok().map(Ipv4Addr::to_bits);
-        if number.is_some_and(|number| before.addresses.contains(&number)) {
-            return Ok(());
-        }
-        let given = self.pools.with(|pool, _| match number {
-            Some(number) => pool.take(number),
-            None => pool.take_next(),
-        });
-        let given = given.map_err(|why| {
-            let why = match why {
-                Refused::Taken => format!("failed to allocate IP {first}: provided IP is already allocated"),
-                Refused::OutOfRange => {
-                    format!("failed to allocate IP {first}: the provided network does not match the current range")
-                }
-                Refused::Full => "failed to allocate a serviceIP: range is full".to_owned(),
-            };
-            Cause::invalid("spec.clusterIPs", &json!(asked), &why)
+        let refused = |why: &str| {
+            let of = if first.is_empty() { String::new() } else { format!(" {first}") };
+            Cause::invalid("spec.clusterIPs", &json!(asked), &format!("failed to allocate IP{of}: {why}"))
+        };
+        let given = self.take_address(number).map_err(|why| {
+            refused(match why {
+                Refused::Taken => "provided IP is already allocated",
+                Refused::OutOfRange => "the provided network does not match the current range",
+                Refused::Full => "range is full",
+            })
         })?;
-        self.taken.addresses.insert(given);
         let address = Ipv4Addr::from_bits(given).to_string();
+        if let Some(why) = wrong_parent(object::name(service)).filter(|_| !self.dry_run) {
+            return Err(refused(&format!("IPAddress.networking.k8s.io {address:?} is invalid: {why}")));
+        }
         let spec = field_mut(service, "spec");
         spec.insert("clusterIP".to_owned(), address.as_str().into());
         spec.insert("clusterIPs".to_owned(), json!([address]));
         Ok(())
+    }
+
+    fn take_address(&mut self, asked: Option<u32>) -> Result<u32, Refused> {
+        if self.dry_run {
+            return self.pools.with(|pool, _| pool.offer(asked));
+        }
+        let given = self.pools.with(|pool, _| match asked {
+            Some(number) => pool.take(number),
+            None => pool.take_next(),
+        })?;
+        self.taken.addresses.insert(given);
+        Ok(given)
     }
 
     /// Ports of one number and different protocols share a node port.
@@ -178,7 +201,11 @@ impl Allocation<'_> {
         if let Some(port) = asked.filter(|port| before.ports.contains(port) || self.taken.ports.contains(port)) {
             return Ok(port);
         }
+        let (dry_run, last) = (self.dry_run, self.taken.ports.last().copied());
         let given = self.pools.with(|_, pool| match asked {
+            Some(port) if dry_run && pool.has(port) => Err(Refused::Taken),
+            Some(port) if dry_run => Ok(port),
+            None if dry_run => Ok(last.unwrap_or(LAST_OF_NO_PORT) + 1),
             Some(port) => pool.take(port),
             None => pool.take_next(),
         });
@@ -194,6 +221,22 @@ impl Allocation<'_> {
         })?;
         self.taken.ports.insert(given);
         Ok(given)
+    }
+}
+
+/// What is wrong with a name that the record of an address has to refer to.
+fn wrong_parent(name: &str) -> Option<String> {
+    const PATH: &str = "spec.parentRef.name";
+    if name.is_empty() {
+        return Some(format!("{PATH}: Required value"));
+    }
+    let mut causes = Vec::new();
+    names::check_segment(name, PATH, &mut causes);
+    let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
+    match causes.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
     }
 }
 
@@ -298,6 +341,9 @@ fn drop_unneeded(old: &Value, new: &mut Value) {
     }
     if is_reachable(old) && !is_reachable(new) && same(new, "externalTrafficPolicy") {
         remove(new, &["externalTrafficPolicy"]);
+    }
+    if !is_balancer(new) {
+        field_mut(new, "status").insert("loadBalancer".to_owned(), json!({}));
     }
 }
 

@@ -122,9 +122,9 @@ impl ApiServer {
         if target.resource.traits.generation {
             object::set_meta(&mut object, "generation", Some(json!(1)));
         }
-        let allocation = self.allocate(target, None, &mut object)?;
+        let allocation = self.allocate(target, None, &mut object, options.dry_run)?;
         check(&object, None, target, options)?;
-        metadata::warn(&object, None, options);
+        warn(&object, None, target, options);
         if let (Some(chain), Some(request)) = (&chain, &mut request) {
             request.generated(&object);
             self.judge(chain, request, Some(&object)).await?;
@@ -160,14 +160,12 @@ impl ApiServer {
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
             let mut object = object;
+            let uid = object::uid(&object);
+            if !uid.is_empty() {
+                return Err(other_uid(uid, "", &key, target));
+            }
             object::set_meta(&mut object, "resourceVersion", None);
             return self.create_at(target, object, options).await;
-        }
-        let needs_version = !target.resource.traits.unconditional_update && target.subresource == Subresource::None;
-        if needs_version && object::resource_version(&object).is_none() && self.store().get(&key).is_some() {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            let resource = target.group_resource();
-            return Err(Status::invalid(&resource.plural, &resource.group, &key.name, &[cause]));
         }
         self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone()))).await
     }
@@ -256,16 +254,16 @@ impl ApiServer {
             custom::decode(&mut new, target, options)?;
         }
         fill_defaults(&mut new, target);
-        let allocation = self.allocate(target, Some(old), &mut new)?;
         if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
         }
+        let allocation = self.allocate(target, Some(old), &mut new, options.dry_run)?;
         if target.subresource == Subresource::None {
             defaults::admit_update(&target.resource.stored_as, old, &mut new);
         }
         builtin::count_generation(old, &mut new, target);
         check(&new, Some(old), target, options)?;
-        metadata::warn(&new, Some(old), options);
+        warn(&new, Some(old), target, options);
         if let (Some(chain), Some(request)) = (&chain, &request) {
             self.judge(chain, request, Some(&new)).await?;
         }
@@ -334,27 +332,26 @@ fn check(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOp
     for warning in findings.warnings {
         options.warnings.push(warning);
     }
-    let causes = findings.causes;
+    let mut causes = findings.causes;
+    if causes.is_empty() && old.is_none() {
+        causes = metadata::validate_valid(object, target);
+    }
     if causes.is_empty() { Ok(()) } else { Err(target.invalid(object::name(object), &causes)) }
+}
+
+/// Warns of what is let through but unwise.
+fn warn(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOptions) {
+    metadata::warn(object, old, target, options);
+    for warning in builtin::warnings(object, old, target) {
+        options.warnings.push(warning);
+    }
 }
 
 fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: Written) -> Result<(), Status> {
     let (resource, name) = (target.group_resource(), &current.key.name);
     let (wanted, found) = (object::uid(new), object::uid(&current.value));
     if !wanted.is_empty() && wanted != found && written == Written::Object {
-        let path = storage_path(&current.key, target);
-        return Err(Status::conflict(
-            resource,
-            name,
-            &format!(
-                "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: \
-                 Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
-            ),
-        ));
-    }
-    if !wanted.is_empty() && wanted != found {
-        let cause = Cause::invalid("metadata.uid", &json!(wanted), "field is immutable");
-        return Err(target.invalid(name, &[cause.clone(), cause]));
+        return Err(other_uid(wanted, found, &current.key, target));
     }
     let version = object::text(new, &["metadata", "resourceVersion"]);
     if !version.is_empty() && version.parse::<u64>().is_err() {
@@ -362,8 +359,22 @@ fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: 
     }
     match object::resource_version(new) {
         Some(version) if version != current.resource_version => Err(Status::modified(resource, name)),
+        None if !target.resource.traits.unconditional_update => {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            Err(Status::invalid(&resource.plural, &resource.group, name, &[cause]))
+        }
         _ => Ok(()),
     }
+}
+
+/// The object is not the one that the writer means.
+fn other_uid(wanted: &str, found: &str, key: &Key, target: &Target) -> Status {
+    let path = storage_path(key, target);
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+         failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    );
+    Status::conflict(target.group_resource(), &key.name, &why)
 }
 
 /// Where the real server keeps an object, as some of its messages tell.
@@ -371,5 +382,14 @@ fn storage_path(key: &Key, target: &Target) -> String {
     let resource = &key.resource;
     let group = if target.resource.custom { format!("{}/", resource.group) } else { String::new() };
     let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
-    format!("/registry/{group}{}/{namespace}{}", resource.plural, key.name)
+    let plural = match &*resource.plural {
+        plural if target.resource.custom => plural,
+        "replicationcontrollers" => "controllers",
+        "endpoints" => "services/endpoints",
+        "nodes" => "minions",
+        "services" => "services/specs",
+        "ingresses" => "ingress",
+        plural => plural,
+    };
+    format!("/registry/{group}{plural}/{namespace}{}", key.name)
 }

@@ -18,18 +18,15 @@ pub(super) fn check_all<'a>(
         let name = text(container, "name");
         if name.is_empty() {
             causes.push(Cause::required(&format!("{path}.name"), ""));
-        } else if names.contains(&name) {
-            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
         } else {
             words::label(name, &format!("{path}.name"), causes);
         }
+        if names.contains(&name) {
+            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
+        }
         names.push(name);
-        let image = text(container, "image");
-        if image.is_empty() {
+        if text(container, "image").is_empty() {
             causes.push(Cause::required(&format!("{path}.image"), ""));
-        } else if image != image.trim() {
-            let rule = "must not have leading or trailing whitespace";
-            causes.push(Cause::invalid(&format!("{path}.image"), &json!(image), rule));
         }
         one_of(container, "imagePullPolicy", &path, &["Always", "IfNotPresent", "Never"], causes);
         one_of(container, "terminationMessagePolicy", &path, &["File", "FallbackToLogsOnError"], causes);
@@ -38,6 +35,15 @@ pub(super) fn check_all<'a>(
         mounts(container, &path, volumes, causes);
         resources(container, &path, causes);
         probes(container, &path, causes);
+    }
+}
+
+/// The image of a pod's container has no blanks around it; that of a template's may.
+pub(super) fn image(container: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let image = text(container, "image");
+    if image != image.trim() {
+        let rule = "must not have leading or trailing whitespace";
+        causes.push(Cause::invalid(&format!("{path}.image"), &json!(image), rule));
     }
 }
 

@@ -10,13 +10,8 @@ const KEY_RULE: &str = "a valid config key must consist of alphanumeric characte
 const FROZEN: &str = "field is immutable when `immutable` is set";
 const MAX_KEY: usize = 253;
 
-/// What Secrets of a type have to have.
-const WANTED: [(&str, &[&str]); 4] = [
-    ("kubernetes.io/tls", &["tls.crt", "tls.key"]),
-    ("kubernetes.io/dockerconfigjson", &[".dockerconfigjson"]),
-    ("kubernetes.io/dockercfg", &[".dockercfg"]),
-    ("kubernetes.io/ssh-auth", &["ssh-privatekey"]),
-];
+/// One of these is enough.
+const BASIC_AUTH: [&str; 2] = ["username", "password"];
 
 pub(super) fn config_map(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     for field in ["data", "binaryData"] {
@@ -35,15 +30,31 @@ pub(super) fn config_map(object: &Value, old: Option<&Value>, causes: &mut Vec<C
 pub(super) fn secret(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     keys(object, "data", causes);
     let kind = text(object, "type");
-    for key in WANTED.iter().filter(|(known, _)| *known == kind).flat_map(|(_, keys)| *keys) {
-        if object.get("data").is_none_or(|data| data.get(key).is_none()) {
-            causes.push(Cause::required(&format!("data[{key}]"), ""));
-        }
-    }
+    wanted(object, kind, causes);
     if old.is_some_and(|old| text(old, "type") != kind) {
         causes.push(Cause::invalid("type", &json!(kind), IMMUTABLE));
     }
     frozen(object, old, &["data"], causes);
+}
+
+/// What a Secret of the type has to have.
+fn wanted(object: &Value, kind: &str, causes: &mut Vec<Cause>) {
+    let value = |key: &str| object.get("data").and_then(|data| data.get(key));
+    let missing: &[&str] = match kind {
+        "kubernetes.io/basic-auth" if BASIC_AUTH.iter().all(|key| value(key).is_none()) => &BASIC_AUTH,
+        "kubernetes.io/ssh-auth" if value("ssh-privatekey").is_none_or(|key| key == "") => &["ssh-privatekey"],
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        _ => &[],
+    };
+    for key in missing.iter().filter(|key| value(key).is_none_or(|value| value == "" && **key == "ssh-privatekey")) {
+        causes.push(Cause::required(&format!("data[{key}]"), ""));
+    }
+    let account = object.pointer("/metadata/annotations/kubernetes.io~1service-account.name");
+    if kind == "kubernetes.io/service-account-token" && account.is_none_or(|name| name == "") {
+        causes.push(Cause::required("metadata.annotations[kubernetes.io/service-account.name]", ""));
+    }
 }
 
 fn frozen(object: &Value, old: Option<&Value>, fields: &[&str], causes: &mut Vec<Cause>) {
@@ -61,15 +72,17 @@ fn frozen(object: &Value, old: Option<&Value>, fields: &[&str], causes: &mut Vec
 
 fn keys(object: &Value, field: &str, causes: &mut Vec<Cause>) {
     for key in object.get(field).and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys) {
-        let rule = match key.as_str() {
-            long if long.len() > MAX_KEY => "must be no more than 253 characters",
-            "." => "must not be '.'",
-            ".." => "must not be '..'",
-            dots if dots.starts_with("..") => "must not start with '..'",
-            key if key.is_empty() || !key.chars().all(is_key) => KEY_RULE,
-            _ => continue,
+        let dots = match key.as_str() {
+            "." => Some("must not be '.'"),
+            ".." => Some("must not be '..'"),
+            dots if dots.starts_with("..") => Some("must not start with '..'"),
+            _ => None,
         };
-        causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), rule));
+        let long = (key.len() > MAX_KEY).then_some("must be no more than 253 characters");
+        let odd = (key.is_empty() || !key.chars().all(is_key)).then_some(KEY_RULE);
+        for rule in long.into_iter().chain(odd).chain(dots) {
+            causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), rule));
+        }
     }
 }
 

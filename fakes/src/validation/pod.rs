@@ -1,15 +1,32 @@
-//! The spec of a pod, on its own or in a template.
+//! Pods, and their spec in a template.
+
+mod tolerations;
+mod update;
 
 use serde_json::{Value, json};
 
 use super::{container, given, items, not_negative, one_of, text, words};
-use crate::{names::wrong_key, schema::Cause};
+use crate::{names, schema::Cause};
 
 const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
 
-pub(super) fn is_restart_policy(text: &str) -> bool {
-    POLICIES.contains(&text)
+/// Checks a pod that is no template.
+pub(super) fn check(pod: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let pod_spec = pod.get("spec").unwrap_or(&Value::Null);
+    spec(pod_spec, "spec", &[], causes);
+    for list in ["containers", "initContainers"] {
+        for (index, container) in items(pod_spec, list).iter().enumerate() {
+            container::image(container, &format!("spec.{list}[{index}]"), causes);
+        }
+    }
+    match old {
+        Some(old) => update::check(pod_spec, old.get("spec").unwrap_or(&Value::Null), causes),
+        None if !items(pod_spec, "ephemeralContainers").is_empty() => {
+            causes.push(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+        }
+        None => {}
+    }
 }
 
 /// Checks the spec; `claims` are volumes that come from elsewhere.
@@ -34,11 +51,14 @@ pub(super) fn spec(spec: &Value, path: &str, claims: &[&str], causes: &mut Vec<C
     for field in ["serviceAccountName", "nodeName"] {
         words::subdomain(text(spec, field), &format!("{path}.{field}"), causes);
     }
-    for (key, _) in spec.get("nodeSelector").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = wrong_key(key) {
-            causes.push(Cause::invalid(&format!("{path}.nodeSelector"), &json!(key), &why));
+    for field in ["hostname", "subdomain"] {
+        let name = text(spec, field);
+        if !name.is_empty() {
+            words::label(name, &format!("{path}.{field}"), causes);
         }
     }
+    names::check_labels(spec.get("nodeSelector"), &format!("{path}.nodeSelector"), causes);
+    tolerations::check(items(spec, "tolerations"), &format!("{path}.tolerations"), causes);
 }
 
 /// Checks the volumes and returns the names of those that can be mounted.
@@ -51,10 +71,11 @@ fn volumes<'a>(spec: &'a Value, path: &str, causes: &mut Vec<Cause>) -> Vec<&'a 
         let name = text(volume, "name");
         if name.is_empty() {
             causes.push(Cause::required(&format!("{path}.name"), ""));
-        } else if names.contains(&name) {
-            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
         } else {
             words::label(name, &format!("{path}.name"), causes);
+        }
+        if names.contains(&name) {
+            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
         }
         if causes.len() == before {
             names.push(name);

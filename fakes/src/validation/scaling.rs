@@ -2,31 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::{given, not_negative, one_of, required_text, text, words};
+use super::{given, not_negative, one_of, required_text, selector, text, words};
 use crate::schema::Cause;
 
 pub(super) fn budget(object: &Value, causes: &mut Vec<Cause>) {
     let spec = object.get("spec").unwrap_or(&Value::Null);
     let (available, unavailable) = (given(spec, "minAvailable"), given(spec, "maxUnavailable"));
+    let selector = given(spec, "selector").unwrap_or(&Value::Null);
     if let (Some(available), Some(unavailable)) = (available, unavailable) {
-        let or_null = |field: &str| given(spec, field).cloned().unwrap_or_default();
-        causes.push(Cause {
-            field: "spec".to_owned(),
-            reason: "FieldValueInvalid",
-            // The server shows its own struct.
-            message: format!(
-                "Invalid value: {{\"MinAvailable\":{available},\"Selector\":{},\"MaxUnavailable\":{unavailable},\
-                 \"UnhealthyPodEvictionPolicy\":{}}}: minAvailable and maxUnavailable cannot be both set",
-                or_null("selector"),
-                or_null("unhealthyPodEvictionPolicy")
-            ),
+        let shown = json!({
+            "MinAvailable": available,
+            "Selector": selector::shown(selector),
+            "MaxUnavailable": unavailable,
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
         });
+        causes.push(Cause::invalid_struct("spec", &shown, "minAvailable and maxUnavailable cannot be both set"));
     }
     for (field, value) in [("minAvailable", available), ("maxUnavailable", unavailable)] {
         let path = format!("spec.{field}");
         words::count_or_percent(value, &path, causes);
         words::not_more_than_all(value, &path, causes);
     }
+    selector::check(selector, "spec.selector", causes);
     one_of(spec, "unhealthyPodEvictionPolicy", "spec", &["AlwaysAllow", "IfHealthyBudget"], causes);
 }
 

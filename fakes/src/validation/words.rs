@@ -1,50 +1,46 @@
 //! Rules for names, numbers and percentages, and how the server words them.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::NOT_NEGATIVE;
-use crate::schema::Cause;
+use crate::{names, schema::Cause};
 
-pub(super) const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \
-    '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for \
-    validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
-    '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const PERCENT_RULE: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
     '93%', regex used for validation is '[0-9]+%')";
 const PORT_RANGE: &str = "must be between 1 and 65535, inclusive";
-const MAX_LABEL: usize = 63;
 const MAX_PORT_NAME: usize = 15;
 
 /// A name is a DNS label.
 pub(super) fn label(name: &str, path: &str, causes: &mut Vec<Cause>) {
-    if name.len() > MAX_LABEL {
-        causes.push(Cause::invalid(path, &json!(name), "must be no more than 63 bytes"));
-    }
-    if !is_label(name) {
-        let rule = if is_subdomain(name) { "must not contain dots" } else { LABEL_RULE };
-        causes.push(Cause::invalid(path, &json!(name), rule));
-    }
+    causes.extend(names::label_faults(name).into_iter().map(|why| Cause::invalid(path, &json!(name), &why)));
 }
 
 /// A name is a DNS subdomain, if there is one.
 pub(super) fn subdomain(name: &str, path: &str, causes: &mut Vec<Cause>) {
-    if !name.is_empty() && !is_subdomain(name) {
-        causes.push(Cause::invalid(path, &json!(name), SUBDOMAIN_RULE));
+    let faults = Some(name).filter(|name| !name.is_empty()).map(names::subdomain_faults).unwrap_or_default();
+    causes.extend(faults.into_iter().map(|why| Cause::invalid(path, &json!(name), &why)));
+}
+
+/// An address, if it is one. Zeros may lead its numbers.
+pub(super) fn parse_ip(text: &str) -> Option<IpAddr> {
+    let plain = |part: &str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => "0".to_owned(),
+        rest => rest.to_owned(),
+    };
+    let v4 = || text.split('.').map(plain).collect::<Vec<_>>().join(".").parse().ok().map(IpAddr::V4);
+    text.parse().ok().or_else(v4)
+}
+
+/// A text is an address, unless it was there before.
+pub(super) fn ip(text: &str, path: &str, before: &[&str], causes: &mut Vec<Cause>) -> bool {
+    let fits = parse_ip(text).is_some() || before.contains(&text);
+    if !fits {
+        let rule = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        causes.push(Cause::invalid(path, &json!(text), rule));
     }
-}
-
-fn is_label(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = name.as_bytes();
-    bytes.first().is_some_and(|&byte| inner(byte))
-        && bytes.last().is_some_and(|&byte| inner(byte))
-        && bytes.iter().all(|&byte| inner(byte) || byte == b'-')
-}
-
-fn is_subdomain(name: &str) -> bool {
-    name.split('.').all(is_label)
+    fits
 }
 
 /// A port is a number or the name of one.

@@ -6,6 +6,7 @@ use super::{addresses, needs_address};
 use crate::{
     object::{self, at, default, field_mut, text},
     schema::Cause,
+    validation::cluster_ips,
 };
 
 const SINGLE: &str = "SingleStack";
@@ -27,7 +28,12 @@ pub(super) fn fill_in(old: Option<&Value>, service: &mut Value) -> Result<(), Ve
     };
     default(field_mut(service, "spec"), "ipFamilyPolicy", policy);
 
-    let mut causes: Vec<Cause> = old.and_then(|old| moved(old, service)).into_iter().collect();
+    let mut causes = Vec::new();
+    let spec = |service: &Value| service.get("spec").cloned().unwrap_or_default();
+    cluster_ips(&spec(service), old.map(spec).as_ref(), &mut causes);
+    if !causes.is_empty() {
+        return Err(causes);
+    }
     causes.extend(single_means_one(old, service));
     causes.extend(infer(service));
     if !causes.is_empty() {
@@ -51,14 +57,6 @@ pub(super) fn fill_in(old: Option<&Value>, service: &mut Value) -> Result<(), Ve
     }
     field_mut(service, "spec").insert("ipFamilies".to_owned(), json!(families));
     Ok(())
-}
-
-/// The first address stays as long as the Service needs one.
-fn moved(old: &Value, service: &Value) -> Option<Cause> {
-    let (before, after) = (addresses(old), addresses(service));
-    let same = before.first()? == after.first()?;
-    let moved = !same && needs_address(old);
-    moved.then(|| Cause::invalid("spec.clusterIPs[0]", &json!(after), "may not change once set"))
 }
 
 /// A single stack has one address and one family; an update that goes back to it drops the second.

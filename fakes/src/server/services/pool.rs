@@ -68,6 +68,19 @@ impl Pool {
         Ok(free)
     }
 
+    /// What a dry run is told: no number is taken, and who asks for any gets the range's own.
+    pub(super) fn offer(&self, asked: Option<u32>) -> Result<u32, Refused> {
+        match asked {
+            Some(number) if !self.range.contains(&number) => Err(Refused::OutOfRange),
+            Some(number) => Ok(number),
+            None => Ok(self.range.start() - 1),
+        }
+    }
+
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.used.contains(&number)
+    }
+
     pub(super) fn release(&mut self, number: u32) {
         self.used.remove(&number);
     }
