@@ -23,6 +23,7 @@ pub use field_set::FieldSet;
 pub(crate) use fit::{group_version, shown};
 pub use path::PathElement;
 pub use types::Types;
+pub(crate) use types::go_type;
 
 use compare::compare;
 use entries::{Entries, Operation};
@@ -73,9 +74,8 @@ pub fn apply(
     if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
-    if let Some(misfit) = fit::misfit(applied, types.root()) {
-        let name = fit::name_of(applied);
-        return Err(ApplyError::Invalid(format!("failed to create typed patch object {name}: {misfit}")));
+    if let Some(misfit) = misfit(applied, types) {
+        return Err(ApplyError::Invalid(misfit));
     }
     let mut merged = attempt(live, applied, force, write, types);
     if write.manager != last_applied::MANAGER {
@@ -96,6 +96,12 @@ pub fn apply(
         last_applied::renew(merged, applied);
     }
     merged
+}
+
+/// What about a configuration is not of its type.
+pub(crate) fn misfit(applied: &Value, types: &Types<'_>) -> Option<String> {
+    let misfit = fit::misfit(applied, types.root())?;
+    Some(format!("failed to create typed patch object {}: {misfit}", fit::name_of(applied)))
 }
 
 /// Merges a configuration into an object without keeping record of it. It may not hold what is owned as one value: that

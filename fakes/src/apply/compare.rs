@@ -156,8 +156,18 @@ fn walk(old: Side<'_>, new: Side<'_>, ty: Type<'_>) -> Change {
     if old.same(new) {
         return Change::default();
     }
-    if old.is_scalar() || new.is_scalar() {
-        return leaf(old, new);
+    let container = |side: Side<'_>| side.map().is_some() || side.list().is_some();
+    match (old.is_scalar(), new.is_scalar()) {
+        (true, false) if container(new) => {
+            let came = walk(Side::Missing, new, ty).delta;
+            return Change { member: Member::Changed, delta: came };
+        }
+        (false, true) if container(old) => {
+            let gone = walk(old, Side::Missing, ty).delta;
+            return Change { member: Member::Changed, delta: gone };
+        }
+        (false, false) => {}
+        _ => return leaf(old, new),
     }
     match (old.map().is_some() || new.map().is_some(), old.list().is_some() || new.list().is_some()) {
         (true, false) if !ty.is_atomic_map() => walk_map(old, new, ty, &[]),

@@ -75,8 +75,14 @@ impl fmt::Display for PathElement {
     }
 }
 
+/// A value as the real server's library writes it in paths.
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), go::quote)
+    match value {
+        Value::String(text) => go::quote(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect(),
+        scalar => scalar.to_string(),
+    }
 }
 
 impl Ord for PathElement {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     schema::{Form, ListType, Schema, go},
-    types::{self, Shape},
+    types::{self, Omit, Shape},
 };
 
 use super::{FieldSet, PathElement, fit};
@@ -257,6 +257,7 @@ impl Items<'_> {
     pub(super) fn element(self, item: &Value) -> Option<PathElement> {
         match self {
             Self::Atomic => None,
+            Self::Set if item.is_object() || item.is_array() || item.is_null() => None,
             Self::Set => Some(PathElement::Value(item.clone())),
             Self::Keyed(keys) => keys.element(item),
         }
@@ -266,7 +267,14 @@ impl Items<'_> {
 impl Items<'_> {
     /// Why an item has no identity.
     pub(super) fn missing(self, item: &Value) -> String {
-        let Self::Keyed(keys) = self else { return String::new() };
+        let Self::Keyed(keys) = self else {
+            return match item {
+                Value::Object(_) => "associative list without keys has an element that's a map type",
+                Value::Array(_) => "not supported: associative list with lists as elements",
+                _ => "associative list without keys has an element that's an explicit null",
+            }
+            .to_owned();
+        };
         if item.is_null() {
             return "associative list with keys may not have a null element".to_owned();
         }
@@ -285,7 +293,8 @@ impl Items<'_> {
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
+/// What Go calls the type of a value that it read without knowing its type.
+pub(crate) fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
         Value::Bool(_) => "bool",
@@ -309,7 +318,16 @@ impl Keys<'_> {
                 names.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
             }
             Self::Known(names, ty) => {
-                let default = |name: &str| ty.field(name)?.default.clone();
+                let default = |name: &str| {
+                    let field = ty.field(name)?;
+                    // What is never left out is there with its zero value.
+                    let zero = || match (field.omit, field.pointer, &field.ty.get().shape) {
+                        (Omit::Never, false, Shape::Text(_)) => Some(Value::from("")),
+                        (Omit::Never, false, Shape::Int(_)) => Some(Value::from(0)),
+                        _ => None,
+                    };
+                    field.default.clone().or_else(zero)
+                };
                 let value = |name: &str| item.get(name).cloned().or_else(|| default(name));
                 names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
             }

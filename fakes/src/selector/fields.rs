@@ -23,6 +23,8 @@ impl FieldSelector {
             .into_iter()
             .filter(|part| !part.is_empty())
             .map(|part| term(part, text))
+            // Nothing is asked of nothing.
+            .filter(|term| term.as_ref().is_err() || term.as_ref().is_ok_and(|term| !term.is_empty()))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -65,6 +67,12 @@ impl FieldSelector {
             };
             found == term.equal
         })
+    }
+}
+
+impl Term {
+    fn is_empty(&self) -> bool {
+        self.field.is_empty() && self.value.is_empty()
     }
 }
 

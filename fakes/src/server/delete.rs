@@ -197,6 +197,9 @@ pub(super) fn may_go(object: &Value, target: &Target) -> bool {
 }
 
 pub(super) fn check(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {
+    if terminate::is_namespace(target) {
+        return check_namespace(current, target, options);
+    }
     // The real server names the kind here where it names the resource elsewhere.
     let resource = &GroupResource::new(&target.resource.resource.group, &target.resource.kind);
     let name = &current.key.name;
@@ -215,6 +218,22 @@ pub(super) fn check(current: &Stored, target: &Target, options: &DeleteOptions) 
              The object might have been modified"
         );
         return Err(Status::conflict(resource, name, &why));
+    }
+    Ok(())
+}
+
+/// Namespaces tell it in other words.
+fn check_namespace(current: &Stored, target: &Target, options: &DeleteOptions) -> Result<(), Status> {
+    let version = current.resource_version.to_string();
+    let conditions = [
+        ("UID", &options.uid, object::uid(&current.value)),
+        ("ResourceVersion", &options.resource_version, version.as_str()),
+    ];
+    for (what, wanted, found) in conditions {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+            return Err(Status::conflict(target.group_resource(), &current.key.name, &why));
+        }
     }
     Ok(())
 }

@@ -75,22 +75,33 @@ impl Selection {
 impl ApiServer {
     pub(super) fn page(&self, target: &Target, namespace: Option<&str>, options: &ListOptions) -> Result<Page, Status> {
         let selection = Selection::read(target, options, None)?;
-        let (mut items, revision) = if options.token.is_empty() {
+        let (items, revision) = if options.token.is_empty() {
             self.first_list(target, namespace, options)?
         } else {
             self.rest_of_list(target, namespace, options)?
         };
-        if !selection.is_empty() {
-            items.retain(|stored| selection.matches(&stored.value));
-        }
         let custom = target.resource.custom;
         // What a cache has is answered at once, whatever its size.
         let limit = if options.version == "0" && options.token.is_empty() { 0 } else { options.limit };
-        if limit == 0 || limit >= items.len() {
+        let all = items.len();
+        let mut seen = 0;
+        let mut chosen = Vec::new();
+        for stored in items {
+            if limit > 0 && chosen.len() == limit {
+                break;
+            }
+            seen += 1;
+            if selection.is_empty() || selection.matches(&stored.value) {
+                chosen.push(stored);
+            }
+        }
+        let items = chosen;
+        // Whether what follows is selected is not looked at.
+        let left = all - seen;
+        if left == 0 {
             return Ok(Page { items, revision, next: None, remaining: None, custom });
         }
-        let remaining = selection.is_empty().then_some(items.len() - limit);
-        items.truncate(limit);
+        let remaining = selection.is_empty().then_some(left);
         let next = items.last().map(|last| Token::after(&last.key, namespace, revision).encode());
         Ok(Page { items, revision, next, remaining, custom })
     }
@@ -156,11 +167,11 @@ impl ApiServer {
         namespace: Option<&str>,
         options: &ListOptions,
     ) -> Result<(Vec<Arc<Stored>>, u64), Status> {
+        let token = Token::decode(&options.token)
+            .map_err(|why| Status::bad_request(format!("invalid continue token: continue key is not valid{why}")))?;
         if !matches!(options.version.as_str(), "" | "0") {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let token = Token::decode(&options.token)
-            .map_err(|why| Status::bad_request(format!("invalid continue token: continue key is not valid{why}")))?;
         let stored_as = &target.resource.stored_as;
         let (mut items, revision) = match token.revision() {
             None => self.present_list_of(stored_as, namespace),

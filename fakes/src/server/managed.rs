@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Target, WriteOptions, convert, typed, write::Changed};
+use super::{Subresource, Target, WriteOptions, convert, typed, write::Changed};
 use crate::{
     Clock,
     apply::{self, Types, Write},
@@ -21,7 +21,20 @@ fn types(target: &Target) -> Types<'_> {
 }
 
 /// Records what a create or an update changed.
-pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &WriteOptions, clock: &Clock) -> Value {
+pub(super) fn stamp(
+    old: Option<&Value>,
+    mut new: Value,
+    target: &Target,
+    options: &WriteOptions,
+    clock: &Clock,
+) -> Value {
+    if options.check_types && !check_versions(&mut new, target) {
+        return new;
+    }
+    // A Scale has only what its object's managers own of it, and nobody becomes the first.
+    if target.subresource == Subresource::Scale && old.is_some_and(|old| !owns_replicas(old, target)) {
+        return new;
+    }
     let write = Write {
         manager: &options.field_manager,
         api_version: &target.api_version(),
@@ -35,13 +48,70 @@ pub(super) fn stamp(old: Option<&Value>, new: Value, target: &Target, options: &
         return apply::update(old.as_deref(), new, &write, &types(target));
     }
     // Fields are recorded by the names they have in the version of the request.
-    let (mut old, mut new) = (old.cloned(), new);
+    let mut old = old.cloned();
     for object in old.iter_mut().chain([&mut new]) {
         convert::rename_managed(object, |(spoken, stored)| (spoken, stored));
     }
     let mut stamped = apply::update(old.as_ref(), new, &write, &types(target));
     convert::rename_managed(&mut stamped, |(spoken, stored)| (stored, spoken));
     stamped
+}
+
+/// Drops sent entries of versions that a built-in kind does not have. The server of custom resources fails at them and
+/// then records nothing at all: it says false.
+fn check_versions(new: &mut Value, target: &Target) -> bool {
+    let resource = &target.resource;
+    let knows = |entry: &Value| {
+        let version = object::text(entry, &["apiVersion"]);
+        if resource.custom {
+            resource.versions.iter().any(|known| resource.api_version(&known.name) == version)
+        } else {
+            crate::types::kind(version, &resource.kind).is_some()
+        }
+    };
+    let metadata = object::meta_mut(new);
+    let Some(Value::Array(entries)) = metadata.get_mut("managedFields") else { return true };
+    let known = entries.iter().all(&knows);
+    if resource.custom && !known {
+        metadata.shift_remove("managedFields");
+        return false;
+    }
+    entries.retain(knows);
+    true
+}
+
+/// A `Scale` without replicas has no field for them, so after a write through it nobody owns them.
+pub(super) fn disown_no_replicas(object: &mut Value, target: &Target) {
+    let Some(scale) = target.version().scale.as_ref().filter(|_| target.subresource == Subresource::Scale) else {
+        return;
+    };
+    let path: Vec<&str> = scale.spec_replicas.split('.').collect();
+    if object::at(object, &path).and_then(Value::as_i64).unwrap_or_default() != 0 {
+        return;
+    }
+    let Some(Value::Array(entries)) = object::meta_mut(object).get_mut("managedFields") else { return };
+    for entry in entries.iter_mut() {
+        remove_field(&mut entry["fieldsV1"], &path);
+    }
+    entries.retain(|entry| entry["fieldsV1"].as_object().is_some_and(|fields| !fields.is_empty()));
+}
+
+fn owns_replicas(object: &Value, target: &Target) -> bool {
+    let Some(scale) = &target.version().scale else { return false };
+    let path = scale.spec_replicas.split('.').map(|field| format!("/f:{field}")).collect::<String>();
+    let entries = object::meta(object, "managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().any(|entry| entry["fieldsV1"].pointer(&path).is_some())
+}
+
+fn remove_field(fields: &mut Value, path: &[&str]) {
+    let (Some(fields), [name, rest @ ..]) = (fields.as_object_mut(), path) else { return };
+    let name = format!("f:{name}");
+    if let Some(below) = fields.get_mut(&name) {
+        remove_field(below, rest);
+        if rest.is_empty() || below.as_object().is_some_and(serde_json::Map::is_empty) {
+            fields.shift_remove(&name);
+        }
+    }
 }
 
 /// Merges an applied object into the live one.

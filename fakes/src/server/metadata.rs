@@ -31,7 +31,9 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
     };
     let fields = map_mut(object);
     fields.insert("apiVersion".to_owned(), api_version.into());
-    fields.insert("kind".to_owned(), target.resource.kind.clone().into());
+    if !says_other_kind(object, target) {
+        map_mut(object).insert("kind".to_owned(), target.resource.kind.clone().into());
+    }
     let metadata = meta_mut(object);
     for field in SYSTEM_FIELDS.iter().filter(|field| **field != "generation") {
         metadata.shift_remove(*field);
@@ -57,10 +59,17 @@ pub(super) fn identify(object: &mut Value, store: &Store) {
     metadata.insert("creationTimestamp".to_owned(), store.clock().stamp().into());
 }
 
+/// Whether a custom resource says that it is of another kind than the URL, which validation refuses.
+pub(super) fn says_other_kind(object: &Value, target: &Target) -> bool {
+    let kind = object::text(object, &["kind"]);
+    target.resource.custom && !kind.is_empty() && kind != &*target.resource.kind
+}
+
 /// Keeps what a writer cannot change. What it may only leave alone stays as it was sent, to be refused.
-pub(super) fn carry_over(old: &Value, new: &mut Value) {
+pub(super) fn carry_over(old: &Value, new: &mut Value, target: &Target) {
+    let other_kind = says_other_kind(new, target);
     for field in ["apiVersion", "kind"] {
-        if let Some(value) = old.get(field) {
+        if let Some(value) = old.get(field).filter(|_| field == "apiVersion" || !other_kind) {
             map_mut(new).insert(field.to_owned(), value.clone());
         }
     }

@@ -1,16 +1,16 @@
 //! Patches: a current object and a change of it, in four languages.
 
+mod read;
 mod strategic;
 
 use std::sync::Arc;
 
 use json_patch::{AddOperation, PatchOperation};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{ApiServer, Subresource, Target, WriteOptions, typed, write::Changed};
 use crate::{
     object,
-    schema::Cause,
     status::Status,
     store::{Key, Stored},
 };
@@ -55,7 +55,7 @@ impl ApiServer {
         let patched = self.change(target, key, options, |current| {
             let mut object = Value::clone(&current.value);
             change(&mut object, patch, target)?;
-            check_identity(&object, current, target)?;
+            self.read_patched(&mut object, target, key, options)?;
             Ok(Changed::Patched(object))
         });
         Ok((patched.await?, false))
@@ -75,16 +75,23 @@ impl ApiServer {
             }
             let mut changed = super::managed::apply(None, applied, target, options, self.clock())?;
             let Changed::Applied(object) = &mut changed else { return Err(Status::unprocessable()) };
-            typed::check(object, target, options, typed::Written::Applied)?;
-            super::http::check_place(object, key)?;
-            if object::resource_version(object).is_some() {
-                return Err(Status::modified(target.group_resource(), &key.name));
+            typed::check_applied(object, applied, target, options)?;
+            if !object::uid(applied).is_empty() {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                    object::uid(applied)
+                );
+                return Err(Status::conflict(target.group_resource(), &key.name, &why));
             }
+            super::http::check_place(object, key)?;
+            super::write::read_version(object)?;
+            object::set_meta(object, "resourceVersion", None);
             return self.create_changed(target, changed, options).await.map(|stored| (stored, true));
         }
         let stored = self.change(target, key, options, |current| {
             let mut changed = super::managed::apply(Some(&current.value), applied, target, options, self.clock())?;
             if let Changed::Applied(object) = &mut changed {
+                typed::check_applied(object, applied, target, options)?;
                 super::http::check_place(object, key)?;
             }
             Ok(changed)
@@ -95,11 +102,7 @@ impl ApiServer {
 
 fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Status> {
     match patch {
-        Patch::Json(operations) => {
-            apply_operations(object, operations)?;
-            operations.0.iter().for_each(|operation| sort_to(object, operation.path().as_str()));
-            Ok(())
-        }
+        Patch::Json(operations) => apply_operations(object, operations),
         Patch::Merge(merge) => {
             object::merge(object, merge);
             sort_by(object, merge);
@@ -150,7 +153,7 @@ fn sort_by(object: &mut Value, merge: &Value) {
 }
 
 /// RFC 6902 as the real server's library takes it: a field of an object may be replaced that is not there, and one that
-/// is not there tests as null.
+/// is not there tests and is copied as null.
 pub(super) fn apply_operations(object: &mut Value, operations: &json_patch::Patch) -> Result<(), Status> {
     for operation in &operations.0 {
         let absent = is_absent_field(object, operation.path().as_str());
@@ -159,9 +162,19 @@ pub(super) fn apply_operations(object: &mut Value, operations: &json_patch::Patc
                 PatchOperation::Add(AddOperation { path: replace.path.clone(), value: replace.value.clone() })
             }
             PatchOperation::Test(test) if absent && test.value.is_null() => continue,
+            PatchOperation::Copy(copy) if is_absent_field(object, copy.from.as_str()) => {
+                PatchOperation::Add(AddOperation { path: copy.path.clone(), value: Value::Null })
+            }
             other => other.clone(),
         };
+        let from = match operation {
+            PatchOperation::Copy(copy) => Some(copy.from.as_str()),
+            PatchOperation::Move(moved) => Some(moved.from.as_str()),
+            _ => None,
+        };
+        from.into_iter().for_each(|from| sort_to(object, from));
         json_patch::patch(object, &[lenient]).map_err(|_| Status::unprocessable())?;
+        sort_to(object, operation.path().as_str());
     }
     Ok(())
 }
@@ -169,26 +182,4 @@ pub(super) fn apply_operations(object: &mut Value, operations: &json_patch::Patc
 fn is_absent_field(object: &Value, path: &str) -> bool {
     let parent = path.rsplit_once('/').map(|(parent, _)| parent);
     object.pointer(path).is_none() && parent.and_then(|parent| object.pointer(parent)).is_some_and(Value::is_object)
-}
-
-/// A patch leaves an object what it is and where it is.
-fn check_identity(object: &Value, current: &Stored, target: &Target) -> Result<(), Status> {
-    let key = &current.key;
-    if !object.is_object() {
-        return Err(Status::unprocessable());
-    }
-    super::http::check_name(object::name(object), key)?;
-    if object::namespace(object) != key.namespace {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
-    let changed = ["apiVersion", "kind"].into_iter().find(|field| object.get(*field) != current.value.get(*field));
-    if changed.is_some() && !target.resource.custom && !super::convert::is_event(target) {
-        let (version, kind) = (object::text(object, &["apiVersion"]), object::text(object, &["kind"]));
-        let why = format!("{kind} in version {version:?} cannot be handled as a {}", target.resource.kind);
-        let cause = Cause::invalid("patch", &json!(object.to_string()), &why);
-        return Err(target.invalid(&key.name, &[cause]));
-    }
-    Ok(())
 }

@@ -10,17 +10,6 @@ use crate::{
     types::{self, Reader, Type},
 };
 
-/// What a writer sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// The whole object.
-    Object,
-    /// A change of it.
-    Patch,
-    /// A configuration, applied on the server's side.
-    Applied,
-}
-
 /// The type of the objects as they are stored.
 pub(super) fn stored_type(target: &Target) -> Option<&'static Type> {
     if convert::is_event(target) {
@@ -32,56 +21,62 @@ pub(super) fn stored_type(target: &Target) -> Option<&'static Type> {
 /// Reads the object of a request into the type that the URL names.
 pub(super) fn read(object: &mut Value, target: &Target, options: &WriteOptions) -> Result<(), Status> {
     let Some(ty) = target.version().ty else { return Ok(()) };
-    let decoded = types::decode(object, ty, Reader::Json);
-    if let Some(error) = decoded.error {
-        return Err(mistyped(&error, target));
-    }
-    tell(strict_errors(&options.repeated, &decoded.unknown), options, |why| mistyped(why, target))
+    read_as(object, ty, Reader::Json, options, |why| mistyped(why, target))
 }
 
-/// Reads an object that a change resulted in. Writers inside the process are trusted to be right.
-pub(super) fn check(
+/// Reads an object into a type: fails with the refusal where it does not fit, and tells of fields that it does not have.
+pub(super) fn read_as(
     object: &mut Value,
-    target: &Target,
+    ty: &'static Type,
+    reader: Reader,
     options: &WriteOptions,
-    written: Written,
+    refusal: impl Fn(&str) -> Status,
 ) -> Result<(), Status> {
-    let Some(ty) = stored_type(target).filter(|_| options.check_types && written != Written::Object) else {
-        return Ok(());
-    };
-    let patched = || object.to_string();
-    let shown = options.patch.as_ref().map_or_else(patched, |patch| patch.0.clone());
-    let reader = if options.patch.is_some() || written == Written::Applied { Reader::Converter } else { Reader::Json };
     let mut decoded = types::decode(object, ty, reader);
     if reader == Reader::Converter {
         decoded.unknown.sort();
     }
-    let refusal = |why: &str| match written {
-        Written::Applied => Status::new(500, "", format!("{}: {why}", unconverted(object))),
-        Written::Patch => Status::invalid("", "", "", &[Cause::invalid("patch", &json!(shown), why)]),
-        Written::Object => mistyped(why, target),
-    };
-    if let Some(error) = decoded.error {
-        return Err(refusal(&error));
+    match decoded.error {
+        Some(error) => Err(refusal(&error)),
+        None => tell_unknown(&decoded.unknown, options, refusal),
     }
-    tell(strict_errors(&options.repeated, &decoded.unknown), options, refusal)
 }
 
-/// Of an applied object that is not of its type. One that is not there yet has no namespace.
-fn unconverted(object: &Value) -> String {
-    let namespace = if object::uid(object).is_empty() { "" } else { object::namespace(object) };
-    let version = apply::group_version(object::text(object, &["apiVersion"]));
-    let kind = format!("{version}, Kind={}", object::text(object, &["kind"]));
-    let name = object::name(object);
-    format!(
-        "failed to convert new object ({namespace}/{name}; {kind}) to proper version: unable to convert unstructured object \
-         to {kind}"
-    )
+/// Reads an object that a configuration was merged into. Writers inside the process are trusted to be right.
+pub(super) fn check_applied(
+    object: &mut Value,
+    applied: &Value,
+    target: &Target,
+    options: &WriteOptions,
+) -> Result<(), Status> {
+    let Some(ty) = stored_type(target).filter(|_| options.check_types) else { return Ok(()) };
+    read_as(object, ty, Reader::Converter, options, |why| {
+        let version = apply::group_version(object::text(applied, &["apiVersion"]));
+        let kind = format!("{version}, Kind={}", object::text(applied, &["kind"]));
+        let subject = format!("{}/{}", object::namespace(applied), object::name(applied));
+        Status::new(
+            500,
+            "",
+            format!(
+                "failed to convert new object ({subject}; {kind}) to proper version: unable to convert unstructured object \
+                 to {kind}: {why}"
+            ),
+        )
+    })
 }
 
-/// Warns of fields that a custom resource does not have, or refuses them when asked to.
-pub(super) fn tell_unknown(unknown: &[String], target: &Target, options: &WriteOptions) -> Result<(), Status> {
-    tell(strict_errors(&options.repeated, unknown), options, |why| mistyped(why, target))
+/// Of a patch, or what it resulted in.
+pub(super) fn unreadable(shown: String, why: &str) -> Status {
+    Status::invalid("", "", "", &[Cause::invalid("patch", &json!(shown), why)])
+}
+
+/// Warns of fields that an object does not have, or refuses them when asked to.
+pub(super) fn tell_unknown(
+    unknown: &[String],
+    options: &WriteOptions,
+    refusal: impl Fn(&str) -> Status,
+) -> Result<(), Status> {
+    tell(strict_errors(&options.repeated, unknown), options, refusal)
 }
 
 fn strict_errors(repeated: &[String], unknown: &[String]) -> Vec<String> {

@@ -13,7 +13,7 @@ use super::{
     options::{FieldValidation, WriteOptions},
     services::Allocation,
     terminate::is_definition,
-    typed::{self, Written},
+    typed,
 };
 use crate::{
     defaults, object,
@@ -22,6 +22,17 @@ use crate::{
     status::Status,
     store::{GroupResource, Key, Stored, WriteError},
 };
+
+/// What a writer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// The whole object.
+    Object,
+    /// A change of it.
+    Patch,
+    /// A configuration, applied on the server's side.
+    Applied,
+}
 
 /// A new state of an object, as a change of the current one produced it.
 pub(super) enum Changed {
@@ -97,8 +108,7 @@ impl ApiServer {
         self.check_definition(target, &object)?;
         builtin::decode(&mut object, target);
         if !stamped {
-            typed::check(&mut object, target, options, Written::Object)?;
-            custom::decode(&mut object, target, options)?;
+            read(&mut object, target, options, Written::Object)?;
         }
         fill_defaults(&mut object, target);
         if !stamped {
@@ -159,6 +169,7 @@ impl ApiServer {
     ) -> Result<Arc<Stored>, Status> {
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
+            read_version(&object)?;
             let mut object = object;
             let uid = object::uid(&object);
             if !uid.is_empty() {
@@ -207,14 +218,11 @@ impl ApiServer {
             }
         }
         builtin::decode(&mut new, target);
-        typed::check(&mut new, target, options, written)?;
-        if written != Written::Applied {
-            custom::decode(&mut new, target, options)?;
-        }
+        read(&mut new, target, options, written)?;
         fill_defaults(&mut new, target);
         if written != Written::Applied {
             let mut complete = new.clone();
-            metadata::carry_over(old, &mut complete);
+            metadata::carry_over(old, &mut complete, target);
             builtin::merge_subresource(old, &mut complete, target);
             let stamped = managed::stamp(Some(old), complete, target, options, self.clock());
             object::set_meta(&mut new, "managedFields", object::meta(&stamped, "managedFields").cloned());
@@ -246,16 +254,14 @@ impl ApiServer {
             request = Some(attributes);
         }
         check_preconditions(&new, current, target, written)?;
-        metadata::carry_over(old, &mut new);
+        metadata::carry_over(old, &mut new, target);
         builtin::decode(&mut new, target);
         builtin::merge_subresource(old, &mut new, target);
-        typed::check(&mut new, target, options, written)?;
-        if written != Written::Applied {
-            custom::decode(&mut new, target, options)?;
-        }
+        read(&mut new, target, options, written)?;
         fill_defaults(&mut new, target);
         if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
+            managed::disown_no_replicas(&mut new, target);
         }
         let allocation = self.allocate(target, Some(old), &mut new, options.dry_run)?;
         if target.subresource == Subresource::None {
@@ -302,12 +308,20 @@ fn fill_defaults(object: &mut Value, target: &Target) {
     }
 }
 
+/// Reads what a change resulted in. What came with a request has been read by now, and so has what was patched or applied.
+fn read(object: &mut Value, target: &Target, options: &WriteOptions, written: Written) -> Result<(), Status> {
+    if options.check_types || written != Written::Object {
+        return Ok(());
+    }
+    custom::decode(object, target, options, |why| typed::mistyped(why, target))
+}
+
 /// Reads an object that admission changed as one that is sent is read. Nobody is told of fields that are not known.
 pub(super) fn read_again(object: &mut Value, target: &Target) -> Result<(), Status> {
     let options =
         WriteOptions { field_validation: FieldValidation::Ignore, check_types: true, ..WriteOptions::default() };
     typed::read(object, target, &options)?;
-    custom::decode(object, target, &options)?;
+    custom::decode(object, target, &options, |why| typed::mistyped(why, target))?;
     fill_defaults(object, target);
     Ok(())
 }
@@ -319,6 +333,12 @@ fn check(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOp
     match &target.version().schema {
         Some(schema) if target.subresource == Subresource::Status => {
             schema.validate_status_after(&mut findings, object, old);
+        }
+        Some(_) if metadata::says_other_kind(object, target) => {
+            let kind = object::text(object, &["kind"]);
+            let why = format!("must be {}", target.resource.kind);
+            findings.causes.push(Cause::invalid("kind", &json!(kind), &why));
+            return Err(Status::invalid(kind, &target.group_resource().group, object::name(object), &findings.causes));
         }
         Some(schema) => schema.validate_after(&mut findings, object, old),
         None => {
@@ -353,11 +373,7 @@ fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: 
     if !wanted.is_empty() && wanted != found && written == Written::Object {
         return Err(other_uid(wanted, found, &current.key, target));
     }
-    let version = object::text(new, &["metadata", "resourceVersion"]);
-    if !version.is_empty() && version.parse::<u64>().is_err() {
-        return Err(Status::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
-    }
-    match object::resource_version(new) {
+    match read_version(new)? {
         Some(version) if version != current.resource_version => Err(Status::modified(resource, name)),
         None if !target.resource.traits.unconditional_update => {
             let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
@@ -365,6 +381,14 @@ fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: 
         }
         _ => Ok(()),
     }
+}
+
+pub(super) fn read_version(object: &Value) -> Result<Option<u64>, Status> {
+    let version = object::text(object, &["metadata", "resourceVersion"]);
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Status::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
+    }
+    Ok(object::resource_version(object))
 }
 
 /// The object is not the one that the writer means.

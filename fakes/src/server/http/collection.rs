@@ -134,7 +134,10 @@ impl ApiServer {
         form: &Form,
         page: &Page,
     ) -> Result<Response<ApiBody>, Status> {
-        let metadata = page.metadata();
+        let mut metadata = page.metadata();
+        if form.shape != Shape::Plain && metadata["continue"] == "" {
+            object::map_mut(&mut metadata).shift_remove("continue");
+        }
         Ok(match form.shape {
             Shape::Plain => bytes(StatusCode::OK, list_bytes(target, page, &metadata)),
             Shape::Partial => return Err(table::is_list(target)),
@@ -142,7 +145,7 @@ impl ApiServer {
                 let items: Vec<Value> = page.items.iter().map(|stored| table::partial(&stored.value, form)).collect();
                 let list = json!({
                     "kind": "PartialObjectMetadataList", "apiVersion": form.api_version(),
-                    "metadata": metadata, "items": items
+                    "metadata": metadata, "items": if items.is_empty() { Value::Null } else { items.into() }
                 });
                 respond_json(StatusCode::OK, &list)
             }
@@ -151,9 +154,6 @@ impl ApiServer {
                 let values: Vec<&Value> = page.items.iter().map(|stored| &*stored.value).collect();
                 let mut table = self.table(target, (form, incoming.include()), &values, page.revision);
                 table["metadata"] = metadata;
-                if table["metadata"]["continue"] == "" {
-                    object::map_mut(&mut table["metadata"]).shift_remove("continue");
-                }
                 respond_json(StatusCode::OK, &table)
             }
         })

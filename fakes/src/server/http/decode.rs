@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Incoming, syntax};
+use super::{Incoming, scale, syntax};
 use crate::{
     object,
-    schema::Cause,
-    server::{ApiServer, Subresource, Target, WriteOptions, typed},
+    server::{ApiServer, FieldValidation, Subresource, Target, WriteOptions, custom, typed},
     status::Status,
-    types::{self, Parsed, protobuf},
+    types::{self, Parsed, Reader, protobuf},
 };
 
 /// As much of a body that is no object as its refusal shows.
@@ -58,8 +57,17 @@ pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String>
             ));
         }
     }
-    for field in ["apiVersion", "kind"] {
-        if let Some(found) = value.get(field).filter(|found| !found.is_string() && !found.is_null()) {
+    if let Value::Object(fields) = value {
+        read_type(fields)?;
+    }
+    Ok(parsed)
+}
+
+/// What an object says that it is has to be readable.
+pub(in crate::server) fn read_type(fields: &Map<String, Value>) -> Result<(), String> {
+    let said = fields.iter().filter(|(field, _)| ["apiVersion", "kind"].contains(&field.as_str()));
+    for (field, found) in said {
+        if !found.is_string() && !found.is_null() {
             let kind = go_kind(found);
             return Err(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go struct field .{field} \
@@ -67,11 +75,11 @@ pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String>
             ));
         }
     }
-    let api_version = object::text(value, &["apiVersion"]);
+    let api_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     if api_version.matches('/').count() > 1 {
         return Err(format!("unexpected GroupVersion string: {api_version}"));
     }
-    Ok(parsed)
+    Ok(())
 }
 
 /// What follows in other documents is not looked at.
@@ -97,13 +105,27 @@ pub(super) fn object(
     options.repeated = repeated;
     let is_scale = target.subresource == Subresource::Scale;
     if target.resource.custom && !is_scale && object::text(&value, &["kind"]).is_empty() {
-        return Err(refuse(&format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(incoming.body))));
+        let why = format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(incoming.body));
+        let lax = options.field_validation == FieldValidation::Ignore;
+        return Err(if lax { typed::mistyped(&why, target) } else { refuse(&why) });
     }
     check_kind(server, &value, target)?;
     if !is_scale {
         typed::read(&mut value, target, options)?;
+        custom::decode(&mut value, target, options, |why| typed::mistyped(why, target))?;
+    } else if let Some(ty) = scale::scale_type() {
+        typed::read_as(&mut value, ty, Reader::Json, options, |why| mistyped_scale(why, target))?;
     }
     Ok(value)
+}
+
+/// The server of custom resources does not know what to call a Scale, and fails at that.
+fn mistyped_scale(why: &str, target: &Target) -> Status {
+    Status::bad_request(if target.resource.custom {
+        "no kind is registered for the type v1.Scale in scheme \"pkg/runtime/scheme.go:111\"".to_owned()
+    } else {
+        format!("Scale in version \"v1\" cannot be handled as a Scale: {why}")
+    })
 }
 
 fn wanted(target: &Target) -> (String, &str) {
@@ -124,33 +146,48 @@ fn check_kind(server: &ApiServer, object: &Value, target: &Target) -> Result<(),
         return Ok(());
     }
     if target.resource.custom && target.subresource == Subresource::Scale {
-        let why = "no kind is registered for the type v1.Scale in scheme \"pkg/runtime/scheme.go:111\"";
-        return Err(Status::bad_request(why));
+        return Err(mistyped_scale("", target));
     }
     if custom && api_version != wanted_version {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({wanted_version})"
-        )));
+        return Err(of_other_version(api_version, &wanted_version));
     }
     if custom {
-        let cause = Cause::invalid("kind", &json!(kind), &format!("must be {wanted_kind}"));
-        let group = &target.resource.resource.group;
-        return Err(Status::invalid(kind, group, object::name(object), &[cause]));
+        // That it is of another kind is told by validation.
+        return Ok(());
     }
     let (found_version, found_kind) = (or(api_version, &wanted_version), or(kind, wanted_kind));
+    if found_kind == wanted_kind && is_served_no_more(found_version, found_kind) {
+        return Err(of_other_version(found_version, &wanted_version));
+    }
     let version = found_version.rsplit('/').next().unwrap_or_default();
-    let why = if server.knows(found_version, found_kind) {
-        let wanted = match target.subresource {
-            Subresource::Scale => "autoscaling.Scale".to_owned(),
-            _ => target.go_type(wanted_kind),
-        };
-        format!("converting ({version}.{found_kind}) to ({wanted}): unknown conversion")
-    } else {
-        format!(
-            "no kind {found_kind:?} is registered for version {found_version:?} in scheme \"pkg/runtime/scheme.go:111\""
-        )
+    let wanted = match target.subresource {
+        Subresource::Scale => "autoscaling.Scale".to_owned(),
+        _ => target.go_type(wanted_kind),
     };
+    let why = server.not_convertible((found_version, found_kind), &wanted);
     Err(Status::bad_request(format!("{found_kind} in version {version:?} cannot be handled as a {wanted_kind}: {why}")))
+}
+
+fn of_other_version(found: &str, wanted: &str) -> Status {
+    Status::bad_request(format!(
+        "the API version in the data ({found}) does not match the expected API version ({wanted})"
+    ))
+}
+
+/// Versions that the real server still reads, and serves no more.
+fn is_served_no_more(version: &str, kind: &str) -> bool {
+    matches!(
+        (version, kind),
+        ("apps/v1beta1", "Deployment" | "StatefulSet" | "ControllerRevision")
+            | ("apps/v1beta2", "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" | "ControllerRevision")
+            | ("extensions/v1beta1", "Deployment" | "ReplicaSet" | "DaemonSet" | "Ingress" | "NetworkPolicy")
+            | ("policy/v1beta1", "PodDisruptionBudget")
+            | ("coordination.k8s.io/v1beta1", "Lease")
+            | ("batch/v1beta1", "CronJob")
+            | ("networking.k8s.io/v1beta1", "Ingress" | "IngressClass")
+            | ("discovery.k8s.io/v1beta1", "EndpointSlice")
+            | ("events.k8s.io/v1beta1", "Event")
+    )
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
@@ -196,20 +233,27 @@ pub(super) fn merge(incoming: &Incoming<'_>, options: &mut WriteOptions) -> Resu
     }
 }
 
-/// A patch that is a list of operations.
-pub(super) fn operations(incoming: &Incoming<'_>) -> Result<json_patch::Patch, Status> {
-    let refuse = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+/// A patch that is a list of operations. Where fields that are not known do not matter it is only read once.
+pub(super) fn operations(incoming: &Incoming<'_>, options: &WriteOptions) -> Result<json_patch::Patch, Status> {
+    let lax = options.field_validation == FieldValidation::Ignore;
+    let (list, item) = if lax {
+        ("jsonpatch.Patch", "jsonpatch.Operation")
+    } else {
+        ("[]handlers.jsonPatchOp", "handlers.jsonPatchOp")
+    };
+    let refuse =
+        |why: &str| Status::bad_request(if lax { why.to_owned() } else { format!("error decoding patch: {why}") });
     let value: Value = match serde_json::from_slice(incoming.body) {
         Ok(value) => value,
         Err(error) => return Err(refuse(&syntax::fault(incoming.body).unwrap_or_else(|| error.to_string()))),
     };
     let Value::Array(operations) = &value else {
         let kind = go_kind(&value);
-        return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp")));
+        return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type {list}")));
     };
     if let Some(odd) = operations.iter().find(|operation| !operation.is_object()) {
         let kind = go_kind(odd);
-        return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp")));
+        return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type {item}")));
     }
     let complete: Value = operations.iter().map(with_value).collect();
     serde_json::from_value(complete).map_err(|_| Status::unprocessable())
@@ -251,6 +295,7 @@ pub(super) fn applied(incoming: &Incoming<'_>, target: &Target, options: &mut Wr
     let (wanted_version, wanted_kind) = wanted(target);
     if api_version != wanted_version || kind != wanted_kind {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let (group, version, kind) = if version.contains('/') { ("", "", "") } else { (group, version, kind) };
         return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
     }
     Ok(value)

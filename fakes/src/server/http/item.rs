@@ -73,7 +73,7 @@ impl ApiServer {
             }
             Method::PUT => self.put(incoming, &target, &key).await,
             Method::PATCH => {
-                let (patch, options) = read_patch(incoming, &target, &key)?;
+                let (patch, options) = read_patch(self, incoming, &target, &key)?;
                 let (stored, created) = self.patch_at(&target, &key, &patch, &options).await?;
                 let code = if created { StatusCode::CREATED } else { StatusCode::OK };
                 self.present(incoming, &target, code, &stored)
@@ -185,7 +185,7 @@ fn method_not_allowed(target: &Target, incoming: &Incoming<'_>) -> Status {
 }
 
 /// The object's name is the URL's.
-pub(in crate::server) fn check_name(named: &str, key: &Key) -> Result<(), Status> {
+fn check_name(named: &str, key: &Key) -> Result<(), Status> {
     let name = &key.name;
     if named.is_empty() {
         return Err(Status::bad_request(format!(
@@ -206,12 +206,14 @@ pub(in crate::server) fn check_place(object: &mut Value, key: &Key) -> Result<()
     check_name(object::name(object), key)
 }
 
-/// The object's namespace is the URL's, or absent and then set.
+/// The object's namespace is the URL's, or absent and then set. What has no namespace is not told that it named one.
 pub(super) fn check_namespace(object: &mut Value, namespace: &str) -> Result<(), Status> {
     let named = object::namespace(object);
-    if named.is_empty() && !namespace.is_empty() {
+    if namespace.is_empty() {
+        object::set_meta(object, "namespace", None);
+    } else if named.is_empty() {
         object::set_meta(object, "namespace", Some(namespace.into()));
-    } else if named != namespace && !namespace.is_empty() {
+    } else if named != namespace {
         return Err(Status::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
@@ -237,29 +239,46 @@ pub(super) fn read_replacement(
 }
 
 /// A patch and how it is to be done.
-pub(super) fn read_patch(incoming: &Incoming<'_>, target: &Target, key: &Key) -> Result<(Patch, WriteOptions), Status> {
+pub(super) fn read_patch(
+    server: &ApiServer,
+    incoming: &Incoming<'_>,
+    target: &Target,
+    key: &Key,
+) -> Result<(Patch, WriteOptions), Status> {
     let kind = PatchKind::read(incoming, target)?;
     incoming.form()?;
     let mut options = incoming.write_options("PatchOptions")?;
-    let patch = match kind {
-        PatchKind::Json => Patch::Json(decode::operations(incoming)?),
-        PatchKind::Merge => Patch::Merge(decode::merge(incoming, &mut options)?),
-        PatchKind::Strategic => {
-            let patch = decode::merge(incoming, &mut options)?;
-            options.patch = Some(Shown(apply::shown(&patch)));
-            Patch::Strategic(patch)
-        }
-        PatchKind::Apply => {
-            let applied = decode::applied(incoming, target, &mut options)?;
-            if !object::name(&applied).is_empty() {
-                check_name(object::name(&applied), key)?;
-            }
-            Patch::Apply(convert::incoming(target, applied))
-        }
-    };
-    Ok((patch, options))
+    let patch = decode_patch(kind, incoming, target, &mut options);
+    // The real server reads a patch when it has found the object.
+    let creates = kind == PatchKind::Apply && target.subresource == Subresource::None;
+    if patch.is_err() && !creates && server.store().get(key).is_none() {
+        return Err(Status::not_found(&target.resource.resource, &key.name));
+    }
+    patch.map(|patch| (patch, options))
 }
 
+fn decode_patch(
+    kind: PatchKind,
+    incoming: &Incoming<'_>,
+    target: &Target,
+    options: &mut WriteOptions,
+) -> Result<Patch, Status> {
+    match kind {
+        PatchKind::Json => decode::operations(incoming, options).map(Patch::Json),
+        PatchKind::Merge => decode::merge(incoming, options).map(Patch::Merge),
+        PatchKind::Strategic => {
+            let patch = decode::merge(incoming, options)?;
+            options.patch = Some(Shown(apply::shown(&patch)));
+            Ok(Patch::Strategic(patch))
+        }
+        PatchKind::Apply => {
+            let applied = decode::applied(incoming, target, options)?;
+            Ok(Patch::Apply(convert::incoming(target, applied)))
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum PatchKind {
     Json,
     Merge,

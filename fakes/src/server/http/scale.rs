@@ -5,17 +5,18 @@ use serde_json::{Value, json};
 
 use super::{
     ApiBody, Incoming, Shape,
-    decode::go_kind,
-    item::{check_name, read_patch, read_replacement},
-    json as respond_json,
+    item::{check_place, read_patch, read_replacement},
+    json as respond_json, read_type,
 };
 use crate::{
+    apply::{self, ApplyError, Conflict, PathElement, Types},
     object::{self, map_mut, meta},
     registry::Scale,
     schema::Cause,
-    server::{ApiServer, Patch, Target, WriteOptions, managed, patch::apply_operations, write::Changed},
+    server::{ApiServer, Patch, Target, WriteOptions, managed, patch::apply_operations, typed, write::Changed},
     status::Status,
     store::Key,
+    types::{self, Reader, Type},
 };
 
 impl ApiServer {
@@ -40,11 +41,11 @@ impl ApiServer {
             }
             Method::PUT => {
                 let (sent, options) = read_replacement(self, incoming, target, key)?;
-                let change = |current: &Value| rescaled(target, current, paths, &sent, false).map(Changed::Replaced);
+                let change = |current: &Value| rescaled(target, current, paths, &sent).map(Changed::Replaced);
                 self.rescale(target, key, &options, change).await
             }
             Method::PATCH => {
-                let (patch, options) = read_patch(incoming, target, key)?;
+                let (patch, options) = read_patch(self, incoming, target, key)?;
                 let change = |current: &Value| self.patched(target, paths, key, current, &patch, &options);
                 self.rescale(target, key, &options, change).await
             }
@@ -73,31 +74,121 @@ impl ApiServer {
         options: &WriteOptions,
     ) -> Result<Changed, Status> {
         let mut scale = scale_of(target, current);
+        object::set_meta(&mut scale, "managedFields", Some(managers_of_replicas(current, paths)));
         match patch {
             Patch::Json(operations) => apply_operations(&mut scale, operations)?,
             Patch::Merge(merge) | Patch::Strategic(merge) => object::merge(&mut scale, merge),
-            Patch::Apply(_) if target.resource.custom => return Err(no_apply()),
-            Patch::Apply(applied) => {
-                let mut config = json!({
-                    "apiVersion": target.api_version(), "kind": target.resource.kind,
-                    "metadata": { "name": key.name, "namespace": key.namespace }
-                });
-                set(&mut config, &paths.spec_replicas, replicas(applied, &key.name, true)?.into());
-                return managed::apply(Some(current), &config, target, options, self.clock());
-            }
+            Patch::Apply(applied) => return self.applied(target, paths, key, current, applied, options),
         }
-        check_name(object::name(&scale), key)?;
-        rescaled(target, current, paths, &scale, true).map(Changed::Patched)
+        let shown = options.patch.as_ref().map_or_else(|| scale.to_string(), |patch| patch.0.clone());
+        let refused = |why: &str| typed::unreadable(shown.clone(), why);
+        if let (Value::Object(fields), None) = (&scale, &options.patch) {
+            read_type(fields).map_err(|why| refused(&why))?;
+        }
+        let reader = if options.patch.is_some() { Reader::Converter } else { Reader::Json };
+        if let Some(ty) = scale_type() {
+            typed::read_as(&mut scale, ty, reader, options, refused)?;
+        }
+        check_place(&mut scale, key)?;
+        rescaled(target, current, paths, &scale).map(Changed::Patched)
+    }
+
+    fn applied(
+        &self,
+        target: &Target,
+        paths: &Scale,
+        key: &Key,
+        current: &Value,
+        applied: &Value,
+        options: &WriteOptions,
+    ) -> Result<Changed, Status> {
+        let custom = target.resource.custom;
+        let owned = managers_of_replicas(current, paths) != json!([]);
+        if custom && !owned {
+            return Err(not_converted(
+                "failed to create manager for existing fields: failed to convert live object",
+                "/",
+            ));
+        }
+        if let Some(misfit) = apply::misfit(applied, &Types::built_in(scale_type(), true)) {
+            return Err(Status::new(500, "", misfit));
+        }
+        let asked = applied.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
+        let found = path(current, &paths.spec_replicas).and_then(Value::as_i64).unwrap_or_default();
+        if !owned && asked != found && !options.force {
+            return Err(not_owned());
+        }
+        let mut config = json!({
+            "apiVersion": target.api_version(), "kind": target.resource.kind,
+            "metadata": { "name": key.name, "namespace": key.namespace }
+        });
+        set(&mut config, &paths.spec_replicas, asked.into());
+        let merged = managed::apply(Some(current), &config, target, options, self.clock());
+        let merged = merged.map_err(|conflict| of_scale(conflict, target, paths))?;
+        if asked < 0 && !custom {
+            let cause = Cause::invalid("spec.replicas", &json!(asked), "must be greater than or equal to 0");
+            return Err(Status::invalid("Scale", "autoscaling", &key.name, &[cause]));
+        }
+        if custom && asked != found {
+            return Err(not_converted("failed to convert new object", &format!("{}/{}", key.namespace, key.name)));
+        }
+        Ok(merged)
     }
 }
 
+/// Who manages the replicas of an object, as its scale tells it.
+fn managers_of_replicas(object: &Value, paths: &Scale) -> Value {
+    let owned = paths.spec_replicas.split('.').map(|field| format!("/f:{field}")).collect::<String>();
+    let entries = meta(object, "managedFields").and_then(Value::as_array).into_iter().flatten();
+    let owning = entries.filter(|entry| entry["fieldsV1"].pointer(&owned).is_some());
+    let told = owning.map(|entry| {
+        let mut entry = entry.clone();
+        entry["apiVersion"] = json!("autoscaling/v1");
+        entry["fieldsV1"] = json!({ "f:spec": { "f:replicas": {} } });
+        entry
+    });
+    told.collect()
+}
+
+/// Whoever applies replicas that nobody owns is in conflict with the one who set them before anything was recorded.
+fn not_owned() -> Status {
+    let manager = "\"before-first-apply\" with subresource \"scale\" using autoscaling/v1".to_owned();
+    let path = ["spec", "replicas"].map(|name| PathElement::Field(name.to_owned())).to_vec();
+    Status::from_value(&ApplyError::Conflicts(vec![Conflict { manager, path }]).status())
+}
+
+/// The type of a `Scale`.
+pub(super) fn scale_type() -> Option<&'static Type> {
+    types::kind("autoscaling/v1", "Scale")
+}
+
+/// A conflict about an object's replicas as one about a `Scale`'s.
+fn of_scale(mut conflict: Status, target: &Target, paths: &Scale) -> Status {
+    let told = |text: &str| {
+        text.replace(&format!("using {}", target.api_version()), "using autoscaling/v1")
+            .replace(&format!(".{}", paths.spec_replicas), ".spec.replicas")
+    };
+    conflict.message = told(&conflict.message);
+    let causes = conflict.details.as_mut().and_then(|details| details.get_mut("causes")).and_then(Value::as_array_mut);
+    for cause in causes.into_iter().flatten() {
+        for field in ["message", "field"] {
+            if let Some(text) = cause.get(field).and_then(Value::as_str) {
+                cause[field] = told(text).into();
+            }
+        }
+    }
+    conflict
+}
+
 /// The real server cannot do it either.
-fn no_apply() -> Status {
+fn not_converted(what: &str, name: &str) -> Status {
     Status::new(
         500,
         "",
-        "failed to create manager for existing fields: failed to convert live object (/; autoscaling/v1, Kind=Scale) to \
-         proper version: request to convert CR to an invalid group/version: autoscaling/v1",
+        format!(
+            "{what} ({name}; autoscaling/v1, Kind=Scale) to proper version: request to convert CR to an invalid \
+             group/version: autoscaling/v1"
+        ),
     )
 }
 
@@ -159,29 +250,15 @@ fn shown_selector(selector: &Value) -> String {
     parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
 }
 
-/// The number a scale asks for; `patched` says how it was sent.
-fn replicas(scale: &Value, name: &str, patched: bool) -> Result<i64, Status> {
-    let asked = scale.pointer("/spec/replicas").filter(|asked| !asked.is_null());
-    let Some(asked) = asked else { return Ok(0) };
-    asked.as_i64().ok_or_else(|| {
-        let kind = go_kind(asked);
-        let why = format!("json: cannot unmarshal {kind} into Go struct field ScaleSpec.spec.replicas of type int32");
-        if patched {
-            return Status::invalid("Scale", "autoscaling", name, &[Cause::invalid("patch", asked, &why)]);
-        }
-        Status::bad_request(format!("Scale in version \"v1\" cannot be handled as a Scale: {why}"))
-    })
-}
-
 /// An object with the replicas of a `Scale`.
 pub(in crate::server) fn scaled(target: &Target, object: &Value, scale: &Value) -> Result<Value, Status> {
     let Some(paths) = &target.version().scale else { return Ok(object.clone()) };
-    rescaled(target, object, paths, scale, true)
+    rescaled(target, object, paths, scale)
 }
 
-fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value, patched: bool) -> Result<Value, Status> {
+fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value) -> Result<Value, Status> {
     let name = object::name(object);
-    let replicas = replicas(scale, name, patched)?;
+    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
     let mut scaled = object.clone();
     for field in ["resourceVersion", "uid"] {
         if let Some(value) = meta(scale, field) {
