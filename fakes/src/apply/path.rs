@@ -80,7 +80,9 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => go::quote(text),
         Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(",")),
-        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect::<Vec<_>>().concat()
+        }
         scalar => scalar.to_string(),
     }
 }

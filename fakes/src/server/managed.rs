@@ -9,6 +9,7 @@ use crate::{
     Clock,
     apply::{self, Types, Write},
     object,
+    registry::Scale,
     status::Status,
 };
 
@@ -71,8 +72,7 @@ fn check_versions(new: &mut Value, target: &Target) -> bool {
     };
     let metadata = object::meta_mut(new);
     let Some(Value::Array(entries)) = metadata.get_mut("managedFields") else { return true };
-    let known = entries.iter().all(&knows);
-    if resource.custom && !known {
+    if resource.custom && !entries.iter().all(&knows) {
         metadata.shift_remove("managedFields");
         return false;
     }
@@ -96,9 +96,14 @@ pub(super) fn disown_no_replicas(object: &mut Value, target: &Target) {
     entries.retain(|entry| entry["fieldsV1"].as_object().is_some_and(|fields| !fields.is_empty()));
 }
 
+/// Where an entry of managed fields has the replicas.
+pub(super) fn replicas_pointer(scale: &Scale) -> String {
+    format!("/f:{}", scale.spec_replicas.replace('.', "/f:"))
+}
+
 fn owns_replicas(object: &Value, target: &Target) -> bool {
     let Some(scale) = &target.version().scale else { return false };
-    let path = scale.spec_replicas.split('.').map(|field| format!("/f:{field}")).collect::<String>();
+    let path = replicas_pointer(scale);
     let entries = object::meta(object, "managedFields").and_then(Value::as_array);
     entries.into_iter().flatten().any(|entry| entry["fieldsV1"].pointer(&path).is_some())
 }

@@ -172,7 +172,9 @@ pub(super) fn apply_operations(object: &mut Value, operations: &json_patch::Patc
             PatchOperation::Move(moved) => Some(moved.from.as_str()),
             _ => None,
         };
-        from.into_iter().for_each(|from| sort_to(object, from));
+        if let Some(from) = from {
+            sort_to(object, from);
+        }
         json_patch::patch(object, &[lenient]).map_err(|_| Status::unprocessable())?;
         sort_to(object, operation.path().as_str());
     }

@@ -66,7 +66,7 @@ pub(super) fn check_applied(
 }
 
 /// Of a patch, or what it resulted in.
-pub(super) fn unreadable(shown: String, why: &str) -> Status {
+pub(super) fn unreadable(shown: &str, why: &str) -> Status {
     Status::invalid("", "", "", &[Cause::invalid("patch", &json!(shown), why)])
 }
 

@@ -81,7 +81,7 @@ impl ApiServer {
             Patch::Apply(applied) => return self.applied(target, paths, key, current, applied, options),
         }
         let shown = options.patch.as_ref().map_or_else(|| scale.to_string(), |patch| patch.0.clone());
-        let refused = |why: &str| typed::unreadable(shown.clone(), why);
+        let refused = |why: &str| typed::unreadable(&shown, why);
         if let (Value::Object(fields), None) = (&scale, &options.patch) {
             read_type(fields).map_err(|why| refused(&why))?;
         }
@@ -138,7 +138,7 @@ impl ApiServer {
 
 /// Who manages the replicas of an object, as its scale tells it.
 fn managers_of_replicas(object: &Value, paths: &Scale) -> Value {
-    let owned = paths.spec_replicas.split('.').map(|field| format!("/f:{field}")).collect::<String>();
+    let owned = managed::replicas_pointer(paths);
     let entries = meta(object, "managedFields").and_then(Value::as_array).into_iter().flatten();
     let owning = entries.filter(|entry| entry["fieldsV1"].pointer(&owned).is_some());
     let told = owning.map(|entry| {

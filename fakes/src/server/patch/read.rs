@@ -20,7 +20,7 @@ impl ApiServer {
         options: &WriteOptions,
     ) -> Result<(), Status> {
         let shown = options.patch.as_ref().map_or_else(|| object.to_string(), |patch| patch.0.clone());
-        let refused = |why: &str| typed::unreadable(shown.clone(), why);
+        let refused = |why: &str| typed::unreadable(&shown, why);
         let Value::Object(fields) = &*object else { return Err(Status::unprocessable()) };
         // A strategic merge is one of Go's structs, whatever they say that they are.
         if options.patch.is_none() && !convert::is_event(target) {
@@ -29,9 +29,9 @@ impl ApiServer {
         }
         if let Some(ty) = typed::stored_type(target).filter(|_| options.check_types) {
             let reader = if options.patch.is_some() { Reader::Converter } else { Reader::Json };
-            typed::read_as(object, ty, reader, options, &refused)?;
+            typed::read_as(object, ty, reader, options, refused)?;
         }
-        custom::decode(object, target, options, &refused)?;
+        custom::decode(object, target, options, refused)?;
         http::check_place(object, key)
     }
 
