@@ -5,8 +5,14 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use slipway_benches::server::{Server, Watcher};
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
+use slipway_benches::{
+    loopback::Connection,
+    server::{Server, Watcher},
+};
 
 /// Objects on the server when their number is not what is measured.
 const OBJECTS: usize = 100;
@@ -21,6 +27,7 @@ fn verbs(criterion: &mut Criterion) {
     group.bench_function("get", |bencher| bencher.iter(|| black_box(server.get("web-50"))));
     let form = server.update_form("web-1");
     group.bench_function("update", |bencher| bencher.iter(|| server.update("web-1", &form)));
+    in_process(&mut group, &mut server);
     for (name, content_type) in [
         ("merge patch", "application/merge-patch+json"),
         ("strategic merge patch", "application/strategic-merge-patch+json"),
@@ -30,6 +37,35 @@ fn verbs(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter(|| server.patch("web-2", content_type)));
     }
     group.bench_function("create and delete", |bencher| bencher.iter(|| server.create_and_delete()));
+    group.finish();
+}
+
+/// The same without requests, as controllers and tests in the process ask.
+fn in_process(group: &mut BenchmarkGroup<'_, WallTime>, server: &mut Server) {
+    group.bench_function("get in process", |bencher| bencher.iter(|| black_box(server.look_up("web-50"))));
+    let draft = server.draft("web-3");
+    let mut watcher = server.watch();
+    group.bench_function("update in process and its event", |bencher| {
+        bencher.iter_batched(
+            || draft.clone(),
+            |draft| {
+                server.replace("web-3", draft);
+                server.next_event(&mut watcher)
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+/// Over a connection of this machine, one request after the other.
+fn loopback(criterion: &mut Criterion) {
+    let mut server = Server::with_objects(OBJECTS);
+    let form = server.update_form("web-1");
+    let mut connection = Connection::to(server);
+    let mut group = criterion.benchmark_group("loopback");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("get", |bencher| bencher.iter(|| black_box(connection.get("web-50"))));
+    group.bench_function("update", |bencher| bencher.iter(|| black_box(connection.update("web-1", &form))));
     group.finish();
 }
 
@@ -95,5 +131,5 @@ fn lists(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, verbs, by_watchers, lists, by_objects);
+criterion_group!(benches, verbs, loopback, by_watchers, lists, by_objects);
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! What the benchmarks run on.
 
+pub mod loopback;
 pub mod server;
 
 use slipway_sim::{Scenario, ScenarioError};

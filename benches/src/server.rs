@@ -5,18 +5,23 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use slipway_fakes::{
     ApiServer, Clock,
-    server::ApiBody,
-    store::{GroupResource, Key},
+    server::{ApiBody, WriteOptions},
+    store::{GroupResource, Key, Stored},
 };
 use tokio::runtime::Runtime;
 
-const COLLECTION: &str = "/apis/apps/v1/namespaces/default/statefulsets";
+pub(crate) const COLLECTION: &str = "/apis/apps/v1/namespaces/default/statefulsets";
 const JSON: &str = "application/json";
 /// Stands in a body where a number goes that is different every time.
 const HOLE: &str = "\u{2205}";
@@ -76,21 +81,60 @@ impl Server {
         self.ask(Method::GET, query, JSON, Bytes::new())
     }
 
+    /// The same to a caller who needs no request.
+    pub fn look_up(&self, name: &str) -> Arc<Stored> {
+        self.api.get(&key(name)).unwrap()
+    }
+
+    /// An object as its writer has read it after a first update, so that its managed fields are as they stay.
+    pub fn draft(&mut self, name: &str) -> Value {
+        let mut object = Value::clone(&self.look_up(name).value);
+        object["metadata"]["annotations"] = json!({ "turn": "none" });
+        self.replace(name, object);
+        Value::clone(&self.look_up(name).value)
+    }
+
     /// What an update of an object sends, with the version and the annotation that changes left open.
-    pub fn update_form(&self, name: &str) -> Form {
-        let mut object = Value::clone(&self.api.store().get(&key(name)).unwrap().value);
+    pub fn update_form(&mut self, name: &str) -> Form {
+        let mut object = self.draft(name);
         object["metadata"]["annotations"] = json!({ "turn": HOLE });
         object["metadata"]["resourceVersion"] = json!(HOLE);
         Form::new(&object)
     }
 
+    /// Replaces an object at the version that it has, without a request: no JSON is read or written for the writer.
+    pub fn replace(&mut self, name: &str, mut draft: Value) -> Arc<Stored> {
+        let (key, turn) = (key(name), self.turn());
+        draft["metadata"]["annotations"]["turn"] = turn.to_string().into();
+        draft["metadata"]["resourceVersion"] = self.api.get(&key).unwrap().resource_version.to_string().into();
+        let options = WriteOptions::manager("bench");
+        self.runtime.block_on(self.api.update(&key.resource, draft, &options)).unwrap()
+    }
+
     /// Replaces an object at the version that it has.
     pub fn update(&mut self, name: &str, form: &Form) -> Bytes {
-        let version = self.api.store().get(&key(name)).unwrap().resource_version;
+        let body = self.update_body(name, form);
+        self.ask(Method::PUT, &format!("/{name}"), JSON, body)
+    }
+
+    pub(crate) fn update_body(&mut self, name: &str, form: &Form) -> Bytes {
+        let version = self.look_up(name).resource_version;
         let turn = self.turn();
         // The stored object has its version before its annotations or after, as it happens to be.
-        let numbers = if form.0[0].ends_with("\"resourceVersion\":\"") { [version, turn] } else { [turn, version] };
-        self.ask(Method::PUT, &format!("/{name}"), JSON, form.fill(&numbers))
+        form.fill(&if form.0[0].ends_with("\"resourceVersion\":\"") { [version, turn] } else { [turn, version] })
+    }
+
+    /// Serves over HTTP, on a thread that lives as long as the process.
+    pub(crate) fn serve(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let api = self.api.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { api.serve(tokio::net::TcpListener::from_std(listener).unwrap()).await })
+        });
+        address
     }
 
     /// Changes one annotation by a patch of this type.
@@ -186,10 +230,16 @@ mod tests {
         let mut server = Server::with_objects(3);
         let form = server.update_form("web-1");
         let mut watcher = server.watch();
-        for turn in 1..=2 {
-            server.update("web-1", &form);
+        for is_request in [true, false] {
+            if is_request {
+                server.update("web-1", &form);
+            } else {
+                let draft = Value::clone(&server.look_up("web-1").value);
+                server.replace("web-1", draft);
+            }
             let event: Value = serde_json::from_slice(&server.next_event(&mut watcher)).unwrap();
-            assert_eq!(event["object"]["metadata"]["annotations"]["turn"], turn.to_string());
+            assert_eq!(event["object"]["metadata"]["annotations"]["turn"], server.turn.to_string());
+            assert_eq!(event["object"]["metadata"]["managedFields"].as_array().map(Vec::len), Some(1));
         }
         for content_type in
             ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"]

@@ -140,7 +140,7 @@ fn attempt(
     let last = entries.fields_of(write, Operation::Apply);
     if let Some(last) = last.filter(|last| !last.is_subset(&set)) {
         let others = entries.all_but(write, Operation::Apply);
-        merged = remove::prune(&merged, &last, &set.union(&others), types.root());
+        merged = remove::prune(&merged, &last, &others.union(set.clone()), types.root());
     }
     let delta = compare(live, Some(&merged), types).without(&reset);
     let conflicts = entries.conflicts(&delta.changed, write);

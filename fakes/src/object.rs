@@ -98,8 +98,28 @@ pub(crate) fn same(old: Option<&Value>, new: Option<&Value>) -> bool {
         Value::Array(list) => list.is_empty(),
         _ => false,
     };
-    let (old, new) = (old.filter(|v| !nothing(v)), new.filter(|v| !nothing(v)));
-    old == new
+    match (old.filter(|v| !nothing(v)), new.filter(|v| !nothing(v))) {
+        (Some(old), Some(new)) => equal(old, new),
+        (old, new) => old.is_none() && new.is_none(),
+    }
+}
+
+/// Whether two values are equal. Fields that come in the same order, as they nearly always do, need no look-up.
+pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len()
+                && pairs.all(|((field, left), (beside, value))| {
+                    let right = if field == beside { Some(value) } else { right.get(field) };
+                    right.is_some_and(|right| equal(left, right))
+                })
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+        }
+        (left, right) => left == right,
+    }
 }
 
 /// RFC 7396, but that what remains keeps its order.
@@ -114,6 +134,30 @@ pub(crate) fn merge(object: &mut Value, patch: &Value) {
             fields.shift_remove(field);
         } else {
             merge(fields.entry(field).or_insert(Value::Null), change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn equal_is_equal_in_any_order_of_fields() {
+        let value = json!({ "a": 1, "b": [{ "x": "1", "y": null }], "c": {} });
+        for other in [
+            value.clone(),
+            json!({ "c": {}, "b": [{ "y": null, "x": "1" }], "a": 1 }),
+            json!({ "a": 1, "b": [{ "x": "1", "y": null }], "d": {} }),
+            json!({ "d": 1, "b": [{ "x": "1", "y": null }], "c": {} }),
+            json!({ "a": 1, "b": [{ "x": "2", "y": null }], "c": {} }),
+            json!({ "a": 1, "b": [], "c": {} }),
+            json!({ "a": 1 }),
+            json!(1),
+        ] {
+            assert_eq!(equal(&value, &other), value == other, "{other}");
         }
     }
 }

@@ -1,24 +1,28 @@
 //! Objects of one cluster on one resourceVersion sequence, with a log of what changed.
 
+mod document;
+mod frame;
 mod log;
+mod objects;
 mod random;
 mod subscription;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use document::Document;
 pub use log::{Event, EventType, Gone};
 pub use subscription::Subscription;
 
 use crate::Clock;
 use log::Log;
+use objects::{Before, Objects, path, put_back};
 use random::Random;
 use subscription::Bell;
 
@@ -69,28 +73,43 @@ pub struct Stored {
     /// Where the object lives.
     pub key: Key,
     /// The object, `metadata.resourceVersion` included.
-    pub value: Arc<Value>,
-    /// The same, serialised once for every reader and watcher.
+    pub value: Document,
+    /// The same, serialised once for every reader.
     pub bytes: Bytes,
+    /// The event that told of this revision, around the same bytes.
+    event: Bytes,
     /// The revision that wrote it.
     pub resource_version: u64,
 }
 
 impl Stored {
     /// An object as an answer carries it, without being stored: what a dry run would have written.
-    pub(crate) fn unsaved(key: Key, mut value: Value) -> Arc<Self> {
-        lead_with_kind(&mut value);
-        let bytes = Bytes::from(value.to_string());
-        Arc::new(Self { key, value: Arc::new(value), bytes, resource_version: 0 })
+    pub(crate) fn unsaved(key: Key, value: Value) -> Arc<Self> {
+        Arc::new(Self::of(EventType::Deleted, key, value, 0, 0))
     }
 
-    fn new(key: Key, mut value: Value, resource_version: u64) -> Self {
+    fn new(kind: EventType, key: Key, mut value: Value, resource_version: u64, old: Option<&Self>) -> Self {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".into(), resource_version.to_string().into());
         }
+        Self::of(kind, key, value, resource_version, old.map_or(0, |old| old.bytes.len()))
+    }
+
+    fn of(kind: EventType, key: Key, mut value: Value, resource_version: u64, size: usize) -> Self {
         lead_with_kind(&mut value);
-        let bytes = Bytes::from(value.to_string());
-        Self { key, value: Arc::new(value), bytes, resource_version }
+        let (event, bytes) = frame::write(kind, &value, size);
+        Self { key, value: Document::new(value, bytes.clone()), bytes, event, resource_version }
+    }
+
+    /// The same without its value.
+    fn folded(&self) -> Self {
+        let (key, bytes, event) = (self.key.clone(), self.bytes.clone(), self.event.clone());
+        Self { key, value: self.value.folded(), bytes, event, resource_version: self.resource_version }
+    }
+
+    /// The object in an event, as watches send it. The event that told of this revision costs nothing.
+    pub(crate) fn event(&self, kind: EventType) -> Bytes {
+        frame::again(kind, &self.event, &self.bytes)
     }
 }
 
@@ -122,12 +141,22 @@ pub enum WriteError {
     Stale,
 }
 
+/// Objects of one resource, ordered by `namespace/name` as one text.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    /// The resource.
+    pub resource: &'a GroupResource,
+    /// A namespace, empty for cluster-scoped objects; none for all.
+    pub namespace: Option<&'a str>,
+    /// The first `namespace/name` that is wanted.
+    pub start: &'a str,
+}
+
 /// Called with every change, inside the write that makes it.
 pub type Observer = Box<dyn Fn(&Event) + Send>;
 
 /// A change and the bells to ring for it.
 type Written = (Arc<Event>, [Option<Arc<Bell>>; 2]);
-type Objects = BTreeMap<(String, String), Arc<Stored>>;
 
 /// A handle on the objects of one cluster. Clones share them.
 #[derive(Clone)]
@@ -188,41 +217,37 @@ impl Store {
     /// One object as it is now, by the parts of its key.
     pub fn find(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Stored>> {
         let state = lock(&self.shared.state);
-        state.objects.get(resource)?.get(&(namespace.to_owned(), name.to_owned())).cloned()
+        state.objects.get(resource)?.get(&path(namespace, name)).cloned()
     }
 
-    /// All objects of a resource, in a namespace or in all, ordered by namespace and name.
+    /// All objects of a resource, in a namespace or in all, in the order of [`Range`].
     pub fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Stored>> {
-        lock(&self.shared.state).list(resource, namespace)
+        self.snapshot(resource, namespace).0
     }
 
     /// The same with the revision it is true for.
     pub fn snapshot(&self, resource: &GroupResource, namespace: Option<&str>) -> (Vec<Arc<Stored>>, u64) {
         let state = lock(&self.shared.state);
-        (state.list(resource, namespace), state.revision)
+        let range = Range { resource, namespace, start: "" };
+        (state.range(&range).map(|(_, stored)| stored.clone()).collect(), state.revision)
     }
 
-    /// What `list` answered at an earlier revision, as long as the log reaches back to it.
-    pub fn list_at(
-        &self,
-        resource: &GroupResource,
-        namespace: Option<&str>,
-        revision: u64,
-    ) -> Result<Vec<Arc<Stored>>, Gone> {
+    /// Has the objects of a range read as they are, with the revision they are of. No write comes in between.
+    pub fn read<T>(&self, range: &Range<'_>, read: impl FnOnce(&mut dyn Iterator<Item = &Arc<Stored>>, u64) -> T) -> T {
         let state = lock(&self.shared.state);
-        let mut objects: Objects = state.range(resource, namespace).map(|(k, v)| (k.clone(), v.clone())).collect();
-        for event in state.log.since(revision, resource)?.iter().rev() {
-            let key = event.key();
-            if namespace.is_some_and(|namespace| namespace != key.namespace) {
-                continue;
-            }
-            let at = (key.namespace.clone(), key.name.clone());
-            match &event.old {
-                Some(old) => objects.insert(at, old.clone()),
-                None => objects.remove(&at),
-            };
-        }
-        Ok(objects.into_values().collect())
+        read(&mut state.range(range).map(|(_, stored)| stored), state.revision)
+    }
+
+    /// The same for an earlier revision, as long as the log reaches back to it.
+    pub fn read_at<T>(
+        &self,
+        range: &Range<'_>,
+        revision: u64,
+        read: impl FnOnce(&mut dyn Iterator<Item = &Arc<Stored>>) -> T,
+    ) -> Result<T, Gone> {
+        let state = lock(&self.shared.state);
+        let before = Before::changes(&state.log.since(revision, range.resource)?);
+        Ok(read(&mut put_back(state.range(range), before.from(range.namespace, range.start))))
     }
 
     /// Writes a new object.
@@ -327,22 +352,8 @@ enum Change {
 }
 
 impl State {
-    fn range(
-        &self,
-        resource: &GroupResource,
-        namespace: Option<&str>,
-    ) -> impl Iterator<Item = (&(String, String), &Arc<Stored>)> {
-        let from = (namespace.unwrap_or_default().to_owned(), String::new());
-        let wanted = namespace.map(str::to_owned);
-        self.objects
-            .get(resource)
-            .into_iter()
-            .flat_map(move |objects| objects.range((Bound::Included(from.clone()), Bound::Unbounded)))
-            .take_while(move |((namespace, _), _)| wanted.as_ref().is_none_or(|wanted| wanted == namespace))
-    }
-
-    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Stored>> {
-        self.range(resource, namespace).map(|(_, stored)| stored.clone()).collect()
+    fn range(&self, range: &Range<'_>) -> impl Iterator<Item = (&str, &Arc<Stored>)> {
+        self.objects.get(range.resource).into_iter().flat_map(|objects| objects.from(range.namespace, range.start))
     }
 
     fn write(
@@ -351,22 +362,21 @@ impl State {
         decide: impl FnOnce(Option<&Arc<Stored>>) -> Result<Change, WriteError>,
     ) -> Result<Written, WriteError> {
         let objects = self.objects.entry(key.resource.clone()).or_default();
-        let at = (key.namespace.clone(), key.name.clone());
+        let at = path(&key.namespace, &key.name);
         let old = objects.get(&at).cloned();
         let change = decide(old.as_ref())?;
         self.revision += 1;
         let resource_version = self.revision;
         let resource = key.resource.clone();
-        let (kind, new) = match change {
-            Change::Set(value) => {
-                let new = Arc::new(Stored::new(key, value, resource_version));
-                objects.insert(at, new.clone());
-                (if old.is_some() { EventType::Modified } else { EventType::Added }, new)
-            }
-            Change::Remove(value) => {
-                objects.remove(&at);
-                (EventType::Deleted, Arc::new(Stored::new(key, value, resource_version)))
-            }
+        let (kind, value) = match change {
+            Change::Set(value) if old.is_none() => (EventType::Added, value),
+            Change::Set(value) => (EventType::Modified, value),
+            Change::Remove(value) => (EventType::Deleted, value),
+        };
+        let new = Arc::new(Stored::new(kind, key, value, resource_version, old.as_deref()));
+        match kind {
+            EventType::Deleted => objects.remove(&at),
+            _ => objects.insert(at, new.clone()),
         };
         let event = Arc::new(Event { kind, old, new, resource_version });
         self.log.push(event.clone());

@@ -8,6 +8,7 @@ use super::{
     FieldSet, PathElement, Types,
     types::{Items, NEVER_OWNED_METADATA, Type},
 };
+use crate::object;
 
 /// What a write changes.
 #[derive(Debug, Default)]
@@ -124,7 +125,7 @@ impl<'a> Side<'a> {
 
     fn same(self, other: Self) -> bool {
         match (self, other) {
-            (Self::There(left), Self::There(right)) => left == right,
+            (Self::There(left), Self::There(right)) => object::equal(left, right),
             (Self::Missing, Self::Missing) | (Self::Empty, Self::Empty) => true,
             (Self::There(value), Self::Empty) | (Self::Empty, Self::There(value)) => is_zero(value),
             _ => false,

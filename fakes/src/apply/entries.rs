@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Conflict, FieldSet, Write, compare::Delta, jsonform, types::never_owned};
+use super::{Conflict, FieldSet, Write, compare::Delta, jsonform};
 use crate::schema::go;
 
 /// How many managers of updates are kept apart; the oldest beyond it are merged.
@@ -58,13 +58,13 @@ impl Entries {
 
     /// Gives the writer of an update what it changed.
     pub(super) fn record(&mut self, delta: &Delta, write: &Write<'_>) {
-        let mine = delta.changed.difference(never_owned());
+        let mine = &delta.changed;
         self.lose(delta, (!mine.is_empty()).then_some((write, Operation::Update)));
         if !mine.is_empty() {
             let place = self.place_of(write, Operation::Update);
             let entry = &mut self.entries[place];
-            if jsonform::touches(&entry.fields, &delta.removed) || !jsonform::covers(&entry.fields, &mine) {
-                entry.fields = entry.set().difference(&delta.removed).union(&mine).to_json();
+            if jsonform::touches(&entry.fields, &delta.removed) || !jsonform::covers(&entry.fields, mine) {
+                entry.fields = entry.set().difference(&delta.removed).union(mine.clone()).to_json();
             }
             entry.touch(write);
             self.dirty = true;
@@ -98,7 +98,7 @@ impl Entries {
     /// The fields of all entries but the writer's.
     pub(super) fn all_but(&self, write: &Write<'_>, operation: Operation) -> FieldSet {
         let others = self.entries.iter().filter(|entry| !entry.is_of(write, operation));
-        others.fold(FieldSet::default(), |all, entry| all.union(&entry.set()))
+        others.fold(FieldSet::default(), |all, entry| all.union(entry.set()))
     }
 
     /// The fields among the changed ones that others than the applier own.
@@ -165,7 +165,7 @@ impl Entries {
                 firsts.push(i);
                 continue;
             };
-            let union = self.entries[first].set().union(&self.entries[i].set()).to_json();
+            let union = self.entries[first].set().union(self.entries[i].set()).to_json();
             let time = self.entries[i].time.clone();
             let bucket = &mut self.entries[first];
             "ancient-changes".clone_into(&mut bucket.manager);

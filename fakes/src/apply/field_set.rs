@@ -34,17 +34,21 @@ impl FieldSet {
 
     /// Writes `fieldsV1`.
     pub fn to_json(&self) -> Value {
-        let fields = self.nodes.iter().map(|(element, node)| {
-            let mut child = Map::new();
-            if node.member && !node.below.is_empty() {
+        let mut fields = Map::with_capacity(self.nodes.len());
+        self.write(&mut fields);
+        Value::Object(fields)
+    }
+
+    fn write(&self, fields: &mut Map<String, Value>) {
+        for (element, node) in &self.nodes {
+            let has_itself = node.member && !node.below.is_empty();
+            let mut child = Map::with_capacity(node.below.nodes.len() + usize::from(has_itself));
+            if has_itself {
                 child.insert(".".to_owned(), json!({}));
             }
-            if let Value::Object(below) = node.below.to_json() {
-                child.extend(below);
-            }
-            (element.text(), Value::Object(child))
-        });
-        Value::Object(fields.collect())
+            node.below.write(&mut child);
+            fields.insert(element.text(), Value::Object(child));
+        }
     }
 
     /// Whether nothing is in the set.
@@ -74,46 +78,63 @@ impl FieldSet {
 
     /// What is in either set.
     #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        let mut union = self.clone();
-        for (element, node) in &other.nodes {
-            let own = union.nodes.entry(element.clone()).or_default();
-            own.member |= node.member;
-            own.below = own.below.union(&node.below);
+    pub fn union(mut self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
         }
-        union
+        for (element, node) in other.nodes {
+            let own = self.nodes.entry(element).or_default();
+            own.member |= node.member;
+            own.below = std::mem::take(&mut own.below).union(node.below);
+        }
+        self
     }
 
     /// What is in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        self.combine(other, |node, other| {
-            Some(Node {
-                member: node.member && other.is_some_and(|other| other.member),
-                below: other.map(|other| node.below.intersection(&other.below)).unwrap_or_default(),
-            })
-        })
+        let mut both = Self::default();
+        for (element, node) in &self.nodes {
+            if let Some(other) = other.nodes.get(element) {
+                both.put(element.clone(), node.member && other.member, node.below.intersection(&other.below));
+            }
+        }
+        both
     }
 
     /// What is in this set and not in the other.
     #[must_use]
-    pub fn difference(&self, other: &Self) -> Self {
-        self.combine(other, |node, other| match other {
-            None => Some(node.clone()),
-            Some(other) => {
-                Some(Node { member: node.member && !other.member, below: node.below.difference(&other.below) })
-            }
-        })
+    pub fn difference(mut self, other: &Self) -> Self {
+        self.retain_in(other, |node, other| {
+            node.member &= !other.member;
+            node.below = std::mem::take(&mut node.below).difference(&other.below);
+        });
+        self
     }
 
     /// What is in this set and neither in the other nor below one of its members.
     #[must_use]
-    pub fn without(&self, other: &Self) -> Self {
-        self.combine(other, |node, other| match other {
-            Some(other) if other.member => None,
-            Some(other) => Some(Node { member: node.member, below: node.below.without(&other.below) }),
-            None => Some(node.clone()),
-        })
+    pub fn without(mut self, other: &Self) -> Self {
+        self.retain_in(other, |node, other| {
+            if other.member {
+                *node = Node::default();
+            } else {
+                node.below = std::mem::take(&mut node.below).without(&other.below);
+            }
+        });
+        self
+    }
+
+    /// Changes what the other set has too, and leaves out what is nothing then.
+    fn retain_in(&mut self, other: &Self, change: impl Fn(&mut Node, &Node)) {
+        for (element, other) in &other.nodes {
+            if let Some(node) = self.nodes.get_mut(element) {
+                change(node, other);
+                if !node.member && node.below.is_empty() {
+                    self.nodes.remove(element);
+                }
+            }
+        }
     }
 
     /// Whether the other set has all of this one.
@@ -140,14 +161,6 @@ impl FieldSet {
             node.below.collect(prefix, paths);
             prefix.pop();
         }
-    }
-
-    fn combine(&self, other: &Self, combined: impl Fn(&Node, Option<&Node>) -> Option<Node>) -> Self {
-        let nodes = self.nodes.iter().filter_map(|(element, node)| {
-            let node = combined(node, other.nodes.get(element))?;
-            (node.member || !node.below.is_empty()).then(|| (element.clone(), node))
-        });
-        Self { nodes: nodes.collect() }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn prune(merged: &Value, last: &FieldSet, owned: &FieldSet, ty: Type<
     let last = named(last);
     let all = named(&field_set(merged, ty));
     let bare = named(&field_set(&without(merged, &last, ty), ty));
-    let kept = without(merged, &all.difference(&bare.union(&named(owned))), ty);
+    let kept = without(merged, &all.clone().difference(&bare.union(named(owned))), ty);
     let kept = named(&field_set(&kept, ty));
     without(merged, &all.difference(&kept).intersection(&last), ty)
 }

@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     fn get(&self, plural: &str, name: &str) -> Option<Arc<Value>> {
-        self.api.store().get(&key(plural, name)).map(|stored| stored.value.clone())
+        self.api.store().get(&key(plural, name)).map(|stored| Arc::new(Value::clone(&stored.value)))
     }
 
     async fn delete(&self, plural: &str, name: &str, propagation: Propagation) {
@@ -94,7 +94,7 @@ impl Cluster {
 
     fn list(&self, plural: &str) -> Vec<Arc<Value>> {
         let found = self.api.store().list(&resource(plural), Some("default"));
-        found.iter().map(|stored| stored.value.clone()).collect()
+        found.iter().map(|stored| Arc::new(Value::clone(&stored.value))).collect()
     }
 
     /// `ordinal=image` of every pod, `!` when it is not ready.

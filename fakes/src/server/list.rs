@@ -3,7 +3,7 @@
 mod fields;
 mod token;
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::{ApiServer, FIRST_REVISION, Target, http::ListOptions};
 use crate::{
     selector::{FieldSelector, LabelSelector},
     status::Status,
-    store::{Gone, GroupResource, Key, Stored},
+    store::{Gone, Range, Stored},
 };
 use token::Token;
 
@@ -72,61 +72,55 @@ impl Selection {
     }
 }
 
+/// What a page is taken from.
+struct Source {
+    /// A revision that was; none for the present.
+    revision: Option<u64>,
+    /// The first path that may be on the page.
+    start: String,
+    /// What is answered when the revision is forgotten.
+    forgotten: Status,
+}
+
 impl ApiServer {
     pub(super) fn page(&self, target: &Target, namespace: Option<&str>, options: &ListOptions) -> Result<Page, Status> {
         let selection = Selection::read(target, options, None)?;
-        let (items, revision) = if options.token.is_empty() {
-            self.first_list(target, namespace, options)?
-        } else {
-            self.rest_of_list(target, namespace, options)?
-        };
-        let custom = target.resource.custom;
+        let source =
+            if options.token.is_empty() { self.first_page(options)? } else { next_page(target, namespace, options)? };
         // What a cache has is answered at once, whatever its size.
         let limit = if options.version == "0" && options.token.is_empty() { 0 } else { options.limit };
-        let all = items.len();
-        let mut seen = 0;
-        let mut chosen = Vec::new();
-        for stored in items {
-            if limit > 0 && chosen.len() == limit {
-                break;
+        let range = Range { resource: &target.resource.stored_as, namespace, start: &source.start };
+        let ((items, more), revision) = match source.revision {
+            None => self.store().read(&range, |objects, revision| (select(objects, &selection, limit), revision)),
+            Some(revision) => {
+                let read = self.read_past(&range, revision, |objects| select(objects, &selection, limit));
+                (read.map_err(|_| source.forgotten)?, revision)
             }
-            seen += 1;
-            if selection.is_empty() || selection.matches(&stored.value) {
-                chosen.push(stored);
-            }
-        }
-        let items = chosen;
-        // Whether what follows is selected is not looked at.
-        let left = all - seen;
-        if left == 0 {
-            return Ok(Page { items, revision, next: None, remaining: None, custom });
-        }
-        let remaining = selection.is_empty().then_some(left);
-        let next = items.last().map(|last| Token::after(&last.key, namespace, revision).encode());
-        Ok(Page { items, revision, next, remaining, custom })
+        };
+        let last = items.last().filter(|_| more > 0);
+        let next = last.map(|last| Token::after(&last.key, namespace, revision).encode());
+        let remaining = (more > 0 && selection.is_empty()).then_some(more);
+        Ok(Page { items, revision, next, remaining, custom: target.resource.custom })
     }
 
-    fn first_list(
-        &self,
-        target: &Target,
-        namespace: Option<&str>,
-        options: &ListOptions,
-    ) -> Result<(Vec<Arc<Stored>>, u64), Status> {
-        let stored_as = &target.resource.stored_as;
+    fn first_page(&self, options: &ListOptions) -> Result<Source, Status> {
+        let mut source = Source {
+            revision: None,
+            start: String::new(),
+            forgotten: Status::expired("The resourceVersion for the provided list is too old."),
+        };
         let asked = options.version.as_str();
         if asked.is_empty() || asked == "0" {
-            return Ok(self.present_list_of(stored_as, namespace));
+            return Ok(source);
         }
         let wanted = parse_revision(asked)
             .map_err(|status| Status::bad_request(format!("invalid resource version: {}", status.message)))?;
         self.check_not_future(wanted)?;
         // A page of a version has to be of that version, so that the next one fits.
         if options.matching == "Exact" || (options.matching.is_empty() && options.limit > 0) {
-            let items = self.past(stored_as, namespace, wanted);
-            let items = items.map_err(|_| Status::expired("The resourceVersion for the provided list is too old."))?;
-            return Ok((items, wanted));
+            source.revision = Some(wanted);
         }
-        Ok(self.present_list_of(stored_as, namespace))
+        Ok(source)
     }
 
     /// Nothing can be told about a revision that is not there yet.
@@ -144,53 +138,42 @@ impl ApiServer {
         Err(status)
     }
 
-    fn present_list_of(&self, resource: &GroupResource, namespace: Option<&str>) -> (Vec<Arc<Stored>>, u64) {
-        let (mut items, revision) = self.store().snapshot(resource, namespace);
-        if namespace.is_none() {
-            items.sort_by(|a, b| by_path(&a.key, &b.key));
-        }
-        (items, revision)
-    }
-
-    fn past(&self, resource: &GroupResource, namespace: Option<&str>, revision: u64) -> Result<Vec<Arc<Stored>>, Gone> {
+    fn read_past<T>(
+        &self,
+        range: &Range<'_>,
+        revision: u64,
+        read: impl FnOnce(&mut dyn Iterator<Item = &Arc<Stored>>) -> T,
+    ) -> Result<T, Gone> {
         if revision < FIRST_REVISION {
             return Err(Gone { asked: revision, oldest: FIRST_REVISION });
         }
-        let mut items = self.store().list_at(resource, namespace, revision)?;
-        items.sort_by(|a, b| by_path(&a.key, &b.key));
-        Ok(items)
-    }
-
-    fn rest_of_list(
-        &self,
-        target: &Target,
-        namespace: Option<&str>,
-        options: &ListOptions,
-    ) -> Result<(Vec<Arc<Stored>>, u64), Status> {
-        let token = Token::decode(&options.token)
-            .map_err(|why| Status::bad_request(format!("invalid continue token: continue key is not valid{why}")))?;
-        if !matches!(options.version.as_str(), "" | "0") {
-            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
-        }
-        let stored_as = &target.resource.stored_as;
-        let (mut items, revision) = match token.revision() {
-            None => self.present_list_of(stored_as, namespace),
-            Some(revision) => match self.past(stored_as, namespace, revision) {
-                Ok(items) => (items, revision),
-                Err(_) => return Err(too_old(&token)),
-            },
-        };
-        items.retain(|stored| token.is_reached_by(&stored.key, namespace));
-        Ok((items, revision))
+        self.store().read_at(range, revision, read)
     }
 }
 
-/// The order of the paths under which the real server keeps objects.
-fn by_path(a: &Key, b: &Key) -> Ordering {
-    fn path(key: &Key) -> impl Iterator<Item = u8> + '_ {
-        key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
+fn next_page(target: &Target, namespace: Option<&str>, options: &ListOptions) -> Result<Source, Status> {
+    let token = Token::decode(&options.token)
+        .map_err(|why| Status::bad_request(format!("invalid continue token: continue key is not valid{why}")))?;
+    if !matches!(options.version.as_str(), "" | "0") {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
     }
-    path(a).cmp(path(b))
+    let start = token.start(namespace, target.resource.namespaced);
+    Ok(Source { revision: token.revision(), start, forgotten: too_old(&token) })
+}
+
+/// The selected objects up to the limit, if there is one, and how many objects follow. Whether those are selected is not
+/// looked at, and then it is only said whether there are any.
+fn select(
+    objects: &mut dyn Iterator<Item = &Arc<Stored>>,
+    selection: &Selection,
+    limit: usize,
+) -> (Vec<Arc<Stored>>, usize) {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    if selection.is_empty() {
+        return ((&mut *objects).take(limit).cloned().collect(), objects.count());
+    }
+    let selected = (&mut *objects).filter(|stored| selection.matches(&stored.value));
+    (selected.take(limit).cloned().collect(), usize::from(objects.next().is_some()))
 }
 
 fn too_old(token: &Token) -> Status {

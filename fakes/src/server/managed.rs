@@ -151,7 +151,10 @@ pub(super) fn same_but_for_times(old: &Value, new: &Value) -> bool {
     let same_fields = |old: Option<&Value>, new: Option<&Value>, but: &str| match (old, new) {
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             let count = |map: &serde_json::Map<String, Value>| map.len() - usize::from(map.contains_key(but));
-            count(old) == count(new) && old.iter().all(|(field, value)| field == but || new.get(field) == Some(value))
+            count(old) == count(new)
+                && old
+                    .iter()
+                    .all(|(field, value)| field == but || new.get(field).is_some_and(|new| object::equal(value, new)))
         }
         (old, new) => old == new,
     };

@@ -152,7 +152,7 @@ impl Watch {
         self.revision = revision;
         for stored in items {
             if self.selection.matches(&stored.value) {
-                self.send("ADDED", &stored);
+                self.send(EventType::Added, &stored);
             }
         }
     }
@@ -187,29 +187,27 @@ impl Watch {
         let old = event.old.as_ref().filter(|old| self.selection.matches(&old.value));
         let new = event.kind != EventType::Deleted && self.selection.matches(&event.new.value);
         match (old, new) {
-            (None, true) => self.send("ADDED", &event.new),
-            (Some(_), true) => self.send("MODIFIED", &event.new),
-            (Some(_), false) if event.kind == EventType::Deleted => self.send("DELETED", &event.new),
+            (None, true) => self.send(EventType::Added, &event.new),
+            (Some(_), true) => self.send(EventType::Modified, &event.new),
+            (Some(_), false) if event.kind == EventType::Deleted => self.send(EventType::Deleted, &event.new),
             (Some(old), false) => {
                 let mut value = Value::clone(&old.value);
                 object::set_meta(&mut value, "resourceVersion", Some(event.resource_version.to_string().into()));
                 let left = Stored::unsaved(old.key.clone(), value);
-                self.send("DELETED", &left);
+                self.send(EventType::Deleted, &left);
             }
             (None, false) => {}
         }
     }
 
-    fn send(&mut self, kind: &str, stored: &Stored) {
+    fn send(&mut self, kind: EventType, stored: &Stored) {
         let framed = match self.form.shape {
-            Shape::Plain if !convert::differs(&self.target) => frame(kind, &stored.bytes),
-            Shape::Plain => frame(kind, convert::outgoing(&self.target, &stored.value).to_string().as_bytes()),
-            Shape::Partial | Shape::PartialList => {
-                frame(kind, table::partial(&stored.value, &self.form).to_string().as_bytes())
-            }
+            Shape::Plain if !convert::differs(&self.target) => stored.event(kind),
+            Shape::Plain => changed(kind, &convert::outgoing(&self.target, &stored.value)),
+            Shape::Partial | Shape::PartialList => changed(kind, &table::partial(&stored.value, &self.form)),
             Shape::Table => {
                 let include = self.include.clone();
-                frame(kind, self.row(&stored.value, &include).to_string().as_bytes())
+                changed(kind, &self.row(&stored.value, &include))
             }
         };
         self.ready.push_back(framed);
@@ -251,6 +249,15 @@ impl Watch {
         };
         self.ready.push_back(frame("BOOKMARK", mark.to_string().as_bytes()));
     }
+}
+
+fn changed(kind: EventType, object: &Value) -> Bytes {
+    let kind = match kind {
+        EventType::Added => "ADDED",
+        EventType::Modified => "MODIFIED",
+        EventType::Deleted => "DELETED",
+    };
+    frame(kind, object.to_string().as_bytes())
 }
 
 fn frame(kind: &str, object: &[u8]) -> Bytes {

@@ -178,7 +178,17 @@ impl ApiServer {
             object::set_meta(&mut object, "resourceVersion", None);
             return self.create_at(target, object, options).await;
         }
-        self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone()))).await
+        if object::resource_version(&object).is_none() {
+            return self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone()))).await;
+        }
+        // An update of a version has one try.
+        let gone = || Status::not_found(target.group_resource(), &key.name);
+        let current = self.store().get(&key).ok_or_else(gone)?;
+        let written = self.change_once(target, &current, Changed::Replaced(object), options).await?;
+        written.map_err(|error| match error {
+            WriteError::Missing => gone(),
+            WriteError::Stale | WriteError::Exists => Status::modified(target.group_resource(), &key.name),
+        })
     }
 
     /// Reads, changes and writes one object, again when somebody else wrote in between.

@@ -7,6 +7,9 @@ use std::{
 
 use super::{GroupResource, Key, Stored};
 
+/// Changes per resource whose objects are kept as values too. Who keeps up reads these.
+const UNFOLDED_PER_RESOURCE: usize = 64;
+
 /// Changes kept per resource before the oldest half is compacted. A watcher that falls this far behind lists again;
 /// etcd's five minutes are of the same size on a busy cluster.
 const LIMIT_PER_RESOURCE: usize = 20_000;
@@ -39,6 +42,13 @@ impl Event {
     /// The object that changed.
     pub fn key(&self) -> &Key {
         &self.new.key
+    }
+
+    /// The same, held as text.
+    fn folded(&self) -> Self {
+        let fold = |stored: &Arc<Stored>| Arc::new(stored.folded());
+        let (old, new) = (self.old.as_ref().map(fold), fold(&self.new));
+        Self { kind: self.kind, old, new, resource_version: self.resource_version }
     }
 }
 
@@ -75,6 +85,10 @@ impl Log {
             }
         }
         events.push_back(event);
+        let aged = events.len().checked_sub(UNFOLDED_PER_RESOURCE + 1).and_then(|index| events.get_mut(index));
+        if let Some(aged) = aged {
+            *aged = Arc::new(aged.folded());
+        }
     }
 
     pub(super) fn since(&self, revision: u64, resource: &GroupResource) -> Result<Vec<Arc<Event>>, Gone> {

@@ -52,13 +52,42 @@ async fn an_earlier_list_is_rebuilt_until_the_log_is_compacted() {
     let (key, value) = pod("d");
     store.insert(key, value).unwrap();
     assert_eq!(names(&store.list(&pods(), Some("default"))), ["a", "c", "d"]);
-    assert_eq!(names(&store.list_at(&pods(), Some("default"), then).unwrap()), ["a", "b", "c"]);
+    let past = |namespace, start| {
+        let range = Range { resource: &pods(), namespace, start };
+        let read = store.read_at(&range, then, |objects| objects.map(|stored| stored.key.name.clone()).collect());
+        read.map(|names: Vec<String>| names.concat())
+    };
+    assert_eq!(past(Some("default"), ""), Ok("abc".to_owned()));
+    assert_eq!(past(None, "default/b"), Ok("bc".to_owned()));
+    assert_eq!(past(None, "default/b\0"), Ok("c".to_owned()));
+    assert_eq!(past(Some("defaul"), ""), Ok(String::new()));
     assert!(store.list(&pods(), Some("other")).is_empty());
 
     store.compact(store.revision());
-    let gone = store.list_at(&pods(), None, then).unwrap_err();
+    let gone = past(None, "").unwrap_err();
     assert_eq!(gone, Gone { asked: then, oldest: store.revision() });
     assert_eq!(store.events_since(store.revision(), &pods()).unwrap().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_told_as_they_were_however_old_they_are() {
+    let store = store();
+    let (key, mut value) = pod("a");
+    store.insert(key.clone(), value.clone()).unwrap();
+    for turn in 1..200 {
+        value["turn"] = turn.into();
+        store.put(key.clone(), value.clone(), None).unwrap();
+    }
+    let events = store.events_since(1, &pods()).unwrap();
+    assert_eq!(events.len(), 200);
+    for (turn, event) in events.iter().enumerate().skip(1) {
+        assert_eq!(event.new.value["turn"], turn);
+        let before = event.old.as_ref().map(|old| &old.value["turn"]);
+        assert_eq!(before, Some(&if turn == 1 { Value::Null } else { (turn - 1).into() }));
+        assert_eq!(event.new.event(event.kind), format!("{{\"type\":\"MODIFIED\",\"object\":{}}}\n", *event.new.value));
+        let again = event.new.event(EventType::Added);
+        assert_eq!(serde_json::from_slice::<Value>(&again).unwrap()["object"], *event.new.value);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 use super::path::{Path, Step};
 
@@ -88,8 +88,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<Key>()? {
-            let at = self.at.then(Step::Key(&key.0));
-            if map.contains_key(&key.0) {
+            let entry = map.entry(key.0);
+            let at = self.at.then(Step::Key(entry.key()));
+            if matches!(entry, Entry::Occupied(_)) {
                 let mut repeated = self.repeated.borrow_mut();
                 let path = at.text();
                 if repeated.len() < MAX_REPEATED && !repeated.contains(&path) {
@@ -97,7 +98,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 }
             }
             let value = entries.next_value_seed(Seed { at, repeated: self.repeated })?;
-            map.insert(key.0, value);
+            match entry {
+                Entry::Vacant(vacant) => *vacant.insert(Value::Null) = value,
+                Entry::Occupied(mut occupied) => *occupied.get_mut() = value,
+            }
         }
         Ok(Value::Object(map))
     }

@@ -32,9 +32,12 @@ impl Token {
         u64::try_from(self.revision).ok()
     }
 
-    /// Whether an object is on this page or a later one.
-    pub(super) fn is_reached_by(&self, key: &Key, namespace: Option<&str>) -> bool {
-        path(key, namespace) >= self.start
+    /// The first `namespace/name` that the next page may show.
+    pub(super) fn start(&self, namespace: Option<&str>, namespaced: bool) -> String {
+        match namespace {
+            None if namespaced => self.start.clone(),
+            namespace => format!("{}/{}", namespace.unwrap_or_default(), self.start),
+        }
     }
 
     pub(super) fn encode(&self) -> String {
@@ -113,6 +116,7 @@ mod tests {
         let key = Key::new(&GroupResource::new("", "pods"), "default", "web-0.x");
         for namespace in [None, Some("default")] {
             let token = Token::after(&key, namespace, u64::from(u32::MAX));
+            assert_eq!(token.start(namespace, true), "default/web-0.x\0");
             assert_eq!(Token::decode(&token.encode()), Ok(token));
         }
         for garbage in ["", "x", "e30", "%%%%", "\u{e9}", "bnVsbA", "W10"] {
