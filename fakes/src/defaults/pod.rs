@@ -158,13 +158,30 @@ fn container(container: &mut Map<String, Value>) {
     }
 }
 
-/// An image without tag and digest, or with the tag `latest`.
+/// An image without tag and digest, or with the tag `latest`. What is no reference to an image is none of the latest.
 fn is_latest(image: &str) -> bool {
     if image.contains('@') {
         return false;
     }
-    let last = image.rsplit('/').next().unwrap_or_default();
-    last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+    let (name, tag) = match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    };
+    let (domain, path) = match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        _ => ("", name),
+    };
+    let fits = domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
+    tag == "latest" && fits && path.split('/').all(is_component)
+}
+
+/// A part of an image's path: lower-case words, between them a dot, one or two underscores, or dashes.
+fn is_component(part: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let separators = part.split(word).filter(|separator| !separator.is_empty());
+    part.starts_with(word)
+        && part.ends_with(word)
+        && separators.into_iter().all(|it| matches!(it, "." | "_" | "__") || it.chars().all(|c| c == '-'))
 }
 
 fn probe(probe: &mut Map<String, Value>) {
@@ -218,6 +235,12 @@ mod tests {
             ("localhost:5000/web", true),
             ("localhost:5000/web:1", false),
             ("web@sha256:00", false),
+            ("registry.example.com/a_b/c--d", true),
+            ("", false),
+            ("A_b", false),
+            ("a b", false),
+            ("-a", false),
+            ("\u{fc}", false),
         ] {
             assert_eq!(is_latest(image), latest, "{image}");
         }

@@ -120,7 +120,8 @@ impl ApiServer {
         let step = self.deletion_step(target, &current.value, options);
         if options.dry_run {
             return Ok(match step {
-                Step::Remove | Step::MarkAndRemove(_) => Deletion::Done(current.clone()),
+                Step::Remove => Deletion::Done(current.clone()),
+                Step::MarkAndRemove(marked) => Deletion::Done(Stored::unsaved(current.key.clone(), marked)),
                 Step::Nothing => Deletion::Pending(current.clone()),
                 Step::Mark(marked) => Deletion::Pending(Stored::unsaved(current.key.clone(), marked)),
             });

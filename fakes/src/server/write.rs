@@ -94,8 +94,9 @@ impl ApiServer {
             Changed::Replaced(object) | Changed::Patched(object) => (object, false),
             Changed::Applied(object) => (object, true),
         };
-        // What is no number is not looked at.
-        if object::resource_version(&object).is_some_and(|version| version > 0) {
+        let version = object::meta(&object, "resourceVersion").cloned();
+        // What is no number is not looked at, and nothing when nothing is stored.
+        if !options.dry_run && object::resource_version(&object).is_some_and(|version| version > 0) {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         metadata::prepare_create(&mut object, target);
@@ -151,6 +152,7 @@ impl ApiServer {
             return Err(refused);
         }
         if options.dry_run {
+            object::set_meta(&mut object, "resourceVersion", version.filter(|version| version != ""));
             return Ok(Stored::unsaved(key, object));
         }
         let name = key.name.clone();
@@ -164,17 +166,19 @@ impl ApiServer {
     pub(crate) async fn update_at(
         &self,
         target: &Target,
-        object: Value,
+        mut object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
+        if !target.resource.namespaced {
+            object::set_meta(&mut object, "namespace", None);
+        }
         let key = Key::new(&target.resource.stored_as, object::namespace(&object), object::name(&object));
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
-            read_version(&object)?;
-            let mut object = object;
             let uid = object::uid(&object);
             if !uid.is_empty() {
                 return Err(other_uid(uid, "", &key, target));
             }
+            read_version(&object)?;
             object::set_meta(&mut object, "resourceVersion", None);
             return self.create_at(target, object, options).await;
         }

@@ -3,7 +3,7 @@
 //! What does not fit is refused in the words of Go's decoder. Unknown fields are dropped and told. What Go leaves out
 //! when it is empty is left out, what it always writes is written, quantities and times come in their canonical form.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Field, Omit, Other, Shape, Struct, Type, TypeId,
@@ -82,12 +82,17 @@ impl Decoded {
             (Shape::IntOrString, _) => self.int_or_string(value, at),
             (Shape::SchemaOr(schema, other), _) => self.schema_or(value, *schema, *other, at),
             (Shape::Text(_), Value::String(_)) | (Shape::Flag, Value::Bool(_)) | (Shape::Float, Value::Number(_)) => {}
+            // The converter cuts off what is too much.
+            (Shape::Int(32), Value::Number(number)) if self.reader == Reader::Converter && is_whole(number) => {
+                *value = wrapped(number).into();
+            }
             (Shape::Int(bits), Value::Number(number)) => {
                 let fits = number.as_i64().is_some_and(|n| *bits == 64 || i32::try_from(n).is_ok());
                 if !fits {
                     self.mismatch(value, ty, at);
                 }
             }
+            (Shape::Bytes, Value::Array(_)) if self.reader == Reader::Json => self.bytes(value, at),
             (Shape::Bytes, Value::String(text)) => {
                 if let Some(place) = corrupt(text) {
                     let error = format!("illegal base64 data at input byte {place}");
@@ -122,6 +127,24 @@ impl Decoded {
                 map.insert((*name).to_owned(), zero_of(field));
             }
         }
+    }
+
+    /// Bytes may come as numbers.
+    fn bytes(&mut self, value: &mut Value, at: &Path<'_>) {
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(items.len());
+        for item in items {
+            match item.as_u64().and_then(|number| u8::try_from(number).ok()) {
+                Some(byte) => bytes.push(byte),
+                None if item.is_null() => bytes.push(0),
+                None => {
+                    let found = if item.is_number() { format!("number {item}") } else { word(item).to_owned() };
+                    self.error.get_or_insert_with(|| mismatch(&found, "uint8", at));
+                    return;
+                }
+            }
+        }
+        *value = json!(k8s_openapi::ByteString(bytes));
     }
 
     /// A mismatch found by a type that reads its own JSON; only Go's decoder knows where that is.
@@ -191,6 +214,16 @@ impl Decoded {
             }
         }
     }
+}
+
+fn is_whole(number: &serde_json::Number) -> bool {
+    number.as_i64().is_some() || number.as_f64().is_some_and(|float| float.fract() == 0.0)
+}
+
+/// The lowest 32 bits.
+fn wrapped(number: &serde_json::Number) -> i32 {
+    let bytes = number.as_i64().unwrap_or_default().to_le_bytes();
+    i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
 fn mismatch(found: &str, ty: &str, at: &Path<'_>) -> String {

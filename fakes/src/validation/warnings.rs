@@ -63,6 +63,7 @@ fn containers<'a>(spec: &'a Value, path: &str) -> impl Iterator<Item = (String, 
 
 fn pod(spec: &Value, path: &str, found: &mut Vec<String>) {
     for (path, container) in containers(spec, path) {
+        fractions(container, &path, found);
         environment(container, &path, found);
     }
     let ports: Vec<(String, &Value)> = containers(spec, path)
@@ -110,6 +111,23 @@ fn overlap(port: &Value, other: &Value) -> Option<&'static str> {
         Some("dangerously ambiguous")
     } else {
         None
+    }
+}
+
+/// Memory comes in whole bytes.
+fn fractions(container: &Value, path: &str, found: &mut Vec<String>) {
+    for (resource, part) in [
+        ("memory", "limits"),
+        ("memory", "requests"),
+        ("ephemeral-storage", "limits"),
+        ("ephemeral-storage", "requests"),
+    ] {
+        let amount = at(container, &["resources", part, resource]).and_then(Value::as_str).unwrap_or_default();
+        if amount.ends_with(['m', 'u', 'n']) {
+            found.push(format!(
+                "{path}.resources.{part}[{resource}]: fractional byte value {amount:?} is invalid, must be an integer"
+            ));
+        }
     }
 }
 

@@ -156,7 +156,7 @@ fn check_kind(server: &ApiServer, object: &Value, target: &Target) -> Result<(),
         return Ok(());
     }
     let (found_version, found_kind) = (or(api_version, &wanted_version), or(kind, wanted_kind));
-    if found_kind == wanted_kind && is_served_no_more(found_version, found_kind) {
+    if found_kind == wanted_kind && found_version != wanted_version && is_read(found_version, found_kind) {
         return Err(of_other_version(found_version, &wanted_version));
     }
     let version = found_version.rsplit('/').next().unwrap_or_default();
@@ -174,13 +174,14 @@ fn of_other_version(found: &str, wanted: &str) -> Status {
     ))
 }
 
-/// Versions that the real server still reads, and serves no more.
-fn is_served_no_more(version: &str, kind: &str) -> bool {
+/// Versions of a kind that the real server reads, whether it serves them or no more.
+fn is_read(version: &str, kind: &str) -> bool {
     matches!(
         (version, kind),
         ("apps/v1beta1", "Deployment" | "StatefulSet" | "ControllerRevision")
             | ("apps/v1beta2", "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" | "ControllerRevision")
             | ("extensions/v1beta1", "Deployment" | "ReplicaSet" | "DaemonSet" | "Ingress" | "NetworkPolicy")
+            | ("autoscaling/v1" | "autoscaling/v2", "HorizontalPodAutoscaler")
             | ("policy/v1beta1", "PodDisruptionBudget")
             | ("coordination.k8s.io/v1beta1", "Lease")
             | ("batch/v1beta1", "CronJob")
