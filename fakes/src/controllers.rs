@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub mod deployment;
 pub mod disruption;
 pub mod endpointslice;
+pub(crate) mod events;
 pub mod garbage_collector;
 pub mod hpa;
 pub mod namespace;
@@ -40,11 +41,13 @@ const HPA: u64 = 8;
 pub struct ControllerOptions {
     /// From a change to the sync it causes.
     pub lag: Delay,
+    /// Whether they record what they do as Events. Histories without them are shorter.
+    pub events: bool,
 }
 
 impl Default for ControllerOptions {
     fn default() -> Self {
-        Self { lag: Delay::between(5, 50) }
+        Self { lag: Delay::between(5, 50), events: true }
     }
 }
 
@@ -57,16 +60,17 @@ pub async fn run(api: ApiServer, options: ControllerOptions, seed: u64) {
 pub async fn run_scaled(api: ApiServer, options: ControllerOptions, scaler: Scaler, seed: u64) {
     let client = Client::new(&api, "kube-controller-manager");
     let delays = |concern| Delays::new(seed, concern);
+    let recording = |component| client.of(component, options.events);
     // Joined, not spawned: the order in which they look at a change is always the same.
     futures::join!(
-        statefulset::controller::run(client.clone(), options.lag, delays(STATEFULSET)),
+        statefulset::controller::run(recording("statefulset-controller"), options.lag, delays(STATEFULSET)),
         garbage_collector::run(client.clone(), options.lag, delays(GARBAGE_COLLECTOR)),
-        replicaset::controller::run(client.clone(), options.lag, delays(REPLICASET)),
-        deployment::controller::run(client.clone(), options.lag, delays(DEPLOYMENT)),
+        replicaset::controller::run(recording("replicaset-controller"), options.lag, delays(REPLICASET)),
+        deployment::controller::run(recording("deployment-controller"), options.lag, delays(DEPLOYMENT)),
         endpointslice::controller::run(client.clone(), options.lag, delays(ENDPOINTSLICE)),
-        disruption::controller::run(client.clone(), options.lag, delays(DISRUPTION)),
+        disruption::controller::run(recording("controllermanager"), options.lag, delays(DISRUPTION)),
         namespace::run(client.clone(), options.lag, delays(NAMESPACE)),
-        hpa::controller::run(client, scaler, options.lag, delays(HPA)),
+        hpa::controller::run(recording("horizontal-pod-autoscaler"), scaler, options.lag, delays(HPA)),
     );
 }
 

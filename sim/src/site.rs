@@ -6,6 +6,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
+use slipway_fakes::controllers::ControllerOptions;
 use slipway_fakes::{ApiServer, Clock, Cluster, ClusterOptions, Delay, KubeletOptions};
 use tower::ServiceExt;
 
@@ -56,6 +57,8 @@ impl Site {
             name: name.to_owned(),
             seed,
             kubelet,
+            // Nothing here reads Events, and without them a run is shorter.
+            controllers: ControllerOptions { events: false, ..ControllerOptions::default() },
             ..ClusterOptions::new(clock.clone())
         });
         let site = Self { name: name.to_owned(), marker: Marker::default(), cluster: Arc::new(cluster) };

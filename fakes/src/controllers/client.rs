@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::events::{Notice, Recorder};
 use crate::registry::ResourceType;
 use crate::server::{ApiServer, DeleteOptions, WriteOptions};
 use crate::status::Status;
@@ -28,12 +29,27 @@ pub(crate) struct Scale {
 pub(crate) struct Client {
     api: ApiServer,
     options: WriteOptions,
+    /// None where nobody is told what happens.
+    recorder: Option<Recorder>,
 }
 
 impl Client {
     /// Access under a field manager's name.
     pub(crate) fn new(api: &ApiServer, field_manager: &str) -> Self {
-        Self { api: api.clone(), options: WriteOptions::manager(field_manager) }
+        Self { api: api.clone(), options: WriteOptions::manager(field_manager), recorder: None }
+    }
+
+    /// The same access for a controller of this name, which may record Events.
+    pub(crate) fn of(&self, component: &'static str, events: bool) -> Self {
+        let recorder = events.then(|| Recorder::new(&self.api, component));
+        Self { recorder, ..self.clone() }
+    }
+
+    /// Records what happened to an object.
+    pub(crate) async fn tell(&self, about: &Value, notice: Notice) {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(about, notice, &self.options).await;
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -27,6 +27,9 @@ use super::claim::claim;
 /// The kind of the Deployments.
 const KIND: &str = "Deployment";
 
+/// The reason where a new ReplicaSet is refused.
+const CREATE_FAILED: &str = "ReplicaSetCreateError";
+
 /// The label that tells a Deployment's ReplicaSets, and their pods, from each other.
 pub const HASH_LABEL: &str = "pod-template-hash";
 /// The annotation that numbers a Deployment's templates.
@@ -89,11 +92,15 @@ pub fn refused(deployment: &Value, set: &str, why: &str, now: Timestamp) -> Opti
     let spec = Spec::read(deployment);
     spec.deadline?;
     let mut status = DeploymentStatus::read(deployment);
-    let message = format!("Failed to create new replica set {set:?}: {why}");
-    status.set_condition(status::progressing("False", "ReplicaSetCreateError", &message, now));
+    status.set_condition(status::progressing("False", CREATE_FAILED, &refusal(set, why), now));
     let mut deployment = deployment.clone();
     deployment["status"] = status.to_value();
     Some(deployment)
+}
+
+/// Why there is no new ReplicaSet.
+fn refusal(set: &str, why: &str) -> String {
+    format!("Failed to create new replica set {set:?}: {why}")
 }
 
 fn decide(draft: &mut Draft<'_>, seen: &Observed<'_>) {

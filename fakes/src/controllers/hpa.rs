@@ -10,6 +10,7 @@
 //! metrics, is compared with a real controller; what comes of metrics is not.
 
 pub(crate) mod controller;
+mod notices;
 mod scaler;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,9 @@ const PERIOD: Duration = Duration::from_secs(15);
 const ALWAYS_ALLOWED: i64 = 4;
 /// Up to this share of the target value, in percent, nothing changes.
 const TOLERANCE_PERCENT: i64 = 10;
+/// What the conditions say before they say why.
+const NO_SCALE: &str = "the HPA controller was unable to get the target's current scale: ";
+const NO_COUNT: &str = "the HPA was unable to compute the replica count: ";
 const NO_METRICS: &str = "the server could not find the requested resource (get pods.metrics.k8s.io)";
 
 /// A proposal and when it was made.
@@ -76,7 +80,7 @@ pub fn sync(observed: &Observed<'_>) -> Plan {
     let current = match &observed.current {
         Ok(current) => *current,
         Err(why) => {
-            let message = format!("the HPA controller was unable to get the target's current scale: {why}");
+            let message = format!("{NO_SCALE}{why}");
             set_condition(&mut plan.status, "AbleToScale", false, "FailedGetScale", &message, observed.now);
             return plan;
         }
@@ -111,8 +115,8 @@ fn by_metrics(observed: &Observed<'_>, current: i64, plan: &mut Plan) -> Option<
     let Some(demand) = observed.demand else {
         let metric = metric_name(hpa);
         let message = format!(
-            "the HPA was unable to compute the replica count: failed to get {metric} utilization: unable to get metrics \
-             for resource {metric}: unable to fetch metrics from resource metrics API: {NO_METRICS}"
+            "{NO_COUNT}failed to get {metric} utilization: unable to get metrics for resource {metric}: unable to fetch \
+             metrics from resource metrics API: {NO_METRICS}"
         );
         set_condition(&mut plan.status, "ScalingActive", false, "FailedGetResourceMetric", &message, observed.now);
         return None;

@@ -1,14 +1,16 @@
 //! Carries out what [`sync`] decides, Deployment by Deployment, whenever something of one changed.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Action, KIND, Observed, Plan, refused, sync};
+use super::{Action, CREATE_FAILED, KIND, Observed, Plan, refusal, refused, sync};
 use crate::controllers::cache::{Cache, Change, Name};
 use crate::controllers::claim::{concerned, controller, full_name};
 use crate::controllers::client::Client;
+use crate::controllers::events::Notice;
 use crate::controllers::object;
 use crate::controllers::queue::Queue;
 use crate::delay::{Delay, Delays};
@@ -55,8 +57,8 @@ struct DeploymentController {
     queue: Queue<Name>,
 }
 
-/// Versions of the sets that this sync wrote, by name: a set is written twice when it loses pods for two reasons.
-type Versions = BTreeMap<String, u64>;
+/// The sets that this sync wrote, by name: a set is written twice when it loses pods for two reasons.
+type Written = BTreeMap<String, Arc<Stored>>;
 
 impl DeploymentController {
     /// Catches up with the store, and queues every Deployment that a change may concern.
@@ -84,9 +86,9 @@ impl DeploymentController {
     async fn sync(&mut self, name: &Name) -> Result<(), Status> {
         let Some(deployment) = self.deployments.get(name).cloned() else { return Ok(()) };
         let plan = self.plan(&deployment);
-        let mut versions = Versions::new();
+        let mut written = Written::new();
         for action in plan.actions {
-            self.act(&deployment, action, &mut versions).await?;
+            self.act(&deployment, action, &mut written).await?;
         }
         if let Some(delay) = plan.requeue_after {
             self.queue.add(name.clone(), delay);
@@ -115,43 +117,66 @@ impl DeploymentController {
         pods.filter(|pod| object::controller_uid(&pod.value).is_some()).collect()
     }
 
-    async fn act(&self, deployment: &Stored, action: Action, versions: &mut Versions) -> Result<(), Status> {
+    async fn act(&self, deployment: &Stored, action: Action, written: &mut Written) -> Result<(), Status> {
         let sets = GroupResource::new("apps", "replicasets");
         match action {
             Action::CreateSet(set) => self.create(deployment, &sets, set).await,
-            Action::UpdateSet(mut set) => {
-                let name = object::name(&set).to_owned();
-                if let Some(version) = versions.get(&name) {
-                    set["metadata"]["resourceVersion"] = version.to_string().into();
-                }
-                let written = self.client.update(&sets, set).await?;
-                versions.insert(name, written.resource_version);
-                Ok(())
-            }
+            Action::UpdateSet(set) => self.update(deployment, set, written).await,
             Action::DeleteSet(name) => {
                 let key = Key::new(&sets, &deployment.key.namespace, &name);
                 self.client.delete(&key, &DeleteOptions::default()).await
             }
-            Action::UpdateStatus(written) => {
-                self.client.update_status(&deployment.key.resource, written).await.map(drop)
-            }
+            Action::UpdateStatus(status) => self.client.update_status(&deployment.key.resource, status).await.map(drop),
         }
+    }
+
+    async fn update(&self, deployment: &Stored, mut set: Value, written: &mut Written) -> Result<(), Status> {
+        let name = object::name(&set).to_owned();
+        let cached = self.sets.get(&(deployment.key.namespace.clone(), name.clone()));
+        if let Some(own) = written.get(&name) {
+            set["metadata"]["resourceVersion"] = own.resource_version.to_string().into();
+        }
+        let before = written.get(&name).or(cached).map(|stored| replicas(&stored.value));
+        let after = self.client.update(&GroupResource::new("apps", "replicasets"), set).await?;
+        if let Some(before) = before {
+            self.tell_scaled(deployment, &name, before, replicas(&after.value)).await;
+        }
+        written.insert(name, after);
+        Ok(())
+    }
+
+    async fn tell_scaled(&self, deployment: &Stored, set: &str, before: i64, after: i64) {
+        let way = match after.cmp(&before) {
+            Ordering::Equal => return,
+            Ordering::Greater => "up",
+            Ordering::Less => "down",
+        };
+        let message = format!("Scaled {way} replica set {set} from {before} to {after}");
+        self.client.tell(&deployment.value, Notice::normal("ScalingReplicaSet", message)).await;
     }
 
     /// Creates a set; where that is refused, the Deployment says why.
     async fn create(&self, deployment: &Stored, sets: &GroupResource, set: Value) -> Result<(), Status> {
-        let name = object::name(&set).to_owned();
-        let Err(status) = self.client.create(sets, set).await else { return Ok(()) };
+        let (name, size) = (object::name(&set).to_owned(), replicas(&set));
+        let Err(status) = self.client.create(sets, set).await else {
+            self.tell_scaled(deployment, &name, 0, size).await;
+            return Ok(());
+        };
         let now = self.client.store().clock().now();
-        let report = refused(&deployment.value, &name, &status.message, now);
-        if let Some(report) =
-            report.filter(|_| status.reason != "AlreadyExists" && !object::is_namespace_ending(&status))
-        {
-            // The creation will be tried again whether this comes through or not.
-            let _reported = self.client.update_status(&deployment.key.resource, report).await;
+        if status.reason != "AlreadyExists" && !object::is_namespace_ending(&status) {
+            if let Some(report) = refused(&deployment.value, &name, &status.message, now) {
+                // The creation will be tried again whether this comes through or not.
+                let _reported = self.client.update_status(&deployment.key.resource, report).await;
+            }
+            let notice = Notice::warning(CREATE_FAILED, refusal(&name, &status.message));
+            self.client.tell(&deployment.value, notice).await;
         }
         Err(status)
     }
+}
+
+fn replicas(set: &Value) -> i64 {
+    set["spec"]["replicas"].as_i64().unwrap_or_default()
 }
 
 fn is_recreated(deployment: &Stored) -> bool {

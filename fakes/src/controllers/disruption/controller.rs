@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Observed, Scales, count, needs_scale};
+use super::{CONDITION, Observed, SYNC_FAILED, Scales, count, needs_scale};
 use crate::controllers::client::{Client, Scale};
+use crate::controllers::events::Notice;
 use crate::controllers::object;
 use crate::controllers::worker::{Change, Controller, Name, Work, name_of};
 use crate::delay::{Delay, Delays};
@@ -60,6 +61,7 @@ impl Controller for DisruptionController {
             scale,
             now: self.client.store().clock().now(),
         });
+        self.tell(&budget, &pods, &counted.status).await;
         if counted.status != budget.value["status"] {
             let mut object = Value::clone(&budget.value);
             object["status"] = counted.status;
@@ -73,6 +75,19 @@ impl Controller for DisruptionController {
 }
 
 impl DisruptionController {
+    async fn tell(&self, budget: &Stored, pods: &[Arc<Stored>], status: &Value) {
+        if pods.is_empty() {
+            let notice = Notice::normal("NoPods", "No matching pods found".to_owned());
+            self.client.tell(&budget.value, notice).await;
+        }
+        let mut conditions = object::list(&status["conditions"]).iter();
+        let failed = conditions.find(|it| it["type"] == CONDITION && it["reason"] == SYNC_FAILED);
+        if let Some(why) = failed.and_then(|condition| condition["message"].as_str()) {
+            let message = format!("Failed to calculate the number of expected pods: {why}");
+            self.client.tell(&budget.value, Notice::warning("CalculateExpectedPodCountFailed", message)).await;
+        }
+    }
+
     /// How many pods the owners of these want. Pods without an owner count for nothing.
     fn scale_of(&self, pods: &[Arc<Stored>]) -> Result<i64, String> {
         let mut scales = Scales::default();

@@ -5,6 +5,7 @@ use std::future::Future;
 
 use serde_json::Value;
 
+use super::notices::notices;
 use super::{Observed, Proposal, Scaler, sync};
 use crate::controllers::client::{Client, Scale};
 use crate::controllers::worker::{Change, Controller, Name, Work, name_of};
@@ -66,15 +67,21 @@ impl Controller for HpaController {
         // What the target asks for at first counts as a proposal.
         let now = self.client.store().clock().now();
         let first = target.as_ref().ok().map(|scale| (now, scale.replicas));
-        let plan = sync(&Observed {
+        let before = before.unwrap_or_else(|| first.into_iter().collect());
+        let observed = Observed {
             autoscaler: &autoscaler.value,
             current: target.as_ref().map(|scale| scale.replicas).map_err(Clone::clone),
             demand: self.scaler.demanded(key),
-            proposals: &before.unwrap_or_else(|| first.into_iter().collect()),
+            proposals: &before,
             now,
-        });
+        };
+        let plan = sync(&observed);
+        let notices = notices(&observed, &plan);
         if let (Some(replicas), Ok(scale)) = (plan.rescale, &target) {
             self.client.set_scale(scale, replicas).await?;
+        }
+        for notice in notices {
+            self.client.tell(&autoscaler.value, notice).await;
         }
         self.proposals.insert(key.clone(), plan.proposals);
         if plan.status != autoscaler.value["status"] {

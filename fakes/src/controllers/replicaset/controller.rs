@@ -10,6 +10,7 @@ use super::{Change, KIND, Observed, Plan, ReplicaSetStatus, sync, wanted};
 use crate::controllers::cache::{Cache, Name};
 use crate::controllers::claim::{concerned, full_name};
 use crate::controllers::client::Client;
+use crate::controllers::events::Notice;
 use crate::controllers::object;
 use crate::controllers::queue::Queue;
 use crate::delay::{Delay, Delays};
@@ -113,7 +114,7 @@ impl ReplicaSetController {
     async fn change(&self, set: &Stored, change: &Change) -> Result<(), Status> {
         match change {
             Change::None => Ok(()),
-            Change::Create(count, pod) => self.create(*count, pod).await,
+            Change::Create(count, pod) => self.create(set, *count, pod).await,
             Change::Delete(names) => {
                 let deletions = names.iter().map(|name| self.delete(set, name));
                 future::join_all(deletions).await.into_iter().collect()
@@ -122,13 +123,16 @@ impl ReplicaSetController {
     }
 
     /// Creates one pod, then twice as many at a time, so that what refuses one is not asked for all of them.
-    async fn create(&self, count: usize, pod: &Value) -> Result<(), Status> {
+    async fn create(&self, set: &Stored, count: usize, pod: &Value) -> Result<(), Status> {
         let pods = GroupResource::new("", "pods");
         let (mut left, mut batch) = (count, 1);
         while left > 0 {
             let size = batch.min(left);
             let creations = (0..size).map(|_| self.client.create(&pods, pod.clone()));
             let created = future::join_all(creations).await;
+            for created in &created {
+                self.tell_created(set, created).await;
+            }
             let refused =
                 created.into_iter().filter_map(Result::err).find(|status| !object::is_namespace_ending(status));
             if let Some(status) = refused {
@@ -139,9 +143,23 @@ impl ReplicaSetController {
         Ok(())
     }
 
+    async fn tell_created(&self, set: &Stored, created: &Result<Arc<Stored>, Status>) {
+        let notice = match created {
+            Ok(pod) => Notice::normal("SuccessfulCreate", format!("Created pod: {}", pod.key.name)),
+            Err(status) if object::is_namespace_ending(status) => return,
+            Err(status) => Notice::warning("FailedCreate", format!("Error creating: {}", status.message)),
+        };
+        self.client.tell(&set.value, notice).await;
+    }
+
     async fn delete(&self, set: &Stored, name: &str) -> Result<(), Status> {
         let key = Key::new(&GroupResource::new("", "pods"), &set.key.namespace, name);
         let deleted = self.client.delete(&key, &DeleteOptions::default()).await;
+        let notice = match &deleted {
+            Ok(()) => Notice::normal("SuccessfulDelete", format!("Deleted pod: {name}")),
+            Err(status) => Notice::warning("FailedDelete", format!("Error deleting: {}", status.message)),
+        };
+        self.client.tell(&set.value, notice).await;
         deleted.map_err(|status| Status { message: format!("unable to delete pods: {}", status.message), ..status })
     }
 }

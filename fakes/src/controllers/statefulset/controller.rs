@@ -8,6 +8,7 @@ use super::{Action, Deletion, KIND, Observed, Plan, sync};
 use crate::controllers::cache::{Cache, Change, Name};
 use crate::controllers::claim::{concerned, full_name};
 use crate::controllers::client::Client;
+use crate::controllers::events::Notice;
 use crate::controllers::object;
 use crate::controllers::queue::Queue;
 use crate::delay::{Delay, Delays};
@@ -87,6 +88,9 @@ impl StatefulSetController {
         let mut acted = Ok(());
         for action in &plan.actions {
             acted = self.act(&set, action).await;
+            if let Some(notice) = notice(&set, action, &acted) {
+                self.client.tell(&set.value, notice).await;
+            }
             if acted.is_err() {
                 status.current_replicas += i32::from(matches!(action, Action::DeletePod(_, Deletion::Update)));
                 break;
@@ -135,6 +139,35 @@ impl StatefulSetController {
             Action::UpdatePod(pod) => self.client.update(&pods, pod.clone()).await.map(drop),
             Action::DeletePod(name, _) => self.client.delete(&key(&pods, name), &DeleteOptions::default()).await,
         }
+    }
+}
+
+/// What there is to say of an action.
+fn notice(set: &Stored, action: &Action, acted: &Result<(), Status>) -> Option<Notice> {
+    let (reasons, what, end) = match action {
+        Action::CreatePod(pod) => {
+            (["SuccessfulCreate", "FailedCreate"], format!("Create Pod {}", object::name(pod)), "successful")
+        }
+        Action::DeletePod(name, _) => {
+            (["SuccessfulDelete", "FailedDelete"], format!("Delete Pod {name}"), "successful")
+        }
+        Action::CreateClaim(claim) => {
+            let claim = object::name(claim);
+            let pod = prefixes(set).find_map(|prefix| {
+                let ordinal = claim.strip_prefix(&prefix)?;
+                Some(format!("{}-{ordinal}", set.key.name))
+            });
+            let whose = if acted.is_ok() { "Pod" } else { "for Pod" };
+            let what = format!("Create Claim {claim} {whose} {}", pod.unwrap_or_default());
+            (["SuccessfulCreate", "FailedCreate"], what, "success")
+        }
+        _ => return None,
+    };
+    let what = format!("{what} in StatefulSet {}", set.key.name);
+    match acted {
+        Ok(()) => Some(Notice::normal(reasons[0], format!("{what} {end}"))),
+        Err(status) if status.reason == "AlreadyExists" => None,
+        Err(status) => Some(Notice::warning(reasons[1], format!("{what} failed error: {}", status.message))),
     }
 }
 
