@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What is replaced by what, in this order.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (r"https?://127\.0\.0\.1:\d+", "<server>"),
     (r"127\.0\.0\.1:\d+", "<server>"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uid>"),
@@ -17,6 +17,7 @@ const RULES: [(&str, &str); 12] = [
     (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-<made>"),
     (r"\b[0-9bcdf]{8,10}(?:-<made>)?\b|\b[0-9bcdfghjklmnpqrstvwxz]{9,10}\b", "<hash>"),
     (r"(^|\s)(\d+[smhd])+(\s|$)", "$1<age>$3"),
+    (r" \(x\d+ over (\d+[smhd])+\)", ""),
     (r"[ \t]{2,}", "  "),
 ];
 
