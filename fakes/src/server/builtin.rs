@@ -83,7 +83,7 @@ fn select_own_pods(job: &mut Value) {
     let selected = map_mut(selector.entry("matchLabels").or_insert(Value::Null));
     default(selected, "batch.kubernetes.io/controller-uid", uid);
     // Labels that a Job has from its pods are one with theirs.
-    if object::meta(job, "labels") == Some(&given) {
+    if object::same(object::meta(job, "labels"), Some(&given)) {
         set_meta(job, "labels", Some(labels));
     }
 }

@@ -62,7 +62,7 @@ impl ApiServer {
             ["healthz" | "livez" | "readyz", ..] => Ok(health::answer(incoming)),
             ["version"] if get => Ok(json(StatusCode::OK, &super::discovery::version())),
             ["version"] => Err(Status::method_not_allowed()),
-            ["openapi", "v2"] if get => Ok(json(StatusCode::OK, &super::openapi::v2())),
+            ["openapi", "v2"] if get => Ok(super::openapi::v2(incoming.accept())),
             ["openapi", "v3"] if get => Ok(json(StatusCode::OK, &self.openapi_index())),
             ["openapi", "v3", "api", version] if get => self.openapi_document(incoming, "", version),
             ["openapi", "v3", "apis", group, version] if get => self.openapi_document(incoming, group, version),

@@ -6,6 +6,7 @@
 mod descriptions;
 mod paths;
 mod schemas;
+mod v2;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+pub(super) use v2::v2;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
@@ -26,16 +29,6 @@ use crate::{
     registry::{Registry, ResourceType, Version, ranked_versions},
     status::Status,
 };
-
-/// The old document, without schemas: clients that find none go on without.
-pub(super) fn v2() -> Value {
-    json!({
-        "swagger": "2.0",
-        "info": { "title": "Kubernetes", "version": GIT_VERSION },
-        "paths": {},
-        "definitions": {},
-    })
-}
 
 /// A document with the hash that its URL carries.
 #[derive(Clone, Debug)]

@@ -21,10 +21,6 @@ pub(super) fn check_all<'a>(
         } else {
             words::label(name, &format!("{path}.name"), causes);
         }
-        if names.contains(&name) {
-            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
-        }
-        names.push(name);
         if text(container, "image").is_empty() {
             causes.push(Cause::required(&format!("{path}.image"), ""));
         }
@@ -34,6 +30,10 @@ pub(super) fn check_all<'a>(
         environment(container, &path, causes);
         mounts(container, &path, volumes, causes);
         resources(container, &path, causes);
+        if names.contains(&name) {
+            causes.push(Cause::duplicate(&format!("{path}.name"), &json!(name)));
+        }
+        names.push(name);
         probes(container, &path, causes);
     }
 }

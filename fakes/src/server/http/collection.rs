@@ -37,7 +37,7 @@ impl ApiServer {
                 incoming.check_content_type()?;
                 let mut options = incoming.write_options("CreateOptions")?;
                 let mut sent = decode::object(self, incoming, target, &mut options)?;
-                if let Some(answer) = reviews::answer(target, &sent) {
+                if let Some(answer) = reviews::answer(target, &sent, &self.clock().stamp()) {
                     return Ok(respond_json(StatusCode::CREATED, &answer?));
                 }
                 item::check_namespace(&mut sent, namespace.unwrap_or_default())?;

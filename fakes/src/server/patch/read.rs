@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    controllers::revision::canonical_json,
     object,
     server::{ApiServer, Target, WriteOptions, convert, custom, http, typed},
     status::Status,
@@ -19,7 +20,12 @@ impl ApiServer {
         key: &Key,
         options: &WriteOptions,
     ) -> Result<(), Status> {
-        let shown = options.patch.as_ref().map_or_else(|| object.to_string(), |patch| patch.0.clone());
+        let shown = match &options.patch {
+            Some(patch) => patch.0.clone(),
+            // The real server keeps custom resources as maps, whose fields it writes in order.
+            None if target.resource.custom => canonical_json(object),
+            None => object.to_string(),
+        };
         let refused = |why: &str| typed::unreadable(&shown, why);
         let Value::Object(fields) = &*object else { return Err(Status::unprocessable()) };
         // A strategic merge is one of Go's structs, whatever they say that they are.

@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 
 use self::row::Row;
 use super::{Heading, jsonpath};
-use crate::{object, server::Target};
+use crate::{
+    object,
+    server::{Subresource, Target},
+};
 
 /// What stands in a cell.
 type Cell = fn(&Row<'_>) -> Value;
@@ -60,7 +63,8 @@ fn age(row: &Row<'_>) -> Value {
 }
 
 pub(super) fn headings(target: &Target) -> Vec<Heading> {
-    let name = heading(&text("Name", |_| Value::Null), "name");
+    let is_scale = target.subresource == Subresource::Scale;
+    let name = heading(&text("Name", |_| Value::Null), if is_scale { "" } else { "name" });
     if target.resource.custom {
         return std::iter::once(name).chain(custom_headings(target)).collect();
     }

@@ -6,13 +6,19 @@ use super::{
     AGE, Column, access, admission, autoscaler, batch, column, data, event, network, node, pod, row::Row, storage,
     workload,
 };
-use crate::{object, server::Target};
+use crate::{
+    object,
+    server::{Subresource, Target},
+};
 
 /// Kinds that nobody drew a table for.
 const UNKNOWN: &[Column] = &[column("date", "Created At", |row| row.text("/metadata/creationTimestamp").into())];
 const AGE_ONLY: &[Column] = &[AGE];
 
 pub(super) fn columns(target: &Target) -> &'static [Column] {
+    if target.subresource == Subresource::Scale {
+        return workload::SCALES;
+    }
     match &*target.resource.resource.plural {
         "certificatesigningrequests" => access::REQUESTS,
         "configmaps" => data::CONFIG_MAPS,

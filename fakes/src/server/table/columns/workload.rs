@@ -39,6 +39,12 @@ pub(super) const DEPLOYMENTS: &[Column] = &[
     wide("Selector", |row| row.selector("/spec/selector").into()),
 ];
 
+pub(super) const SCALES: &[Column] = &[
+    integer("Desired", |row| row.int("/spec/replicas").into()),
+    integer("Available", |row| row.int("/status/replicas").into()),
+    AGE,
+];
+
 pub(super) const STATEFUL_SETS: &[Column] = &[text("Ready", ready), AGE, CONTAINERS, IMAGES];
 
 pub(super) const REPLICA_SETS: &[Column] = &[
