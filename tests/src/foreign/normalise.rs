@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What is replaced by what, in this order.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 17] = [
     (r"https?://127\.0\.0\.1:\d+", "<server>"),
     (r"127\.0\.0\.1:\d+", "<server>"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uid>"),
@@ -17,6 +17,10 @@ const RULES: [(&str, &str); 13] = [
     (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-<made>"),
     (r"\b[0-9bcdf]{8,10}(?:-<made>)?\b|\b[0-9bcdfghjklmnpqrstvwxz]{9,10}\b", "<hash>"),
     (r"(^|\s)(\d+[smhd])+(\s|$)", "$1<age>$3"),
+    (r#"(resourceVersion\\+": ?\\+)"\d+\\+""#, "$1<version>"),
+    (r"(resource version to be \d+, was|Resource Version:) +\d+", "$1 <version>"),
+    (r":3\d{4}/TCP", ":<port>/TCP"),
+    (r"\.[0-9a-f]{16}\b", ".<moment>"),
     (r" \(x\d+ over (\d+[smhd])+\)", ""),
     (r"[ \t]{2,}", "  "),
 ];
