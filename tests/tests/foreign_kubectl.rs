@@ -141,8 +141,7 @@ fn difference(real: &str, fake: &str) -> String {
     let mut shown: Vec<String> = missing(real, fake).iter().map(|line| format!("  - real: {line}")).collect();
     shown.extend(missing(fake, real).iter().map(|line| format!("  + fake: {line}")));
     if shown.is_empty() {
-        let all = |of: &str| of.lines().map(|line| format!("    {line}\n")).collect::<String>();
-        shown.push(format!("  in another order, real:\n{}  fake:\n{}", all(real), all(fake)));
+        shown.push(format!("  in another order, real:\n{real}  fake:\n{fake}"));
     }
     shown.join("\n")
 }

@@ -48,7 +48,7 @@ impl Client {
     /// Records what happened to an object.
     pub(crate) async fn tell(&self, about: &Value, notice: Notice) {
         if let Some(recorder) = &self.recorder {
-            recorder.record(about, notice, &self.options).await;
+            recorder.record(about, &notice, &self.options).await;
         }
     }
 

@@ -53,7 +53,7 @@ impl Recorder {
     }
 
     /// Writes what happened, or counts it on the Event that tells of it already.
-    pub(crate) async fn record(&self, about: &Value, notice: Notice, options: &WriteOptions) {
+    pub(crate) async fn record(&self, about: &Value, notice: &Notice, options: &WriteOptions) {
         let now = self.api.clock().now();
         let event = self.event(about, notice, &stamp(now));
         let record = self.correlator.lock().unwrap_or_else(PoisonError::into_inner).correlate(event, now);
@@ -74,7 +74,7 @@ impl Recorder {
         }
     }
 
-    fn event(&self, about: &Value, notice: Notice, now: &str) -> Value {
+    fn event(&self, about: &Value, notice: &Notice, now: &str) -> Value {
         let namespace = match object::namespace(about) {
             "" => "default",
             namespace => namespace,
