@@ -101,6 +101,30 @@ fn drop_empty(object: &mut Value) {
     });
 }
 
+/// Takes owners out that are there twice. A patch is looked at only after admission.
+pub(super) fn drop_repeated_owners(object: &mut Value, patched: bool, options: &WriteOptions) {
+    let Some(Value::Array(owners)) = meta(object, "ownerReferences") else { return };
+    let repeated = |index: usize, owner: &Value| owners.iter().take(index).any(|other| other == owner);
+    let (mut kept, mut uids) = (Vec::new(), Vec::new());
+    for (index, owner) in owners.iter().enumerate() {
+        if repeated(index, owner) {
+            uids.push(object::text(owner, &["uid"]).to_owned());
+        } else {
+            kept.push(owner.clone());
+        }
+    }
+    if uids.is_empty() {
+        return;
+    }
+    set_meta(object, "ownerReferences", Some(kept.into()));
+    let when = if patched { " after mutating admission happens" } else { "" };
+    options.warnings.push(format!(
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        uids.join(", ")
+    ));
+}
+
 /// Warns of what is let through in custom resources but unwise.
 pub(super) fn warn(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOptions) {
     if !target.resource.custom {

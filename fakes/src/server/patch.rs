@@ -85,7 +85,9 @@ impl ApiServer {
             }
             super::http::check_place(object, key)?;
             super::write::read_version(object)?;
-            object::set_meta(object, "resourceVersion", None);
+            if !options.dry_run {
+                object::set_meta(object, "resourceVersion", None);
+            }
             return self.create_changed(target, changed, options).await.map(|stored| (stored, true));
         }
         let stored = self.change(target, key, options, |current| {

@@ -94,6 +94,7 @@ impl ApiServer {
             Changed::Replaced(object) | Changed::Patched(object) => (object, false),
             Changed::Applied(object) => (object, true),
         };
+        metadata::drop_repeated_owners(&mut object, stamped, options);
         let version = object::meta(&object, "resourceVersion").cloned();
         // What is no number is not looked at, and nothing when nothing is stored.
         if !options.dry_run && object::resource_version(&object).is_some_and(|version| version > 0) {
@@ -176,10 +177,12 @@ impl ApiServer {
         if self.store().get(&key).is_none() && target.resource.traits.create_on_update {
             let uid = object::uid(&object);
             if !uid.is_empty() {
-                return Err(other_uid(uid, "", &key, target));
+                return Err(other_uid(uid, "", &key, target, options));
             }
             read_version(&object)?;
-            object::set_meta(&mut object, "resourceVersion", None);
+            if !options.dry_run {
+                object::set_meta(&mut object, "resourceVersion", None);
+            }
             return self.create_at(target, object, options).await;
         }
         if object::resource_version(&object).is_none() {
@@ -257,6 +260,7 @@ impl ApiServer {
             Changed::Patched(object) => (object, Written::Patch),
             Changed::Applied(object) => (object, Written::Applied),
         };
+        metadata::drop_repeated_owners(&mut new, written != Written::Object, options);
         let old = &current.value;
         let chain = self.chain(target);
         let mut stamped = written == Written::Applied;
@@ -267,7 +271,7 @@ impl ApiServer {
             stamped = true;
             request = Some(attributes);
         }
-        check_preconditions(&new, current, target, written)?;
+        check_preconditions(&new, current, target, options, written)?;
         metadata::carry_over(old, &mut new, target);
         builtin::decode(&mut new, target);
         builtin::merge_subresource(old, &mut new, target);
@@ -381,11 +385,17 @@ fn warn(object: &Value, old: Option<&Value>, target: &Target, options: &WriteOpt
     }
 }
 
-fn check_preconditions(new: &Value, current: &Stored, target: &Target, written: Written) -> Result<(), Status> {
+fn check_preconditions(
+    new: &Value,
+    current: &Stored,
+    target: &Target,
+    options: &WriteOptions,
+    written: Written,
+) -> Result<(), Status> {
     let (resource, name) = (target.group_resource(), &current.key.name);
     let (wanted, found) = (object::uid(new), object::uid(&current.value));
     if !wanted.is_empty() && wanted != found && written == Written::Object {
-        return Err(other_uid(wanted, found, &current.key, target));
+        return Err(other_uid(wanted, found, &current.key, target, options));
     }
     match read_version(new)? {
         Some(version) if version != current.resource_version => Err(Status::modified(resource, name)),
@@ -406,8 +416,9 @@ pub(super) fn read_version(object: &Value) -> Result<Option<u64>, Status> {
 }
 
 /// The object is not the one that the writer means.
-fn other_uid(wanted: &str, found: &str, key: &Key, target: &Target) -> Status {
-    let path = storage_path(key, target);
+fn other_uid(wanted: &str, found: &str, key: &Key, target: &Target, options: &WriteOptions) -> Status {
+    let root = if options.dry_run { "" } else { "/registry" };
+    let path = format!("{root}{}", storage_path(key, target));
     let why = format!(
         "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
          failed: UID in precondition: {wanted}, UID in object meta: {found}"
@@ -418,7 +429,8 @@ fn other_uid(wanted: &str, found: &str, key: &Key, target: &Target) -> Status {
 /// Where the real server keeps an object, as some of its messages tell.
 fn storage_path(key: &Key, target: &Target) -> String {
     let resource = &key.resource;
-    let group = if target.resource.custom { format!("{}/", resource.group) } else { String::new() };
+    let own_server = matches!(&*resource.group, "apiextensions.k8s.io" | "apiregistration.k8s.io");
+    let group = if target.resource.custom || own_server { format!("{}/", resource.group) } else { String::new() };
     let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
     let plural = match &*resource.plural {
         plural if target.resource.custom => plural,
@@ -429,5 +441,5 @@ fn storage_path(key: &Key, target: &Target) -> String {
         "ingresses" => "ingress",
         plural => plural,
     };
-    format!("/registry/{group}{plural}/{namespace}{}", key.name)
+    format!("/{group}{plural}/{namespace}{}", key.name)
 }
