@@ -6,20 +6,24 @@
 mod data;
 mod decode;
 mod json;
+mod parsed;
 mod path;
 pub(crate) mod protobuf;
 mod quantity;
 mod resources;
 mod time;
+mod yaml;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::Value;
 
 pub(crate) use decode::{Reader, decode, zero};
-pub(crate) use json::{Parsed, parse};
+pub(crate) use json::parse;
+pub(crate) use parsed::{Parsed, Repeated};
 pub(crate) use quantity::Quantity;
 pub(crate) use resources::{Resource, resources};
+pub(crate) use yaml::parse as parse_yaml;
 
 static TYPES: LazyLock<Types> = LazyLock::new(data::types);
 

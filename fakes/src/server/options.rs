@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::types::Repeated;
+
 /// Who writes and how.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
@@ -19,8 +21,8 @@ pub struct WriteOptions {
     pub(crate) check_types: bool,
     /// What the writer is to be told although the write succeeds.
     pub(crate) warnings: Warnings,
-    /// The fields that the body has twice.
-    pub(crate) repeated: Vec<String>,
+    /// What the body has twice.
+    pub(crate) repeated: Repeated,
     /// The strategic merge patch, which a refusal shows.
     pub(crate) patch: Option<Shown>,
     /// The options a request gave, as admission is told of them.

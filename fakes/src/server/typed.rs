@@ -76,12 +76,13 @@ pub(super) fn tell_unknown(
     options: &WriteOptions,
     refusal: impl Fn(&str) -> Status,
 ) -> Result<(), Status> {
-    tell(strict_errors(&options.repeated, unknown), options, refusal)
+    tell(strict_errors(options, unknown), options, refusal)
 }
 
-fn strict_errors(repeated: &[String], unknown: &[String]) -> Vec<String> {
-    let repeated = repeated.iter().map(|field| format!("duplicate field {field:?}"));
-    repeated.chain(unknown.iter().map(|field| format!("unknown field {field:?}"))).collect()
+fn strict_errors(options: &WriteOptions, unknown: &[String]) -> Vec<String> {
+    let strict = options.field_validation == FieldValidation::Strict;
+    let repeated = if strict { options.repeated.errors() } else { options.repeated.warnings() };
+    repeated.into_iter().chain(unknown.iter().map(|field| format!("unknown field {field:?}"))).collect()
 }
 
 fn tell(errors: Vec<String>, options: &WriteOptions, refusal: impl Fn(&str) -> Status) -> Result<(), Status> {

@@ -5,17 +5,13 @@ use std::{cell::RefCell, fmt};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, map::Entry};
 
-use super::path::{Path, Step};
+use super::{
+    Parsed, Repeated,
+    path::{Path, Step},
+};
 
 /// As many repeated fields as are told.
 const MAX_REPEATED: usize = 100;
-
-/// A document, and the paths of fields that it has twice; the last one counts.
-#[derive(Debug)]
-pub(crate) struct Parsed {
-    pub(crate) value: Value,
-    pub(crate) repeated: Vec<String>,
-}
 
 /// Reads a document.
 pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Parsed> {
@@ -23,7 +19,7 @@ pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Parsed> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Seed { at: Path::ROOT, repeated: &repeated }.deserialize(&mut reader)?;
     reader.end()?;
-    Ok(Parsed { value, repeated: repeated.into_inner() })
+    Ok(Parsed { value, repeated: Repeated::Fields(repeated.into_inner()) })
 }
 
 #[derive(Clone, Copy)]
@@ -125,7 +121,7 @@ mod tests {
     fn repeated_fields_are_named_and_the_last_one_counts() {
         let parsed = parse(br#"{"a":1,"b":[{"c":1,"c":2}],"a":{"x":null}}"#).unwrap();
         assert_eq!(parsed.value, json!({ "a": { "x": null }, "b": [{ "c": 2 }] }));
-        assert_eq!(parsed.repeated, ["b[0].c", "a"]);
+        assert_eq!(parsed.repeated.warnings(), [r#"duplicate field "b[0].c""#, r#"duplicate field "a""#]);
         assert!(parse(b"{} x").is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     object,
     server::{ApiServer, FieldValidation, Subresource, Target, WriteOptions, custom, typed},
     status::Status,
-    types::{self, Parsed, Reader, protobuf},
+    types::{self, Parsed, Reader, Repeated, protobuf},
 };
 
 /// As much of a body that is no object as its refusal shows.
@@ -33,13 +33,12 @@ pub(super) fn go_kind(value: &Value) -> &'static str {
 /// A body that says what it is, with the fields it has twice; or what is wrong with it. Null is an object without fields.
 pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String> {
     if incoming.body.starts_with(protobuf::MAGIC) {
-        return protobuf::read(incoming.body).map(|value| Parsed { value, repeated: Vec::new() });
+        return protobuf::read(incoming.body).map(|value| Parsed { value, repeated: Repeated::default() });
     }
     let parsed = match types::parse(incoming.body) {
         Ok(parsed) => parsed,
         Err(_) if incoming.content_type().ends_with("yaml") => {
-            let value = first_document(incoming.body).map_err(|error| format!("yaml: {error}"))?;
-            Parsed { value, repeated: Vec::new() }
+            types::parse_yaml(incoming.body).map_err(|error| format!("yaml: {error}"))?
         }
         Err(error) => {
             let fault = syntax::fault(incoming.body).unwrap_or_else(|| error.to_string());
@@ -80,13 +79,6 @@ pub(in crate::server) fn read_type(fields: &Map<String, Value>) -> Result<(), St
         return Err(format!("unexpected GroupVersion string: {api_version}"));
     }
     Ok(())
-}
-
-/// What follows in other documents is not looked at.
-fn first_document(yaml: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(yaml);
-    let documents = serde_saphyr::from_multiple::<Value>(&text).map_err(|error| error.to_string())?;
-    Ok(documents.into_iter().next().unwrap_or_default())
 }
 
 /// The object in a request's body, which is of the URL's kind, as its type reads it.
@@ -272,15 +264,19 @@ fn with_value(operation: &Value) -> Value {
 /// A configuration to be applied.
 pub(super) fn applied(incoming: &Incoming<'_>, target: &Target, options: &mut WriteOptions) -> Result<Value, Status> {
     let refuse = |why: &str| Status::bad_request(format!("error decoding YAML: {why}"));
-    let value = match types::parse(incoming.body) {
-        Ok(parsed) => {
-            options.repeated = parsed.repeated;
-            parsed.value
-        }
-        Err(_) if incoming.body.is_empty() => Value::Null,
-        Err(_) => first_document(incoming.body)
+    let parsed = match types::parse(incoming.body) {
+        Ok(parsed) if parsed.repeated.is_empty() => parsed,
+        Err(_) if incoming.body.is_empty() => Parsed { value: Value::Null, repeated: Repeated::default() },
+        // JSON is YAML, and this is told of what it has twice.
+        _ => types::parse_yaml(incoming.body)
             .map_err(|error| refuse(&format!("error converting YAML to JSON: yaml: {error}")))?,
     };
+    if let (FieldValidation::Strict, Some(why)) = (options.field_validation, parsed.repeated.errors().first()) {
+        let why = format!("error strict decoding YAML: error converting YAML to JSON: {why}");
+        return Err(Status::bad_request(why));
+    }
+    options.repeated = parsed.repeated;
+    let value = parsed.value;
     let value = match value {
         Value::Object(_) => value,
         Value::Null => json!({}),

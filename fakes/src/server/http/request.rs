@@ -17,6 +17,7 @@ use crate::{
     schema::Cause,
     server::{FieldValidation, Target, WriteOptions, options::Warnings},
     status::Status,
+    types::Repeated,
 };
 
 /// The longest name of a field manager.
@@ -144,7 +145,7 @@ impl<'a> Incoming<'a> {
             },
             check_types: true,
             warnings: self.warnings.clone(),
-            repeated: Vec::new(),
+            repeated: Repeated::default(),
             patch: None,
             given: self.given(),
         })
