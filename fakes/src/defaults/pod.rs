@@ -9,6 +9,11 @@ const GRACE_PERIOD_SECONDS: i64 = 30;
 const DEFAULT_FILE_MODE: i64 = 0o644;
 const TOKEN_EXPIRATION_SECONDS: i64 = 3600;
 const TOLERATION_SECONDS: i64 = 300;
+/// Where images are that say no place.
+const DEFAULT_PATH: &str = "library/";
+const MAX_IMAGE_PATH: usize = 255;
+/// A name of so many hexadecimal digits would be taken for a digest.
+const DIGEST_LENGTH: usize = 64;
 
 pub(super) fn template(spec: &mut Map<String, Value>) {
     let template = spec.entry("template").or_insert(Value::Null);
@@ -172,7 +177,9 @@ fn is_latest(image: &str) -> bool {
         _ => ("", name),
     };
     let fits = domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
-    tag == "latest" && fits && path.split('/').all(is_component)
+    let is_digest = image.len() == DIGEST_LENGTH && image.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    let is_long = path.len() + if path.contains('/') { 0 } else { DEFAULT_PATH.len() } > MAX_IMAGE_PATH;
+    tag == "latest" && fits && path.split('/').all(is_component) && !is_digest && !is_long
 }
 
 /// A part of an image's path: lower-case words, between them a dot, one or two underscores, or dashes.
@@ -241,6 +248,9 @@ mod tests {
             ("a b", false),
             ("-a", false),
             ("\u{fc}", false),
+            (&"a".repeat(63), true),
+            (&"a".repeat(64), false),
+            (&"a".repeat(248), false),
         ] {
             assert_eq!(is_latest(image), latest, "{image}");
         }

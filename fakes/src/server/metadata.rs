@@ -20,6 +20,13 @@ const SYSTEM_FIELDS: [&str; 5] =
 /// The longest prefix of a generated name.
 const MAX_GENERATED_PREFIX: usize = 58;
 
+/// A create says nothing of an end. An update that creates may.
+pub(super) fn drop_end(object: &mut Value) {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        set_meta(object, field, None);
+    }
+}
+
 /// Takes out of a new object what only the server says, and has it say what it is.
 pub(super) fn prepare_create(object: &mut Value, target: &Target) {
     // A patch may have left nothing but some fields; a stored object always says what it is.
@@ -35,11 +42,9 @@ pub(super) fn prepare_create(object: &mut Value, target: &Target) {
         map_mut(object).insert("kind".to_owned(), target.resource.kind.clone().into());
     }
     let metadata = meta_mut(object);
-    for field in SYSTEM_FIELDS.iter().filter(|field| **field != "generation") {
-        metadata.shift_remove(*field);
+    for field in ["uid", "creationTimestamp", "resourceVersion", "selfLink"] {
+        metadata.shift_remove(field);
     }
-    metadata.shift_remove("resourceVersion");
-    metadata.shift_remove("selfLink");
     if !target.resource.namespaced {
         metadata.shift_remove("namespace");
     }

@@ -106,7 +106,9 @@ impl ApiServer {
         let mut allocation =
             Allocation { pools: &self.inner.services, taken: Held::default(), released: Held::default(), dry_run };
         allocation.take_addresses(old, new).map_err(|cause| target.invalid(object::name(new), &[cause]))?;
-        allocation.take_ports(&before, new).map_err(|cause| target.invalid(object::name(new), &[cause]))?;
+        allocation
+            .take_ports(old.is_none(), &before, new)
+            .map_err(|cause| target.invalid(object::name(new), &[cause]))?;
         match old {
             Some(old) => drop_unneeded(old, new),
             None if !needs_address(new) => drop(field_mut(new, "spec").shift_remove("internalTrafficPolicy")),
@@ -169,8 +171,8 @@ impl Allocation<'_> {
         Ok(given)
     }
 
-    /// Ports of one number and different protocols share a node port.
-    fn take_ports(&mut self, before: &Held, service: &mut Value) -> Result<(), Cause> {
+    /// Ports of one number share a node port in a new Service.
+    fn take_ports(&mut self, is_new: bool, before: &Held, service: &mut Value) -> Result<(), Cause> {
         let mut ports = ports(service).to_vec();
         if matches!(service_type(service), "NodePort" | "LoadBalancer") {
             let all = needs_node_ports(service);
@@ -180,7 +182,7 @@ impl Allocation<'_> {
                 }
                 let shared = ports.iter().find_map(|it| {
                     let same = it.get("port") == ports[index].get("port") && it != &ports[index];
-                    node_port(it).filter(|_| same)
+                    node_port(it).filter(|_| same && is_new)
                 });
                 let asked = node_port(&ports[index]).or(shared);
                 let field = format!("spec.ports[{index}].nodePort");

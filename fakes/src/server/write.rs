@@ -78,9 +78,10 @@ impl ApiServer {
     pub(crate) async fn create_at(
         &self,
         target: &Target,
-        object: Value,
+        mut object: Value,
         options: &WriteOptions,
     ) -> Result<Arc<Stored>, Status> {
+        metadata::drop_end(&mut object);
         self.create_changed(target, Changed::Replaced(object), options).await
     }
 
@@ -183,7 +184,7 @@ impl ApiServer {
             if !options.dry_run {
                 object::set_meta(&mut object, "resourceVersion", None);
             }
-            return self.create_at(target, object, options).await;
+            return self.create_changed(target, Changed::Replaced(object), options).await;
         }
         if object::resource_version(&object).is_none() {
             return self.change(target, &key, options, |_| Ok(Changed::Replaced(object.clone()))).await;

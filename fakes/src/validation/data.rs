@@ -14,9 +14,8 @@ const MAX_KEY: usize = 253;
 const BASIC_AUTH: [&str; 2] = ["username", "password"];
 
 pub(super) fn config_map(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
-    for field in ["data", "binaryData"] {
-        keys(object, field, causes);
-    }
+    frozen(object, old, &["data", "binaryData"], causes);
+    keys(object, "data", causes);
     let binary = object.get("binaryData");
     for key in object.get("data").and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys) {
         if binary.is_some_and(|binary| binary.get(key).is_some()) {
@@ -24,17 +23,17 @@ pub(super) fn config_map(object: &Value, old: Option<&Value>, causes: &mut Vec<C
             causes.push(Cause::invalid(&format!("data[{key}]"), &json!(key), rule));
         }
     }
-    frozen(object, old, &["data", "binaryData"], causes);
+    keys(object, "binaryData", causes);
 }
 
 pub(super) fn secret(object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
-    keys(object, "data", causes);
     let kind = text(object, "type");
-    wanted(object, kind, causes);
     if old.is_some_and(|old| text(old, "type") != kind) {
         causes.push(Cause::invalid("type", &json!(kind), IMMUTABLE));
     }
     frozen(object, old, &["data"], causes);
+    keys(object, "data", causes);
+    wanted(object, kind, causes);
 }
 
 /// What a Secret of the type has to have.
