@@ -68,6 +68,17 @@ impl World {
         self.edit("/replicas", replicas)
     }
 
+    /// Whether the only set with pods has as many as the Deployment asks for, and was told another number. Kubernetes takes
+    /// that for a scaling that is not over, finds nothing to scale, and does nothing else ever again.
+    fn is_stuck(&self) -> bool {
+        let size = |set: &Value| set["spec"]["replicas"].as_u64().unwrap();
+        let active: Vec<&Value> = self.sets.values().filter(|set| size(set) > 0).collect();
+        let [only] = active[..] else { return false };
+        let asked = self.deployment["spec"]["replicas"].as_u64().unwrap();
+        let told = object::annotation(only, DESIRED_REPLICAS).unwrap();
+        size(only) == asked && told != asked.to_string()
+    }
+
     fn plan(&self) -> Plan {
         sync(&Observed {
             deployment: &self.deployment,
@@ -389,6 +400,19 @@ fn a_set_that_fails_is_told_by_the_deployment() {
     assert_eq!(object::condition(&world.deployment, "ReplicaFailure"), None);
 }
 
+/// As in Kubernetes; script `deployment-scaled-mid-roll` shows it there.
+#[test]
+fn scaling_to_what_the_only_set_has_left_is_stuck() {
+    let mut world = World::new(3, &rolling(0, 1));
+    world.image("v2").sync();
+    world.scale(2).rest();
+    assert!(world.is_stuck());
+    assert_eq!(world.deployment["status"]["updatedReplicas"].as_u64(), None, "{}", world.describe());
+    world.scale(3).rest();
+    assert!(!world.is_stuck());
+    assert_eq!(world.deployment["status"]["updatedReplicas"], 3, "{}", world.describe());
+}
+
 #[test]
 fn a_deployment_being_deleted_only_counts() {
     let mut world = World::new(3, &rolling(1, 0));
@@ -439,6 +463,7 @@ proptest! {
             }
         }
         world.edit("/paused", false).image("v4").rest();
+        prop_assume!(!world.is_stuck());
         let replicas = world.deployment["spec"]["replicas"].as_u64().unwrap();
         let updated = world.deployment["status"]["updatedReplicas"].as_u64().unwrap_or(0);
         prop_assert_eq!((world.pods.len() as u64, updated), (replicas, replicas), "{}", world.describe());
