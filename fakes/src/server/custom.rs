@@ -28,12 +28,17 @@ pub(super) fn check_scale(object: &Value, target: &Target, causes: &mut Vec<Caus
         replicas(object, &scale.spec_replicas, causes);
     }
     replicas(object, &scale.status_replicas, causes);
+    if let Some(selector) = &scale.selector
+        && let Err(why) = find(object, selector, "string", Value::is_string)
+    {
+        causes.push(Cause::invalid(&format!(".{selector}"), &json!(""), &why));
+    }
 }
 
 fn replicas(object: &Value, path: &str, causes: &mut Vec<Cause>) {
     let at = format!(".{path}");
-    let found = match number(object, path) {
-        Ok(found) => found,
+    let found = match find(object, path, "int64", Value::is_i64) {
+        Ok(found) => found.and_then(Value::as_i64),
         Err(why) => return causes.push(Cause::invalid(&at, &json!(0), &why)),
     };
     let detail = match found {
@@ -44,16 +49,22 @@ fn replicas(object: &Value, path: &str, causes: &mut Vec<Cause>) {
     causes.push(Cause::invalid(&at, &json!(found), &detail));
 }
 
-/// The number at a path, or why there can be none.
-fn number(object: &Value, path: &str) -> Result<Option<i64>, String> {
+/// The value at a path, or why there can be none of its type.
+fn find<'a>(
+    object: &'a Value,
+    path: &str,
+    wanted: &str,
+    fits: impl Fn(&Value) -> bool,
+) -> Result<Option<&'a Value>, String> {
     let misfit = |at: &str, found: &Value, wanted: &str| {
         format!("{at} accessor error: {} is of the type {}, expected {wanted}", shown(found), go_type(found))
     };
     let (mut value, mut at) = (object, String::new());
     for part in path.split('.') {
-        let Some(fields) = value.as_object() else { return Err(misfit(&at, value, "map[string]interface {}")) };
+        at = format!("{at}.{part}");
+        let Some(fields) = value.as_object() else { return Err(misfit(&at, value, "map[string]interface{}")) };
         let Some(field) = fields.get(part) else { return Ok(None) };
-        (value, at) = (field, format!("{at}.{part}"));
+        value = field;
     }
-    value.as_i64().map(Some).ok_or_else(|| misfit(&at, value, "int64"))
+    if fits(value) { Ok(Some(value)) } else { Err(misfit(&at, value, wanted)) }
 }

@@ -97,6 +97,10 @@ impl ApiServer {
                 (read.map_err(|_| source.forgotten)?, revision)
             }
         };
+        // One name is one place, and nothing follows it.
+        let one =
+            selection.fields.exact("metadata.name").filter(|_| namespace.is_some() || !target.resource.namespaced);
+        let more = if one.is_some() { 0 } else { more };
         let last = items.last().filter(|_| more > 0);
         let next = last.map(|last| Token::after(&last.key, namespace, revision).encode());
         let remaining = (more > 0 && selection.is_empty()).then_some(more);

@@ -29,7 +29,7 @@ pub(super) fn stamp(
     options: &WriteOptions,
     clock: &Clock,
 ) -> Value {
-    if options.check_types && !check_versions(&mut new, target) {
+    if options.check_types && !check_versions(&mut new, target, old.is_some()) {
         return new;
     }
     // A Scale has only what its object's managers own of it, and nobody becomes the first.
@@ -60,7 +60,7 @@ pub(super) fn stamp(
 
 /// Drops sent entries of versions that a built-in kind does not have. The server of custom resources fails at them and
 /// then records nothing at all: it says false.
-fn check_versions(new: &mut Value, target: &Target) -> bool {
+fn check_versions(new: &mut Value, target: &Target, is_update: bool) -> bool {
     let resource = &target.resource;
     let knows = |entry: &Value| {
         let version = object::text(entry, &["apiVersion"]);
@@ -72,7 +72,7 @@ fn check_versions(new: &mut Value, target: &Target) -> bool {
     };
     let metadata = object::meta_mut(new);
     let Some(Value::Array(entries)) = metadata.get_mut("managedFields") else { return true };
-    if resource.custom && !entries.iter().all(&knows) {
+    if resource.custom && is_update && !entries.iter().all(&knows) {
         metadata.shift_remove("managedFields");
         return false;
     }

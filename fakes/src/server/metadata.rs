@@ -97,7 +97,9 @@ pub(super) fn carry_over(old: &Value, new: &mut Value, target: &Target) {
 
 /// Empty maps and lists in metadata are left out, as the server leaves them out.
 fn drop_empty(object: &mut Value) {
-    meta_mut(object).retain(|_, value| match value {
+    meta_mut(object).retain(|field, value| match value {
+        // An empty record asks for all to be forgotten.
+        Value::Array(_) if field == "managedFields" => true,
         Value::Null => false,
         Value::Object(map) => !map.is_empty(),
         Value::Array(list) => !list.is_empty(),
@@ -128,6 +130,13 @@ pub(super) fn drop_repeated_owners(object: &mut Value, patched: bool, options: &
          reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
         uids.join(", ")
     ));
+}
+
+/// What is wrong about an object's labels.
+pub(super) fn check_labels(object: &Value) -> Vec<crate::schema::Cause> {
+    let mut causes = Vec::new();
+    crate::names::check_labels(meta(object, "labels"), "metadata.labels", &mut causes);
+    causes
 }
 
 /// Warns of what is let through in custom resources but unwise.

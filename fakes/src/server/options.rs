@@ -23,15 +23,9 @@ pub struct WriteOptions {
     pub(crate) warnings: Warnings,
     /// What the body has twice.
     pub(crate) repeated: Repeated,
-    /// The strategic merge patch, which a refusal shows.
-    pub(crate) patch: Option<Shown>,
     /// The options a request gave, as admission is told of them.
     pub(crate) given: Vec<(&'static str, Value)>,
 }
-
-/// A value as Go's `%+v` shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown(pub(crate) String);
 
 /// Warnings that come with an answer.
 #[derive(Clone, Debug, Default)]

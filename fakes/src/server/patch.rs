@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::{ApiServer, Subresource, Target, WriteOptions, typed, write::Changed};
 use crate::{
+    apply,
+    controllers::revision::canonical_json,
     object,
     status::Status,
     store::{Key, Stored},
@@ -26,6 +28,20 @@ pub enum Patch {
     Strategic(Value),
     /// Server-side apply.
     Apply(Value),
+}
+
+impl Patch {
+    pub(super) fn is_strategic(&self) -> bool {
+        matches!(self, Self::Strategic(_))
+    }
+
+    /// What is shown of it where it cannot be read: what it resulted in, or itself as Go's `%+v` shows it.
+    pub(super) fn shown(&self, original: &Value, patched: &Value) -> String {
+        let Self::Strategic(patch) = self else { return patched.to_string() };
+        let mut patch = patch.clone();
+        strategic::leave_behind(original, &mut patch);
+        apply::shown(&patch)
+    }
 }
 
 impl ApiServer {
@@ -54,8 +70,14 @@ impl ApiServer {
         }
         let patched = self.change(target, key, options, |current| {
             let mut object = Value::clone(&current.value);
+            if target.resource.custom {
+                object.sort_all_objects();
+            }
             change(&mut object, patch, target)?;
-            self.read_patched(&mut object, target, key, options)?;
+            // The real server keeps custom resources as maps, whose fields it writes in order.
+            let shown =
+                if target.resource.custom { canonical_json(&object) } else { patch.shown(&current.value, &object) };
+            self.read_patched(&mut object, (patch, &shown), target, key, options)?;
             Ok(Changed::Patched(object))
         });
         Ok((patched.await?, false))

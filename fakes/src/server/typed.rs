@@ -32,7 +32,12 @@ pub(super) fn read_as(
     options: &WriteOptions,
     refusal: impl Fn(&str) -> Status,
 ) -> Result<(), Status> {
+    // An empty record of managers means something, other than any other empty list.
+    let resets = object.pointer("/metadata/managedFields").is_some_and(|fields| *fields == json!([]));
     let mut decoded = types::decode(object, ty, reader);
+    if resets {
+        object::set_meta(object, "managedFields", Some(json!([])));
+    }
     if reader == Reader::Converter {
         decoded.unknown.sort();
     }

@@ -93,6 +93,9 @@ impl Decoded {
                 }
             }
             (Shape::Bytes, Value::Array(_)) if self.reader == Reader::Json => self.bytes(value, at),
+            (Shape::Bytes, Value::Array(list)) if list.iter().any(Value::is_string) => {
+                self.error.get_or_insert_with(|| "unrecognized type: uint8".to_owned());
+            }
             (Shape::Bytes, Value::String(text)) => {
                 if let Some(place) = corrupt(text) {
                     let error = format!("illegal base64 data at input byte {place}");

@@ -214,13 +214,14 @@ pub(super) fn merge(incoming: &Incoming<'_>, options: &mut WriteOptions) -> Resu
         }
         Err(error) => return Err(refuse(&syntax::fault(incoming.body).unwrap_or_else(|| error.to_string()))),
     };
+    let strategic = incoming.content_type() == "application/strategic-merge-patch+json";
     match &value {
         Value::Object(_) => Ok(value),
+        Value::Null if strategic => Ok(json!({})),
         Value::Null => Err(Status::bad_request("Invalid JSON Patch")),
         other => {
             let kind = go_kind(other);
             let why = format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}");
-            let strategic = incoming.content_type() == "application/strategic-merge-patch+json";
             Err(if strategic { Status::bad_request(why) } else { refuse(&why) })
         }
     }

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 
 use super::{ApiBody, Incoming, bytes, decode, delete, json as respond_json, remote};
 use crate::{
-    apply, object,
+    object,
     server::{
         ApiServer, Deletion, Patch, Subresource, Target, WriteOptions,
         admission::{Attributes, Operation},
         convert,
         list::parse_revision,
-        options::Shown,
         terminate,
     },
     status::Status,
@@ -250,7 +249,8 @@ pub(super) fn read_patch(
     let mut options = incoming.write_options("PatchOptions")?;
     let patch = decode_patch(kind, incoming, target, &mut options);
     // The real server reads a patch when it has found the object.
-    let creates = kind == PatchKind::Apply && target.subresource == Subresource::None;
+    let creates = kind == PatchKind::Apply
+        && (target.subresource == Subresource::None || target.resource.traits.create_on_update);
     if patch.is_err() && !creates && server.store().get(key).is_none() {
         return Err(Status::not_found(&target.resource.resource, &key.name));
     }
@@ -266,11 +266,7 @@ fn decode_patch(
     match kind {
         PatchKind::Json => decode::operations(incoming, options).map(Patch::Json),
         PatchKind::Merge => decode::merge(incoming, options).map(Patch::Merge),
-        PatchKind::Strategic => {
-            let patch = decode::merge(incoming, options)?;
-            options.patch = Some(Shown(apply::shown(&patch)));
-            Ok(Patch::Strategic(patch))
-        }
+        PatchKind::Strategic => decode::merge(incoming, options).map(Patch::Strategic),
         PatchKind::Apply => {
             let applied = decode::applied(incoming, target, options)?;
             Ok(Patch::Apply(convert::incoming(target, applied)))

@@ -146,7 +146,6 @@ impl<'a> Incoming<'a> {
             check_types: true,
             warnings: self.warnings.clone(),
             repeated: Repeated::default(),
-            patch: None,
             given: self.given(),
         })
     }

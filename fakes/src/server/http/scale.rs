@@ -13,7 +13,9 @@ use crate::{
     object::{self, map_mut, meta},
     registry::Scale,
     schema::Cause,
-    server::{ApiServer, Patch, Target, WriteOptions, managed, patch::apply_operations, typed, write::Changed},
+    server::{
+        ApiServer, Patch, Target, WriteOptions, managed, metadata, patch::apply_operations, typed, write::Changed,
+    },
     status::Status,
     store::Key,
     types::{self, Reader, Type},
@@ -75,17 +77,18 @@ impl ApiServer {
     ) -> Result<Changed, Status> {
         let mut scale = scale_of(target, current);
         object::set_meta(&mut scale, "managedFields", Some(managers_of_replicas(current, paths)));
+        let original = scale.clone();
         match patch {
             Patch::Json(operations) => apply_operations(&mut scale, operations)?,
             Patch::Merge(merge) | Patch::Strategic(merge) => object::merge(&mut scale, merge),
             Patch::Apply(applied) => return self.applied(target, paths, key, current, applied, options),
         }
-        let shown = options.patch.as_ref().map_or_else(|| scale.to_string(), |patch| patch.0.clone());
+        let shown = patch.shown(&original, &scale);
         let refused = |why: &str| typed::unreadable(&shown, why);
-        if let (Value::Object(fields), None) = (&scale, &options.patch) {
+        if let (Value::Object(fields), false) = (&scale, patch.is_strategic()) {
             read_type(fields).map_err(|why| refused(&why))?;
         }
-        let reader = if options.patch.is_some() { Reader::Converter } else { Reader::Json };
+        let reader = if patch.is_strategic() { Reader::Converter } else { Reader::Json };
         if let Some(ty) = scale_type() {
             typed::read_as(&mut scale, ty, reader, options, refused)?;
         }
@@ -125,9 +128,8 @@ impl ApiServer {
         set(&mut config, &paths.spec_replicas, asked.into());
         let merged = managed::apply(Some(current), &config, target, options, self.clock());
         let merged = merged.map_err(|conflict| of_scale(conflict, target, paths))?;
-        if asked < 0 && !custom {
-            let cause = Cause::invalid("spec.replicas", &json!(asked), "must be greater than or equal to 0");
-            return Err(Status::invalid("Scale", "autoscaling", &key.name, &[cause]));
+        if !custom {
+            check_scale(applied, asked, &key.name)?;
         }
         if custom && asked != found {
             return Err(not_converted("failed to convert new object", &format!("{}/{}", key.namespace, key.name)));
@@ -266,18 +268,19 @@ fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value) -> Re
         }
     }
     set(&mut scaled, &paths.spec_replicas, replicas.into());
-    if replicas >= 0 {
-        return Ok(scaled);
+    // Of custom resources the numbers are looked at when the object is.
+    if !target.resource.custom {
+        check_scale(scale, replicas, name)?;
     }
-    let shown = json!(replicas);
-    let Some(schema) = &target.version().schema else {
-        let cause = Cause::invalid("spec.replicas", &shown, "must be greater than or equal to 0");
-        return Err(Status::invalid("Scale", "autoscaling", name, &[cause]));
-    };
-    let field = format!(".{}", paths.spec_replicas);
-    let mut causes = vec![Cause::invalid(&field, &shown, "should be a non-negative integer")];
-    causes.extend(schema.validate(&scaled, Some(object)));
-    Err(target.invalid(name, &causes))
+    Ok(scaled)
+}
+
+fn check_scale(scale: &Value, replicas: i64, name: &str) -> Result<(), Status> {
+    let mut causes = metadata::check_labels(scale);
+    if replicas < 0 {
+        causes.push(Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0"));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("Scale", "autoscaling", name, &causes)) }
 }
 
 /// An object of a CRD has a scale only when it says how many replicas it wants.

@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    controllers::revision::canonical_json,
     object,
-    server::{ApiServer, Target, WriteOptions, convert, custom, http, typed},
+    server::{ApiServer, Patch, Target, WriteOptions, convert, custom, http, typed},
     status::Status,
     store::Key,
     types::Reader,
@@ -16,25 +15,20 @@ impl ApiServer {
     pub(super) fn read_patched(
         &self,
         object: &mut Value,
+        (patch, shown): (&Patch, &str),
         target: &Target,
         key: &Key,
         options: &WriteOptions,
     ) -> Result<(), Status> {
-        let shown = match &options.patch {
-            Some(patch) => patch.0.clone(),
-            // The real server keeps custom resources as maps, whose fields it writes in order.
-            None if target.resource.custom => canonical_json(object),
-            None => object.to_string(),
-        };
-        let refused = |why: &str| typed::unreadable(&shown, why);
+        let refused = |why: &str| typed::unreadable(shown, why);
         let Value::Object(fields) = &*object else { return Err(Status::unprocessable()) };
         // A strategic merge is one of Go's structs, whatever they say that they are.
-        if options.patch.is_none() && !convert::is_event(target) {
+        if !patch.is_strategic() && !convert::is_event(target) {
             http::read_type(fields).map_err(|why| refused(&why))?;
             self.read_kind(object, target, options, &refused)?;
         }
         if let Some(ty) = typed::stored_type(target).filter(|_| options.check_types) {
-            let reader = if options.patch.is_some() { Reader::Converter } else { Reader::Json };
+            let reader = if patch.is_strategic() { Reader::Converter } else { Reader::Json };
             typed::read_as(object, ty, reader, options, refused)?;
         }
         custom::decode(object, target, options, refused)?;

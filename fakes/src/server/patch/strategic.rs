@@ -5,7 +5,7 @@ mod order;
 use serde_json::{Map, Value};
 
 use crate::{
-    apply::shown,
+    apply::{go_type, shown},
     status::Status,
     types::{Field, Shape, Type},
 };
@@ -70,8 +70,36 @@ fn merge_map(original: &mut Object, mut patch: Object, ty: &'static Type) -> Res
     Ok(())
 }
 
+/// A patch as merging it leaves it behind, which is what the real server shows of it: a directive to replace is taken out
+/// when it is followed, and so are nulls in what the object did not have.
+pub(super) fn leave_behind(original: &Value, patch: &mut Value) {
+    let Value::Object(fields) = patch else { return };
+    if fields.get(DIRECTIVE).is_some_and(|directive| directive == "replace") {
+        fields.shift_remove(DIRECTIVE);
+        return;
+    }
+    for (key, change) in fields {
+        match original.get(key) {
+            Some(original) => leave_behind(original, change),
+            None => drop_nulls(change),
+        }
+    }
+}
+
+fn drop_nulls(patch: &mut Value) {
+    if let Value::Object(fields) = patch {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(drop_nulls);
+    }
+}
+
 fn unknown_directive(directive: &Value, patch: &Object) -> Status {
-    let (directive, patch) = (shown(directive), shown(&Value::Object(patch.clone())));
+    let directive = match directive {
+        Value::Null => "%!s(<nil>)".to_owned(),
+        Value::Bool(_) | Value::Number(_) => format!("%!s({}={directive})", go_type(directive)),
+        other => shown(other),
+    };
+    let patch = shown(&Value::Object(patch.clone()));
     failure(format!("unknown patch type: {directive} in map: {patch}"))
 }
 
