@@ -98,6 +98,16 @@ pub fn apply(
     merged
 }
 
+/// Has whoever owns a field own it apart from what else is theirs.
+pub(crate) fn set_apart(object: &mut Value, path: &[&str]) {
+    let path: Vec<PathElement> = path.iter().map(|name| PathElement::Field((*name).to_owned())).collect();
+    let mut field = FieldSet::default();
+    field.insert(&path);
+    let Some(mut entries) = Entries::from_json(take_managed_fields(object)) else { return };
+    entries.set_apart(&field);
+    put_managed_fields(object, entries.into_json());
+}
+
 /// What about a configuration is not of its type.
 pub(crate) fn misfit(applied: &Value, types: &Types<'_>) -> Option<String> {
     let misfit = fit::misfit(applied, types.root())?;

@@ -6,9 +6,10 @@
 use std::env;
 use std::io::{self, Write as _};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use slipway_tests::conformance::{
-    Accepted, Difference, Place, RANDOM, Script, Transcript, compare, judge, on_fake, on_real, recorded, scripts,
+    Accepted, Difference, Place, RANDOM, Script, Transcript, compare, judge, on_fake, on_real, page, page_path,
+    recorded, scripts,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +83,14 @@ fn report(
         scripts.len(),
         accepted.len()
     )?;
+    Ok(())
+}
+
+#[test]
+fn the_page_of_differences_is_up_to_date() -> Result<()> {
+    let path = page_path();
+    let kept = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    ensure!(kept == page()?, "write it again: cargo run -p slipway-tests --bin differences");
     Ok(())
 }
 

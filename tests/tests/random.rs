@@ -2,13 +2,9 @@
 //!
 //! `RANDOM_SCRIPTS=n` runs so many seeds, from 1 on; `RANDOM_SEED=n,m` runs these. Every difference has to be listed in
 //! `conformance/differences.yaml`; others are shrunk and printed, one of each sort, as a script to add to the suite.
-//!
-//! Not all of them are mended yet. The seeds that still differ are in `conformance/random-open.txt`, and are counted aloud:
-//! a seed that is not listed fails the test, and `RANDOM_OPEN=write` lists those that differ now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::io::{self, Write as _};
 
 use anyhow::{Context, Result, bail};
@@ -27,9 +23,6 @@ const TWICE: u64 = 200;
 /// Sorts of differences that are shrunk, and the attempts for each. The rest is told by its seeds.
 const SHRUNK: usize = 12;
 const ATTEMPTS: usize = 150;
-
-/// The seeds whose scripts still differ.
-const OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/random-open.txt");
 
 /// What the name of a script ends in that is tried again.
 const AGAIN: &str = "-again";
@@ -55,12 +48,11 @@ async fn random_requests_are_answered_alike() -> Result<()> {
     let (outcomes, errors): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     let outcomes: Vec<Outcome> = outcomes.into_iter().filter_map(Result::ok).collect();
     let mut census = Census::default();
-    outcomes.iter().for_each(|it| census.count(&it.script, Some(&it.transcript)));
-    writeln!(io::stderr(), "random conformance: {census}")?;
-    if env::var("RANDOM_OPEN").is_ok_and(|it| it == "write") {
-        return write_open(&outcomes, accepted);
+    for it in &outcomes {
+        census.count(&it.script, Some(&it.transcript));
     }
-    let failed = not_listed(real, &outcomes, accepted).await?;
+    writeln!(io::stderr(), "random conformance: {census}")?;
+    let failed = still_different(real, &outcomes, accepted).await?;
     let sorts = sorts(&failed, accepted);
     let mut problems = idle(&outcomes, accepted);
     problems.extend(errors.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
@@ -95,34 +87,12 @@ async fn two_real_api_servers_answer_alike() -> Result<()> {
     if texts.is_empty() { Ok(()) } else { bail!("two real servers differ\n{}", texts.join("\n")) }
 }
 
-/// One seed a line; what follows a `#` is a comment.
-fn read_open() -> Result<BTreeSet<String>> {
-    let text = fs::read_to_string(OPEN).with_context(|| format!("cannot read `{OPEN}`"))?;
-    let seeds = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    Ok(seeds.filter(|seed| !seed.is_empty()).map(str::to_owned).collect())
-}
-
-/// Lists the seeds that differ now, and why.
-fn write_open(outcomes: &[Outcome], accepted: &[Accepted]) -> Result<()> {
-    let open = outcomes.iter().filter_map(|it| Some(format!("{} # {}\n", seed(it), sort(it, accepted)?)));
-    let head = "# Seeds whose scripts are still answered otherwise by the fake; whoever mends one takes it out.\n";
-    fs::write(OPEN, format!("{head}{}", open.collect::<String>())).with_context(|| format!("cannot write `{OPEN}`"))
-}
-
-/// The outcomes that differ and are not known to. Each is tried again, so that a hiccup of the machine is not told as a
-/// difference.
-async fn not_listed(real: &Real, outcomes: &[Outcome], accepted: &[Accepted]) -> Result<Vec<Outcome>> {
-    let open = read_open()?;
-    let (known, new): (Vec<&Outcome>, Vec<&Outcome>) =
-        outcomes.iter().filter(|it| sort(it, accepted).is_some()).partition(|it| open.contains(seed(it)));
-    let total = outcomes.len();
-    writeln!(
-        io::stderr(),
-        "random conformance: STILL OPEN: {} of {total} scripts differ as listed in `{OPEN}`, {} others do",
-        known.len(),
-        new.len()
-    )?;
-    let again = stream::iter(new).map(|outcome| async move {
+/// The outcomes that differ. Each is tried again, so that a hiccup of the machine is not told as a difference.
+async fn still_different(real: &Real, outcomes: &[Outcome], accepted: &[Accepted]) -> Result<Vec<Outcome>> {
+    let different: Vec<&Outcome> = outcomes.iter().filter(|it| sort(it, accepted).is_some()).collect();
+    let (some, all) = (different.len(), outcomes.len());
+    writeln!(io::stderr(), "random conformance: {some} of {all} scripts differ at first")?;
+    let again = stream::iter(different).map(|outcome| async move {
         let script = Script { name: format!("{}{AGAIN}", outcome.script.name), ..outcome.script.clone() };
         both(real, script, accepted).await
     });

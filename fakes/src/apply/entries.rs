@@ -37,8 +37,37 @@ impl Entries {
     /// Reads `managedFields`; none if they are missing or malformed.
     pub(super) fn from_json(json: Option<Value>) -> Option<Self> {
         let Value::Array(list) = json? else { return None };
-        let entries: Option<Vec<Entry>> = list.into_iter().map(Entry::from_json).collect();
-        Some(Self { entries: entries?, dirty: false })
+        let mut entries: Vec<Entry> = Vec::with_capacity(list.len());
+        for entry in list {
+            let entry = Entry::from_json(entry)?;
+            // Of two entries of one manager the second counts.
+            entries.retain(|other| !other.is_like(&entry));
+            entries.push(entry);
+        }
+        Some(Self { entries, dirty: false })
+    }
+
+    /// Keeps the owners of one field apart from what else they own, in entries of no time.
+    pub(super) fn set_apart(&mut self, field: &FieldSet) {
+        let mut apart = Vec::new();
+        self.entries.retain_mut(|entry| {
+            if !jsonform::touches(&entry.fields, field) {
+                return true;
+            }
+            apart.push(Entry {
+                manager: entry.manager.clone(),
+                operation: entry.operation,
+                api_version: entry.api_version.clone(),
+                subresource: entry.subresource.clone(),
+                time: None,
+                fields: field.to_json(),
+            });
+            let left = entry.set().difference(field);
+            entry.fields = left.to_json();
+            !left.is_empty()
+        });
+        self.dirty |= !apart.is_empty();
+        self.entries.append(&mut apart);
     }
 
     /// Writes `managedFields`; none if nobody owns anything.
@@ -238,6 +267,12 @@ impl Entry {
 
     fn set(&self) -> FieldSet {
         FieldSet::parse(&self.fields)
+    }
+
+    /// Whether both are of one manager in the same way.
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.manager, self.operation, &self.api_version, &self.subresource)
+            == (&other.manager, other.operation, &other.api_version, &other.subresource)
     }
 
     /// Appliers are the same across versions, updaters are not.

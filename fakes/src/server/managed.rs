@@ -29,7 +29,7 @@ pub(super) fn stamp(
     options: &WriteOptions,
     clock: &Clock,
 ) -> Value {
-    if options.check_types && !check_versions(&mut new, target, old.is_some()) {
+    if options.check_types && !check_versions(&mut new, target) {
         return new;
     }
     // A Scale has only what its object's managers own of it, and nobody becomes the first.
@@ -60,7 +60,7 @@ pub(super) fn stamp(
 
 /// Drops sent entries of versions that a built-in kind does not have. The server of custom resources fails at them and
 /// then records nothing at all: it says false.
-fn check_versions(new: &mut Value, target: &Target, is_update: bool) -> bool {
+fn check_versions(new: &mut Value, target: &Target) -> bool {
     let resource = &target.resource;
     let knows = |entry: &Value| {
         let version = object::text(entry, &["apiVersion"]);
@@ -72,7 +72,16 @@ fn check_versions(new: &mut Value, target: &Target, is_update: bool) -> bool {
     };
     let metadata = object::meta_mut(new);
     let Some(Value::Array(entries)) = metadata.get_mut("managedFields") else { return true };
-    if resource.custom && is_update && !entries.iter().all(&knows) {
+    // Where one cannot be read all are as if they had not been sent.
+    let readable = |entry: &Value| {
+        entry["fieldsType"] == "FieldsV1"
+            && matches!(object::text(entry, &["operation"]), "Apply" | "Update")
+            && !object::text(entry, &["apiVersion"]).is_empty()
+    };
+    if !entries.iter().all(readable) {
+        return true;
+    }
+    if resource.custom && !entries.iter().all(&knows) {
         metadata.shift_remove("managedFields");
         return false;
     }
@@ -80,14 +89,15 @@ fn check_versions(new: &mut Value, target: &Target, is_update: bool) -> bool {
     true
 }
 
-/// A `Scale` without replicas has no field for them, so after a write through it nobody owns them.
-pub(super) fn disown_no_replicas(object: &mut Value, target: &Target) {
+/// What a write through a `Scale` leaves of the record: who owns the replicas owns them apart from all else. A `Scale`
+/// without replicas has no field for them, so after a write through it nobody owns them.
+pub(super) fn after_scale(object: &mut Value, target: &Target) {
     let Some(scale) = target.version().scale.as_ref().filter(|_| target.subresource == Subresource::Scale) else {
         return;
     };
     let path: Vec<&str> = scale.spec_replicas.split('.').collect();
     if object::at(object, &path).and_then(Value::as_i64).unwrap_or_default() != 0 {
-        return;
+        return apply::set_apart(object, &path);
     }
     let Some(Value::Array(entries)) = object::meta_mut(object).get_mut("managedFields") else { return };
     for entry in entries.iter_mut() {

@@ -280,7 +280,7 @@ impl ApiServer {
         fill_defaults(&mut new, target);
         if !stamped {
             new = managed::stamp(Some(old), new, target, options, self.clock());
-            managed::disown_no_replicas(&mut new, target);
+            managed::after_scale(&mut new, target);
         }
         let allocation = self.allocate(target, Some(old), &mut new, options.dry_run)?;
         if target.subresource == Subresource::None {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::foreign;
+
 use super::{Accepted, Census, RANDOM_SCRIPTS, generate, scripts};
 
 const HEAD: &str = "<!-- Generated: cargo run -p slipway-tests --bin differences -->
@@ -13,6 +15,20 @@ const HEAD: &str = "<!-- Generated: cargo run -p slipway-tests --bin differences
 The same requests go to a real kube-apiserver and to the fake, and the whole answers are compared: code, warnings and
 body, or the events of a watch. What cannot be the same in two runs (uids, resource versions, times, generated names,
 allocated addresses) becomes a numbered placeholder first, so that which of them are equal is compared as well.
+";
+
+const MISSING: &str = "## What is not built
+
+Nothing compares these, since nothing asks for them yet.
+
+- Rules of what is rarely written: affinity and its terms, security contexts, Ingress, NetworkPolicy, RBAC, CronJob
+  schedules, dockercfg in Secrets, ranges of load balancers, templates of claims.
+- Limits: the cost of CEL rules is not estimated, and an object may be larger than etcd takes.
+- CEL in CRDs: `optMap`, `optFlatMap` and macros of two variables.
+- OpenAPI v2 has no schemas; kubectl 1.36 reads v3.
+- Nobody expires Events, nobody taints nodes, and no kubelet runs containers: logs, exec, attach, port-forward and debug are
+  refused with a reason.
+- Admission documents of bindings, evictions and scales have no managedFields.
 ";
 
 /// Where the page is kept.
@@ -25,7 +41,9 @@ pub fn page() -> Result<String> {
     let accepted = Accepted::read()?;
     let written = census(scripts(&[])?.iter());
     let random = census((1..=RANDOM_SCRIPTS).map(generate).collect::<Vec<_>>().iter());
-    Ok([HEAD.to_owned(), compared(&written, &random), remaining(&accepted)].join("\n"))
+    let kubectl: Vec<foreign::Accepted> = foreign::read("kubectl-differences.yaml")?;
+    Ok([HEAD.to_owned(), remaining(&accepted), of_kubectl(&kubectl), MISSING.to_owned(), compared(&written, &random)]
+        .join("\n"))
 }
 
 fn census<'a>(scripts: impl Iterator<Item = &'a super::Script>) -> Census {
@@ -52,6 +70,15 @@ fn compared(written: &Census, random: &Census) -> String {
         ),
     ]
     .join("\n")
+}
+
+fn of_kubectl(accepted: &[foreign::Accepted]) -> String {
+    let rows = accepted.iter().map(|it| format!("| `{}` | {} |\n", it.run.replace('|', "\\|"), it.reason));
+    format!(
+        "## What kubectl prints otherwise\n\nFrom `tests/foreign/kubectl-differences.yaml`; all other commands of \
+         `tests/foreign/kubectl.yaml` print the same.\n\n| command | why |\n|---|---|\n{}",
+        rows.collect::<String>()
+    )
 }
 
 fn remaining(accepted: &[Accepted]) -> String {

@@ -127,7 +127,10 @@ impl ApiServer {
         });
         set(&mut config, &paths.spec_replicas, asked.into());
         let merged = managed::apply(Some(current), &config, target, options, self.clock());
-        let merged = merged.map_err(|conflict| of_scale(conflict, target, paths))?;
+        let mut merged = merged.map_err(|conflict| of_scale(conflict, target, paths))?;
+        if let (Changed::Applied(object), false) = (&mut merged, asked == 0) {
+            managed::after_scale(object, target);
+        }
         if !custom {
             check_scale(applied, asked, &key.name)?;
         }
