@@ -98,7 +98,7 @@ pub fn apply(
     merged
 }
 
-/// Has whoever owns a field own it apart from what else is theirs.
+/// Has whoever updated a field own it apart from what else is theirs.
 pub(crate) fn set_apart(object: &mut Value, path: &[&str]) {
     let path: Vec<PathElement> = path.iter().map(|name| PathElement::Field((*name).to_owned())).collect();
     let mut field = FieldSet::default();

@@ -47,11 +47,11 @@ impl Entries {
         Some(Self { entries, dirty: false })
     }
 
-    /// Keeps the owners of one field apart from what else they own, in entries of no time.
+    /// Keeps who updated one field apart from what else is theirs, in entries of no time. Appliers stay as they are.
     pub(super) fn set_apart(&mut self, field: &FieldSet) {
         let mut apart = Vec::new();
         self.entries.retain_mut(|entry| {
-            if !jsonform::touches(&entry.fields, field) {
+            if entry.operation == Operation::Apply || !jsonform::touches(&entry.fields, field) {
                 return true;
             }
             apart.push(Entry {
