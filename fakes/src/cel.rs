@@ -24,6 +24,59 @@ pub(crate) const TYPE_OF_LITERAL: &str = "\u{0}type";
 /// Fails as a field does that is not there.
 const NO_SUCH_KEY: &str = "@no_such_key";
 
+/// Words that nothing may be called by: the literals, `in`, and what later versions of CEL may need.
+pub(crate) const RESERVED: [&str; 21] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
+/// The names of types, as `type(x) == string` compares them.
+pub(crate) const TYPES: [&str; 11] = [
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+];
+
+/// The name of the type of a literal.
+pub(crate) fn type_of_literal(literal: &LiteralValue) -> &'static str {
+    match literal {
+        LiteralValue::Boolean(_) => "bool",
+        LiteralValue::Bytes(_) => "bytes",
+        LiteralValue::Double(_) => "double",
+        LiteralValue::Int(_) => "int",
+        LiteralValue::Null => "null_type",
+        LiteralValue::String(_) => "string",
+        LiteralValue::UInt(_) => "uint",
+    }
+}
+
 /// Reads an expression. What is wrong with it is told as kube-apiserver tells it.
 pub(crate) fn parse(source: &str) -> Result<Expression, String> {
     let parsed = Parser::new().enable_optional_syntax(true).parse(source);

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::Value;
 
-pub(crate) use decode::{Reader, decode, zero};
+pub(crate) use decode::{Reader, decode, word, zero};
 pub(crate) use json::parse;
 pub(crate) use parsed::{Parsed, Repeated};
 pub(crate) use quantity::Quantity;

@@ -258,7 +258,7 @@ fn unconvertible(value: &Value, ty: &Type) -> String {
 }
 
 /// A kind of JSON, as Go's decoder calls it.
-pub(super) fn word(value: &Value) -> &'static str {
+pub(crate) fn word(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

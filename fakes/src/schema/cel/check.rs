@@ -12,7 +12,7 @@ use kube_cel::cel::{
 };
 
 use super::{signatures, types::Type};
-use crate::schema::pattern;
+use crate::{cel::type_of_literal, schema::pattern};
 
 /// Names of types, as expressions may write them.
 const TYPE_NAMES: [&str; 12] =
@@ -150,15 +150,7 @@ fn appended(step: &IdedExpr) -> Option<&IdedExpr> {
 }
 
 fn literal_type(literal: &LiteralValue) -> Type {
-    Type::named(match literal {
-        LiteralValue::Boolean(_) => "bool",
-        LiteralValue::Bytes(_) => "bytes",
-        LiteralValue::Double(_) => "double",
-        LiteralValue::Int(_) => "int",
-        LiteralValue::Null => "null_type",
-        LiteralValue::String(_) => "string",
-        LiteralValue::UInt(_) => "uint",
-    })
+    Type::named(type_of_literal(literal))
 }
 
 /// `a.b.c` as a text.

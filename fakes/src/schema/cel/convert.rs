@@ -11,31 +11,10 @@ use kube_cel::{
 };
 use serde_json::Value as Json;
 
-use crate::schema::{Kind, Schema};
-
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
+use crate::{
+    cel::RESERVED,
+    schema::{Kind, Schema},
+};
 
 /// The value as rules see it. The root shows no more of `metadata` than its names.
 pub(super) fn to_cel(json: &Json, schema: &Schema, is_root: bool) -> Value {

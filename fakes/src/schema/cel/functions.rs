@@ -7,22 +7,7 @@ use kube_cel::{
     cel::{Context, ExecutionError, FunctionContext, ResolveResult, Value, extractors::This},
 };
 
-use crate::schema::pattern;
-
-/// The names of types, as `type(x) == string` compares them.
-const TYPES: [&str; 11] = [
-    "int",
-    "uint",
-    "double",
-    "bool",
-    "string",
-    "bytes",
-    "list",
-    "map",
-    "null_type",
-    "google.protobuf.Timestamp",
-    "google.protobuf.Duration",
-];
+use crate::{cel::TYPES, schema::pattern};
 
 /// The functions of CEL and Kubernetes, with those the crate lacks.
 pub(crate) fn context() -> Context<'static> {

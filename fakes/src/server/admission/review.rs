@@ -7,6 +7,7 @@ use super::attributes::{Attributes, Versioned, kind_of};
 use crate::{
     object::{strings, text},
     server::Target,
+    types,
 };
 
 /// The versions of `AdmissionReview` this server speaks.
@@ -85,7 +86,7 @@ fn decode(body: &[u8], version: &str) -> Result<Value, String> {
         return Err(no_kind(format!(
             "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \
              \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-            json_kind(&review)
+            types::word(&review)
         )));
     }
     let (kind, api_version) = (text(&review, &["kind"]), text(&review, &["apiVersion"]));
@@ -163,7 +164,7 @@ type Fits = fn(&Value) -> bool;
 fn types_fit(review: &Value) -> Result<(), String> {
     let Some(response) = review.get("response").filter(|it| !it.is_null()) else { return Ok(()) };
     let wrong = |value: &Value, field: &str, wanted: &str| {
-        let what = json_kind(value);
+        let what = types::word(value);
         Err(format!("json: cannot unmarshal {what} into Go struct field {field} of type {wanted}"))
     };
     if !response.is_object() {
@@ -194,15 +195,4 @@ fn types_fit(review: &Value) -> Result<(), String> {
 fn base64_fault(text: &str) -> usize {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     text.bytes().position(|byte| !fits(byte)).unwrap_or(text.len())
-}
-
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }

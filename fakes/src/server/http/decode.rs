@@ -18,18 +18,6 @@ const MAX_SHOWN_BYTES: usize = 30;
 const TYPE_META: &str =
     "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
 
-/// What Go calls the type of a value.
-pub(super) fn go_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Object(_) => "object",
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-        Value::Null => "null",
-    }
-}
-
 /// A body that says what it is, with the fields it has twice; or what is wrong with it. Null is an object without fields.
 pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String> {
     if incoming.body.starts_with(protobuf::MAGIC) {
@@ -50,7 +38,7 @@ pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String>
         Value::Null => return Ok(Parsed { value: json!({}), ..parsed }),
         Value::Object(_) => {}
         other => {
-            let kind = go_kind(other);
+            let kind = types::word(other);
             return Err(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type {TYPE_META}"
             ));
@@ -67,7 +55,7 @@ pub(in crate::server) fn read_type(fields: &Map<String, Value>) -> Result<(), St
     let said = fields.iter().filter(|(field, _)| ["apiVersion", "kind"].contains(&field.as_str()));
     for (field, found) in said {
         if !found.is_string() && !found.is_null() {
-            let kind = go_kind(found);
+            let kind = types::word(found);
             return Err(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go struct field .{field} \
                  of type string"
@@ -220,7 +208,7 @@ pub(super) fn merge(incoming: &Incoming<'_>, options: &mut WriteOptions) -> Resu
         Value::Null if strategic => Ok(json!({})),
         Value::Null => Err(Status::bad_request("Invalid JSON Patch")),
         other => {
-            let kind = go_kind(other);
+            let kind = types::word(other);
             let why = format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}");
             Err(if strategic { Status::bad_request(why) } else { refuse(&why) })
         }
@@ -242,11 +230,11 @@ pub(super) fn operations(incoming: &Incoming<'_>, options: &WriteOptions) -> Res
         Err(error) => return Err(refuse(&syntax::fault(incoming.body).unwrap_or_else(|| error.to_string()))),
     };
     let Value::Array(operations) = &value else {
-        let kind = go_kind(&value);
+        let kind = types::word(&value);
         return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type {list}")));
     };
     if let Some(odd) = operations.iter().find(|operation| !operation.is_object()) {
-        let kind = go_kind(odd);
+        let kind = types::word(odd);
         return Err(refuse(&format!("json: cannot unmarshal {kind} into Go value of type {item}")));
     }
     let complete: Value = operations.iter().map(with_value).collect();
@@ -285,7 +273,7 @@ pub(super) fn applied(incoming: &Incoming<'_>, target: &Target, options: &mut Wr
             return Err(refuse(&format!(
                 "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
                  map[string]interface {{}}",
-                go_kind(&other)
+                types::word(&other)
             )));
         }
     };

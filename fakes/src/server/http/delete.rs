@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Incoming, decode, options};
+use super::{Incoming, options};
 use crate::{
     object,
     schema::Cause,
     server::{DeleteOptions, Propagation},
     status::Status,
+    types,
 };
 
 /// Deletion options, and whether they ask to keep no dependents by the old name.
@@ -68,7 +69,7 @@ fn of_body(incoming: &Incoming<'_>) -> Result<Value, Status> {
     }
     let mistyped = |field: &str, wanted: &str, fits: fn(&Value) -> bool| {
         let found = sent.get(field).filter(|value| !value.is_null() && !fits(value))?;
-        let kind = decode::go_kind(found);
+        let kind = types::word(found);
         let why = format!("json: cannot unmarshal {kind} into Go struct field DeleteOptions.{field} of type {wanted}");
         Some(Status::bad_request(why))
     };

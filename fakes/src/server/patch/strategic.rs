@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     apply::{go_type, shown},
     status::Status,
-    types::{Field, Shape, Type},
+    types::{self, Field, Shape, Type},
 };
 
 const DIRECTIVE: &str = "$patch";
@@ -28,13 +28,7 @@ pub(super) fn merge(object: &mut Value, patch: &Value, ty: &'static Type) -> Res
 }
 
 fn not_an_object(patch: &Value) -> Status {
-    let what = match patch {
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-        Value::Null | Value::Object(_) => "null",
-    };
+    let what = types::word(patch);
     Status::bad_request(format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"))
 }
 

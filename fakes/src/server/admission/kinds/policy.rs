@@ -3,38 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{given, list, not_one_of, one_of, parts, typing::Frame};
-use crate::{object::text, schema::Cause, server::metadata};
+use crate::{cel::RESERVED, object::text, schema::Cause, server::metadata};
 
 const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const ACTIONS: [&str; 3] = ["Audit", "Deny", "Warn"];
 const PATCH_TYPES: [&str; 2] = ["ApplyConfiguration", "JSONPatch"];
 const NOT_FOUND_ACTIONS: [&str; 2] = ["Deny", "Allow"];
 const MAX_AUDIT_ANNOTATIONS: usize = 20;
-
-/// Words that no variable may be called by.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 /// What the expressions of a policy may name.
 struct Names<'a> {

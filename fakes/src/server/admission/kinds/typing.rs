@@ -2,23 +2,14 @@
 //! are surely of another type than the one that is wanted.
 
 use kube_cel::cel::{
-    common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators},
+    common::ast::{CallExpr, Expr, IdedExpr, operators},
     parser::Expression,
 };
 
-use crate::cel::children;
+use crate::cel::{TYPES, children, type_of_literal};
 
-/// Names that stand for types, or before the functions of a library.
-const KNOWN: [&str; 22] = [
-    "int",
-    "uint",
-    "double",
-    "bool",
-    "string",
-    "bytes",
-    "list",
-    "map",
-    "null_type",
+/// Names that stand before the functions of a library, and types that no value is of.
+const KNOWN: [&str; 13] = [
     "type",
     "dyn",
     "google",
@@ -71,7 +62,8 @@ fn undeclared<'e>(source: &str, node: &'e IdedExpr, frame: &Frame<'_>, bound: &m
     match &node.expr {
         Expr::Ident(name) if name == "variables" && frame.variables.is_some() => None,
         Expr::Ident(name) => {
-            let known = name.starts_with('@') || [&KNOWN[..], frame.names, bound].concat().contains(&name.as_str());
+            let known =
+                name.starts_with('@') || [&TYPES[..], &KNOWN[..], frame.names, bound].concat().contains(&name.as_str());
             let why = format!("undeclared reference to '{name}' (in container '')");
             (!known).then(|| placed(source, position(source, name), &why))
         }
@@ -123,15 +115,7 @@ fn placed(source: &str, at: usize, why: &str) -> String {
 /// The type of a result, where it is sure.
 fn output(node: &IdedExpr) -> Option<&'static str> {
     match &node.expr {
-        Expr::Literal(literal) => Some(match literal {
-            LiteralValue::Boolean(_) => "bool",
-            LiteralValue::Bytes(_) => "bytes",
-            LiteralValue::Double(_) => "double",
-            LiteralValue::Int(_) => "int",
-            LiteralValue::Null => "null_type",
-            LiteralValue::String(_) => "string",
-            LiteralValue::UInt(_) => "uint",
-        }),
+        Expr::Literal(literal) => Some(type_of_literal(literal)),
         Expr::Ident(name) => ["object", "oldObject", "params"].contains(&name.as_str()).then_some("dyn"),
         Expr::Select(select) if select.test => Some("bool"),
         Expr::Select(select) => output(&select.operand).filter(|of| *of == "dyn"),
