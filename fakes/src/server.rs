@@ -15,6 +15,7 @@ mod metadata;
 mod openapi;
 mod options;
 mod patch;
+mod place;
 mod pod_status;
 mod reviews;
 mod services;
@@ -117,6 +118,11 @@ impl Target {
         }
         let group = self.resource.stored_as.group.split('.').next().filter(|group| !group.is_empty());
         format!("{}.{kind}", group.unwrap_or("core"))
+    }
+
+    /// Whether what is applied to this endpoint and not there is created. That of a status is where updates create, too.
+    fn creates_applied(&self) -> bool {
+        self.subresource == Subresource::None || self.resource.traits.create_on_update
     }
 
     fn group_resource(&self) -> &GroupResource {

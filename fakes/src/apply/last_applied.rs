@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{FieldSet, Types, compare::compare, owned};
-use crate::controllers::revision::canonical_json;
+use crate::schema::go;
 
 /// The manager that comes from the client's side.
 pub(super) const MANAGER: &str = "kubectl";
@@ -31,7 +31,7 @@ pub(super) fn renew(object: &mut Value, applied: &Value) {
     if let Some(own) = applied.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         own.shift_remove(ANNOTATION);
     }
-    annotations.insert(ANNOTATION.to_owned(), format!("{}\n", canonical_json(&applied)).into());
+    annotations.insert(ANNOTATION.to_owned(), format!("{}\n", go::json_text(&applied)).into());
     let bytes = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum::<usize>();
     if bytes > MOST_BYTES {
         annotations.shift_remove(ANNOTATION);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::object;
+use crate::schema::go;
 
 /// The label that carries a revision's hash.
 pub const HASH_LABEL: &str = "controller.kubernetes.io/hash";
@@ -103,9 +104,9 @@ pub fn patch(template: &Value) -> Value {
     json!({"spec": {"template": template}})
 }
 
-/// The hash of a revision's data: FNV-1, 32 bits, over the canonical JSON and the collision count, safely encoded.
+/// The hash of a revision's data: FNV-1, 32 bits, over the JSON as Go writes it and the collision count, safely encoded.
 pub fn hash(data: &Value, collision_count: i32) -> String {
-    let bytes = canonical_json(data) + &collision_count.to_string();
+    let bytes = go::json_text(data) + &collision_count.to_string();
     let sum = bytes.bytes().fold(2_166_136_261_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(byte));
     safely_encoded(sum)
 }
@@ -113,19 +114,6 @@ pub fn hash(data: &Value, collision_count: i32) -> String {
 /// A hash's digits, each as a letter of the safe encoding.
 pub(crate) fn safely_encoded(sum: u32) -> String {
     sum.to_string().bytes().map(|byte| char::from(SAFE_LETTERS[usize::from(byte) % SAFE_LETTERS.len()])).collect()
-}
-
-/// JSON as Go's encoder writes a map: keys sorted, no blanks, and the characters HTML gives a meaning escaped.
-pub fn canonical_json(value: &Value) -> String {
-    let mut text = sorted(value).to_string();
-    for (character, escape) in
-        [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
-    {
-        if text.contains(character) {
-            text = text.replace(character, escape);
-        }
-    }
-    text
 }
 
 /// A new revision for the data. A name that another template holds counts as a collision and gives the next name.
@@ -207,18 +195,6 @@ fn spell_out_resources(spec: &mut Value) {
     }
 }
 
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_by_key(|(key, _)| *key);
-            Value::Object(fields.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,12 +239,6 @@ mod tests {
             let (owner, _) = name.split_once('-').unwrap();
             assert_eq!(revision_name(owner, &hash(&patch(&template), 0)), name);
         }
-    }
-
-    #[test]
-    fn json_is_written_as_go_writes_it() {
-        let value = json!({"b": [1, true, null], "a": {"y": "<&>\u{2028}\n", "x": ""}});
-        assert_eq!(canonical_json(&value), r#"{"a":{"x":"","y":"\u003c\u0026\u003e\u2028\n"},"b":[1,true,null]}"#);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn printed(value: &Value) -> String {
 }
 
 /// JSON with sorted keys and HTML characters escaped, as Go writes maps.
-pub(super) fn json_text(value: &Value) -> String {
+pub(crate) fn json_text(value: &Value) -> String {
     let mut out = String::new();
     json(value, true, &mut out);
     out
@@ -115,5 +115,18 @@ pub(super) fn number_text(number: &Number) -> String {
             None => format!("{mantissa}e+{exponent:0>2}"),
         },
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_is_written_as_go_writes_it() {
+        let value = json!({"b": [1, true, null], "a": {"y": "<&>\u{2028}\n", "x": ""}});
+        assert_eq!(json_text(&value), r#"{"a":{"x":"","y":"\u003c\u0026\u003e\u2028\n"},"b":[1,true,null]}"#);
     }
 }

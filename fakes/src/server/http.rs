@@ -21,8 +21,6 @@ use serde_json::Value;
 
 pub(super) use accept::{Form, Shape};
 pub use body::ApiBody;
-pub(super) use decode::read_type;
-pub(super) use item::check_place;
 pub(super) use options::ListOptions;
 pub(super) use request::{Incoming, Query};
 pub(super) use scale::{scale_of, scaled};

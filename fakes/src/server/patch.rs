@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::{ApiServer, Subresource, Target, WriteOptions, typed, write::Changed};
 use crate::{
-    apply,
-    controllers::revision::canonical_json,
-    object,
+    apply, object,
+    schema::go,
     status::Status,
     store::{Key, Stored},
 };
@@ -36,8 +35,8 @@ impl Patch {
     }
 
     /// What is shown of it where it cannot be read: what it resulted in, or itself as Go's `%+v` shows it.
-    pub(super) fn shown(&self, original: &Value, patched: &Value) -> String {
-        let Self::Strategic(patch) = self else { return patched.to_string() };
+    pub(super) fn shown(&self, original: &Value, patched: impl FnOnce() -> String) -> String {
+        let Self::Strategic(patch) = self else { return patched() };
         let mut patch = patch.clone();
         strategic::leave_behind(original, &mut patch);
         apply::shown(&patch)
@@ -69,14 +68,10 @@ impl ApiServer {
             return self.apply_at(target, key, applied, options).await;
         }
         let patched = self.change(target, key, options, |current| {
-            let mut object = Value::clone(&current.value);
-            if target.resource.custom {
-                object.sort_all_objects();
-            }
-            change(&mut object, patch, target)?;
-            // The real server keeps custom resources as maps, whose fields it writes in order.
-            let shown =
-                if target.resource.custom { canonical_json(&object) } else { patch.shown(&current.value, &object) };
+            let mut object = patched(&current.value, patch, target)?;
+            // Reading changes the object, and what it was is shown only where it cannot be read.
+            let result = || patched(&current.value, patch, target).map(|it| text(&it, target)).unwrap_or_default();
+            let shown = || patch.shown(&current.value, result);
             self.read_patched(&mut object, (patch, &shown), target, key, options)?;
             Ok(Changed::Patched(object))
         });
@@ -90,8 +85,7 @@ impl ApiServer {
         applied: &Value,
         options: &WriteOptions,
     ) -> Result<(Arc<Stored>, bool), Status> {
-        let creates = target.subresource == Subresource::None || target.resource.traits.create_on_update;
-        if creates && self.store().get(key).is_none() {
+        if target.creates_applied() && self.store().get(key).is_none() {
             if object::meta(applied, "managedFields").is_some_and(|fields| !object::same(Some(fields), None)) {
                 return Err(Status::bad_request("metadata.managedFields must be nil"));
             }
@@ -105,7 +99,7 @@ impl ApiServer {
                 );
                 return Err(Status::conflict(target.group_resource(), &key.name, &why));
             }
-            super::http::check_place(object, key)?;
+            super::place::check_place(object, key)?;
             super::write::read_version(object)?;
             if !options.dry_run {
                 object::set_meta(object, "resourceVersion", None);
@@ -116,12 +110,27 @@ impl ApiServer {
             let mut changed = super::managed::apply(Some(&current.value), applied, target, options, self.clock())?;
             if let Changed::Applied(object) = &mut changed {
                 typed::check_applied(object, applied, target, options)?;
-                super::http::check_place(object, key)?;
+                super::place::check_place(object, key)?;
             }
             Ok(changed)
         });
         Ok((stored.await?, false))
     }
+}
+
+/// What a patch makes of an object, not read yet.
+fn patched(current: &Value, patch: &Patch, target: &Target) -> Result<Value, Status> {
+    let mut object = current.clone();
+    if target.resource.custom {
+        object.sort_all_objects();
+    }
+    change(&mut object, patch, target)?;
+    Ok(object)
+}
+
+/// The real server keeps custom resources as maps, whose fields it writes in order.
+fn text(object: &Value, target: &Target) -> String {
+    if target.resource.custom { go::json_text(object) } else { object.to_string() }
 }
 
 fn change(object: &mut Value, patch: &Patch, target: &Target) -> Result<(), Status> {

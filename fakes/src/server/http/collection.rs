@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::{
     ApiBody, Form, Incoming, ListOptions, Shape,
     accept::{Media, not_acceptable},
-    bytes, decode, delete, item, json as respond_json,
+    bytes, decode, delete, json as respond_json,
 };
 use crate::{
     object,
     server::{
         ApiServer, Target, convert,
         list::{Page, Selection},
-        reviews, table,
+        place, reviews, table,
     },
     status::Status,
 };
@@ -40,7 +40,7 @@ impl ApiServer {
                 if let Some(answer) = reviews::answer(target, &sent, &self.clock().stamp()) {
                     return Ok(respond_json(StatusCode::CREATED, &answer?));
                 }
-                item::check_namespace(&mut sent, namespace.unwrap_or_default())?;
+                place::check_namespace(&mut sent, namespace.unwrap_or_default())?;
                 let sent = convert::incoming(target, sent);
                 let stored = self.create_at(target, sent, &options).await?;
                 self.present(incoming, target, StatusCode::CREATED, &stored)

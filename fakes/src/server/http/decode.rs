@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Incoming, scale, syntax};
 use crate::{
     object,
-    server::{ApiServer, FieldValidation, Subresource, Target, WriteOptions, custom, typed},
+    server::{ApiServer, FieldValidation, Subresource, Target, WriteOptions, custom, place, typed},
     status::Status,
     types::{self, Parsed, Reader, Repeated, protobuf},
 };
@@ -45,28 +45,9 @@ pub(super) fn self_describing(incoming: &Incoming<'_>) -> Result<Parsed, String>
         }
     }
     if let Value::Object(fields) = value {
-        read_type(fields)?;
+        place::read_type(fields)?;
     }
     Ok(parsed)
-}
-
-/// What an object says that it is has to be readable.
-pub(in crate::server) fn read_type(fields: &Map<String, Value>) -> Result<(), String> {
-    let said = fields.iter().filter(|(field, _)| ["apiVersion", "kind"].contains(&field.as_str()));
-    for (field, found) in said {
-        if !found.is_string() && !found.is_null() {
-            let kind = types::word(found);
-            return Err(format!(
-                "couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go struct field .{field} \
-                 of type string"
-            ));
-        }
-    }
-    let api_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    if api_version.matches('/').count() > 1 {
-        return Err(format!("unexpected GroupVersion string: {api_version}"));
-    }
-    Ok(())
 }
 
 /// The object in a request's body, which is of the URL's kind, as its type reads it.

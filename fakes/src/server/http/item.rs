@@ -11,7 +11,7 @@ use crate::{
         admission::{Attributes, Operation},
         convert,
         list::parse_revision,
-        terminate,
+        place, terminate,
     },
     status::Status,
     store::{GroupResource, Key},
@@ -137,7 +137,7 @@ impl ApiServer {
         key: &Key,
         mut sent: Value,
     ) -> Result<(), Status> {
-        check_namespace(&mut sent, &key.namespace)?;
+        place::check_namespace(&mut sent, &key.namespace)?;
         object::set_meta(&mut sent, "name", Some(key.name.clone().into()));
         let options = incoming.write_options("CreateOptions")?;
         let request = Attributes::of_write(target, Operation::Create, &sent, None, &options);
@@ -183,43 +183,6 @@ fn method_not_allowed(target: &Target, incoming: &Incoming<'_>) -> Status {
     Status::not_supported(&target.resource.resource, verb)
 }
 
-/// The object's name is the URL's.
-fn check_name(named: &str, key: &Key) -> Result<(), Status> {
-    let name = &key.name;
-    if named.is_empty() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        )));
-    }
-    if named != name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({named}) does not match the name on the URL ({name})"
-        )));
-    }
-    Ok(())
-}
-
-/// An applied object is where and what the URL says.
-pub(in crate::server) fn check_place(object: &mut Value, key: &Key) -> Result<(), Status> {
-    check_namespace(object, &key.namespace)?;
-    check_name(object::name(object), key)
-}
-
-/// The object's namespace is the URL's, or absent and then set. What has no namespace is not told that it named one.
-pub(super) fn check_namespace(object: &mut Value, namespace: &str) -> Result<(), Status> {
-    let named = object::namespace(object);
-    if namespace.is_empty() {
-        object::set_meta(object, "namespace", None);
-    } else if named.is_empty() {
-        object::set_meta(object, "namespace", Some(namespace.into()));
-    } else if named != namespace {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
-    Ok(())
-}
-
 /// What an object is to be replaced by, and how it is to be done.
 pub(super) fn read_replacement(
     server: &ApiServer,
@@ -232,8 +195,8 @@ pub(super) fn read_replacement(
     let mut options = incoming.write_options("UpdateOptions")?;
     let mut sent = decode::object(server, incoming, target, &mut options)?;
     let named = object::name(&sent);
-    check_name(named, key)?;
-    check_namespace(&mut sent, &key.namespace)?;
+    place::check_name(named, key)?;
+    place::check_namespace(&mut sent, &key.namespace)?;
     Ok((sent, options))
 }
 
@@ -249,8 +212,7 @@ pub(super) fn read_patch(
     let mut options = incoming.write_options("PatchOptions")?;
     let patch = decode_patch(kind, incoming, target, &mut options);
     // The real server reads a patch when it has found the object.
-    let creates = kind == PatchKind::Apply
-        && (target.subresource == Subresource::None || target.resource.traits.create_on_update);
+    let creates = kind == PatchKind::Apply && target.creates_applied();
     if patch.is_err() && !creates && server.store().get(key).is_none() {
         return Err(Status::not_found(&target.resource.resource, &key.name));
     }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     ApiBody, Incoming, Shape,
-    item::{check_place, read_patch, read_replacement},
-    json as respond_json, read_type,
+    item::{read_patch, read_replacement},
+    json as respond_json,
 };
 use crate::{
     apply::{self, ApplyError, Conflict, PathElement, Types},
@@ -14,7 +14,8 @@ use crate::{
     registry::Scale,
     schema::Cause,
     server::{
-        ApiServer, Patch, Target, WriteOptions, managed, metadata, patch::apply_operations, typed, write::Changed,
+        ApiServer, Patch, Target, WriteOptions, managed, metadata, patch::apply_operations, place, typed,
+        write::Changed,
     },
     status::Status,
     store::Key,
@@ -83,16 +84,16 @@ impl ApiServer {
             Patch::Merge(merge) | Patch::Strategic(merge) => object::merge(&mut scale, merge),
             Patch::Apply(applied) => return self.applied(target, paths, key, current, applied, options),
         }
-        let shown = patch.shown(&original, &scale);
+        let shown = patch.shown(&original, || scale.to_string());
         let refused = |why: &str| typed::unreadable(&shown, why);
         if let (Value::Object(fields), false) = (&scale, patch.is_strategic()) {
-            read_type(fields).map_err(|why| refused(&why))?;
+            place::read_type(fields).map_err(|why| refused(&why))?;
         }
         let reader = if patch.is_strategic() { Reader::Converter } else { Reader::Json };
         if let Some(ty) = scale_type() {
             typed::read_as(&mut scale, ty, reader, options, refused)?;
         }
-        check_place(&mut scale, key)?;
+        place::check_place(&mut scale, key)?;
         rescaled(target, current, paths, &scale).map(Changed::Patched)
     }
 

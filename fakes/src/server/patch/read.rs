@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     object,
-    server::{ApiServer, Patch, Target, WriteOptions, convert, custom, http, typed},
+    server::{ApiServer, Patch, Target, WriteOptions, convert, custom, place, typed},
     status::Status,
     store::Key,
     types::Reader,
@@ -15,16 +15,16 @@ impl ApiServer {
     pub(super) fn read_patched(
         &self,
         object: &mut Value,
-        (patch, shown): (&Patch, &str),
+        (patch, shown): (&Patch, &dyn Fn() -> String),
         target: &Target,
         key: &Key,
         options: &WriteOptions,
     ) -> Result<(), Status> {
-        let refused = |why: &str| typed::unreadable(shown, why);
+        let refused = |why: &str| typed::unreadable(&shown(), why);
         let Value::Object(fields) = &*object else { return Err(Status::unprocessable()) };
         // A strategic merge is one of Go's structs, whatever they say that they are.
         if !patch.is_strategic() && !convert::is_event(target) {
-            http::read_type(fields).map_err(|why| refused(&why))?;
+            place::read_type(fields).map_err(|why| refused(&why))?;
             self.read_kind(object, target, options, &refused)?;
         }
         if let Some(ty) = typed::stored_type(target).filter(|_| options.check_types) {
@@ -32,7 +32,7 @@ impl ApiServer {
             typed::read_as(object, ty, reader, options, refused)?;
         }
         custom::decode(object, target, options, refused)?;
-        http::check_place(object, key)
+        place::check_place(object, key)
     }
 
     fn read_kind(
