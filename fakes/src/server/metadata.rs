@@ -4,7 +4,7 @@ mod rules;
 
 use serde_json::{Value, json};
 
-pub(super) use self::rules::{validate, validate_valid};
+pub(super) use self::rules::{validate, validate_scale, validate_valid};
 use super::{Target, WriteOptions};
 use crate::{
     object::{self, map_mut, meta, meta_mut, set_meta, strings},
@@ -130,13 +130,6 @@ pub(super) fn drop_repeated_owners(object: &mut Value, patched: bool, options: &
          reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
         uids.join(", ")
     ));
-}
-
-/// What is wrong about an object's labels.
-pub(super) fn check_labels(object: &Value) -> Vec<crate::schema::Cause> {
-    let mut causes = Vec::new();
-    crate::names::check_labels(meta(object, "labels"), "metadata.labels", &mut causes);
-    causes
 }
 
 /// Warns of what is let through in custom resources but unwise.

@@ -280,7 +280,7 @@ fn rescaled(target: &Target, object: &Value, paths: &Scale, scale: &Value) -> Re
 }
 
 fn check_scale(scale: &Value, replicas: i64, name: &str) -> Result<(), Status> {
-    let mut causes = metadata::check_labels(scale);
+    let mut causes = metadata::validate_scale(scale);
     if replicas < 0 {
         causes.push(Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0"));
     }

@@ -99,6 +99,16 @@ pub(in crate::server) fn validate(object: &Value, old: Option<&Value>, target: &
     causes
 }
 
+/// What is refused in the metadata of a `Scale`, whatever it is the scale of.
+pub(in crate::server) fn validate_scale(scale: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    names::check_segment(text(scale, &["metadata", "generateName"]), "metadata.generateName", &mut causes);
+    parts(scale, &mut causes);
+    finalizers(scale, &mut causes);
+    qualified(scale, Looks { qualified: true, changes: false, whole: false }, &mut causes);
+    causes
+}
+
 /// What is refused in a new object that its kind finds nothing wrong with.
 pub(in crate::server) fn validate_valid(object: &Value, target: &Target) -> Vec<Cause> {
     let mut causes = Vec::new();
