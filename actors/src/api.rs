@@ -10,6 +10,7 @@ pub mod http;
 pub mod intorpercent;
 pub mod keys;
 mod kind;
+pub mod policy;
 pub mod rollout;
 pub mod rolloutrun;
 pub mod rolloutstrategy;
@@ -22,6 +23,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondit
 pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub use backendrouting::{BackendRouting, BackendRoutingSpec, BackendRoutingStatus};
+pub use policy::{ClusterFailurePolicy, ClusterFailureType, Policies, ProgressDeadlinePolicy, TemplateChangePolicy};
 pub use rollout::{Rollout, RolloutPhase, RolloutSpec, RolloutStatus, TriggerPolicy};
 pub use rolloutrun::{RolloutRun, RolloutRunPhase, RolloutRunSpec, RolloutRunStatus, StepState};
 pub use rolloutstrategy::RolloutStrategy;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{open_enum, root};
+use super::policy::Policies;
 use super::shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, MetadataPatch, ObjectTypeRef,
     RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, TolerationStrategy, TrafficStrategy, WaitStatus,
@@ -48,6 +49,9 @@ pub struct RolloutRunSpec {
     /// The batches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<RolloutRunBatchStrategy>,
+    /// What happens when things do not go as planned (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Policies>,
 }
 
 /// The canary step of a run.

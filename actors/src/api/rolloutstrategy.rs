@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::IntOrString;
 use super::kind::root;
+use super::policy::Policies;
 use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy};
 
 /// How workloads move to a new revision. The fields stand at the top level: this kind has no `spec`.
@@ -56,12 +57,14 @@ pub struct RolloutStrategy {
     /// Hooks around the steps.
     #[serde(default)]
     pub webhooks: Vec<RolloutWebhook>,
+    /// What happens when things do not go as planned (Slipway's addition).
+    pub policies: Option<Policies>,
 }
 root!(
     RolloutStrategy,
     "rolloutstrategies",
     skip_default: [webhooks],
-    skip_none: [batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2"]
+    skip_none: [batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2", policies = "policies"]
 );
 
 /// Declares `spec` only to refuse it: undeclared, it would be pruned, and an empty strategy be left without a word.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        IntOrString, ResourceMatch, RolloutStrategy,
+        IntOrString, Policies, ResourceMatch, RolloutStrategy,
         rolloutrun::{RolloutRunBatchStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     decide::select::matches,
@@ -18,7 +18,9 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
     let traffic_v1 = batch.is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
     let traffic_v2 =
         strategy.batch_v2.as_ref().is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
+    let policies = strategy.policies.as_ref();
     let fields = [
+        ("policies", policies.is_some_and(|policies| *policies != Policies::default())),
         ("canary", strategy.canary.is_some()),
         ("canaryV2", strategy.canary_v2.is_some()),
         ("webhooks", !strategy.webhooks.is_empty()),
