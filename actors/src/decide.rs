@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness and no actor in any signature here. The operator and the simulator call the very
 //! same functions.
 
+pub mod admission;
 pub mod batch;
 pub mod command;
 pub mod condition;

@@ -4,15 +4,22 @@
 //! stored before: pure, complete (every error, not the first), and with a remedy each.
 
 mod labels;
+mod metadata;
 mod parts;
 mod run;
+mod scale;
+mod traffic;
 
 use std::fmt;
 
-use self::parts::{count, match_targets, required_match, template_patch, traffic, webhooks};
+pub use self::labels::is_object_name;
+use self::metadata::{metadata, one_time_strategy, trigger};
+use self::parts::{count, match_targets, policies, references, template_patch, traffic, webhooks, window, workloads};
 pub use self::run::{run, run_update};
+pub use self::scale::{scale_run, scale_run_update};
+pub use self::traffic::{backend_routing, traffic_topology};
 use super::rolloutstrategy::RolloutStepTarget;
-use super::{IntOrString, Rollout, RolloutStrategy, TriggerPolicy};
+use super::{Rollout, RolloutStrategy, TriggerPolicy};
 
 /// One field that cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +40,15 @@ impl fmt::Display for FieldError {
 pub fn rollout(rollout: &Rollout) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let spec = &rollout.spec;
+    metadata(&mut errors, &rollout.metadata);
+    trigger(&mut errors, &rollout.metadata);
+    one_time_strategy(&mut errors, &rollout.metadata);
+    if let Some(limit) = spec.history_limit.filter(|limit| *limit < 0) {
+        errors.add(
+            "spec.historyLimit",
+            format_args!("found {limit}, expected a number from 0; 0 keeps the last run alone"),
+        );
+    }
     if let TriggerPolicy::Unknown(found) = &spec.trigger_policy {
         errors.add("spec.triggerPolicy", format_args!("found {found:?}, expected Auto or Manual"));
     }
@@ -41,14 +57,22 @@ pub fn rollout(rollout: &Rollout) -> Vec<FieldError> {
     }
     match &spec.workload_ref {
         None => errors.add("spec.workloadRef", "is absent; write the kind of the workloads and what to match"),
-        Some(workloads) => required_match(&mut errors, "spec.workloadRef.match", &workloads.match_),
+        Some(found) => workloads(&mut errors, "spec.workloadRef", found),
     }
+    references(&mut errors, "spec.trafficTopologyRefs", "TrafficTopology", &spec.traffic_topology_refs);
     errors.0
 }
 
 /// Checks a strategy.
 pub fn strategy(strategy: &RolloutStrategy) -> Vec<FieldError> {
     let mut errors = Errors::default();
+    metadata(&mut errors, &strategy.metadata);
+    plan(&mut errors, strategy);
+    errors.0
+}
+
+/// Checks everything of a strategy but its metadata.
+fn plan(errors: &mut Errors, strategy: &RolloutStrategy) {
     let RolloutStrategy { batch, batch_v2, canary, canary_v2, .. } = strategy;
     if batch.is_some() && batch_v2.is_some() {
         errors.add("batchV2", "stands beside batch; keep one and remove the other");
@@ -62,20 +86,20 @@ pub fn strategy(strategy: &RolloutStrategy) -> Vec<FieldError> {
         (_, Some(batch)) if batch.batches.is_empty() => errors.add("batchV2.batches", NO_BATCH),
         _ => {}
     }
-    batches(&mut errors, strategy);
+    batches(errors, strategy);
     if let Some(canary) = canary {
-        count(&mut errors, "canary.replicas", &canary.replicas);
-        match_targets(&mut errors, "canary", canary.match_targets.as_ref());
-        traffic(&mut errors, "canary", canary.traffic.as_ref());
-        template_patch(&mut errors, "canary.templateMetadataPatch", canary.template_metadata_patch.as_ref());
+        count(errors, "canary.replicas", &canary.replicas);
+        match_targets(errors, "canary", canary.match_targets.as_ref());
+        traffic(errors, "canary", canary.traffic.as_ref());
+        template_patch(errors, "canary.templateMetadataPatch", canary.template_metadata_patch.as_ref());
     }
     if let Some(canary) = canary_v2 {
-        targets(&mut errors, "canaryV2", &canary.targets);
-        traffic(&mut errors, "canaryV2", canary.traffic.as_ref());
-        template_patch(&mut errors, "canaryV2.templateMetadataPatch", canary.template_metadata_patch.as_ref());
+        targets(errors, "canaryV2", &canary.targets);
+        traffic(errors, "canaryV2", canary.traffic.as_ref());
+        template_patch(errors, "canaryV2.templateMetadataPatch", canary.template_metadata_patch.as_ref());
     }
-    webhooks(&mut errors, "webhooks", &strategy.webhooks);
-    errors.0
+    webhooks(errors, "webhooks", &strategy.webhooks);
+    policies(errors, "policies", strategy.policies.as_ref());
 }
 
 const NO_BATCH: &str = "has no batch, so there is nothing to run; write at least one, for example [{replicas: 100%}]";
@@ -109,12 +133,6 @@ fn targets(errors: &mut Errors, path: &str, targets: &[RolloutStepTarget]) {
         count(errors, format_args!("{path}.replicas"), &target.replicas);
         window(errors, &path, target.replica_sliding_window.as_ref());
         match_targets(errors, &path, target.match_targets.as_ref());
-    }
-}
-
-fn window(errors: &mut Errors, path: &str, window: Option<&IntOrString>) {
-    if let Some(window) = window {
-        count(errors, format_args!("{path}.replicaSlidingWindow"), window);
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     api::{
         API_VERSION, Rollout, RolloutPhase, RolloutRun, RolloutRunPhase, RolloutStatus, WorkloadRevision, keys,
-        rollout::TriggerStatus, validate,
+        rollout::TriggerStatus,
+        validate::{self, FieldError},
     },
     intent::{Decision, HubKind, HubWrite, Notice, WorkloadGoal},
     view::{Health, RolloutView, Workload},
@@ -185,7 +186,7 @@ fn finish(
 /// Whether everything the Rollout refers to is there and can be carried out. Returns what is not.
 fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) -> Option<String> {
     let mut invalid: Vec<_> = validate::rollout(&view.rollout).iter().map(ToString::to_string).collect();
-    invalid.extend(unsupported_kind(view));
+    invalid.extend(unsupported_kind(&view.rollout).as_ref().map(ToString::to_string));
     let missing = missing(view);
     let (available, reason, message) = if !invalid.is_empty() {
         (false, "InvalidSpec", invalid.join("; "))
@@ -198,11 +199,14 @@ fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) 
     (!available).then_some(message)
 }
 
-/// The kinds this version can roll.
-fn unsupported_kind(view: &RolloutView) -> Option<String> {
-    let reference = view.rollout.spec.workload_ref.as_ref().filter(|reference| !select::supported(reference))?;
+/// Why this version cannot roll the kind of the Rollout's workloads.
+pub(super) fn unsupported_kind(rollout: &Rollout) -> Option<FieldError> {
+    let reference = rollout.spec.workload_ref.as_ref().filter(|reference| !select::supported(reference))?;
     let (version, kind) = (reference.api_version.as_str(), reference.kind.as_str());
-    Some(format!("spec.workloadRef: {version} {kind} is not supported in this version: expected apps/v1 StatefulSet"))
+    Some(FieldError {
+        path: "spec.workloadRef".to_owned(),
+        message: format!("{version} {kind} is not supported in this version: expected apps/v1 StatefulSet"),
+    })
 }
 
 fn missing(view: &RolloutView) -> Vec<String> {
@@ -337,7 +341,7 @@ fn unfit(view: &RolloutView) -> Option<(&'static str, String)> {
 }
 
 fn run_name(view: &RolloutView, workloads: &[&Arc<Workload>], value: &str, count: i64) -> String {
-    if naming::is_object_name(value) {
+    if validate::is_object_name(value) {
         return value.to_owned();
     }
     let meta = &view.rollout.metadata;

@@ -5,8 +5,8 @@ use crate::api::LabelSelector;
 
 /// Longest name of a key, and longest value of a label.
 const NAME_MAX: usize = 63;
-/// Longest prefix of a key.
-const PREFIX_MAX: usize = 253;
+/// Longest name of an object, and longest prefix of a key.
+const OBJECT_NAME_MAX: usize = 253;
 
 /// Checks a selector.
 pub(super) fn selector(errors: &mut Errors, path: &str, selector: &LabelSelector) {
@@ -39,8 +39,7 @@ pub(super) fn selector(errors: &mut Errors, path: &str, selector: &LabelSelector
 
 /// Checks the key of a label or an annotation: a name, with or without a domain before it.
 pub(super) fn key(errors: &mut Errors, path: &str, key: &str) {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if prefix.is_some_and(|prefix| !is_subdomain(prefix)) || name.is_empty() || !is_name(name) {
+    if !is_qualified_name(key) {
         let expected =
             "expected a name of at most 63 letters, digits, '-', '_' and '.', such as app or example.com/app";
         errors.add(path, format_args!("found key {key:?}, {expected}"));
@@ -55,6 +54,12 @@ pub(super) fn label_value(errors: &mut Errors, path: &str, value: &str) {
     }
 }
 
+/// Whether a text can be the key of a label: a name, with or without a domain before it.
+pub(super) fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    prefix.is_none_or(is_object_name) && is_name(name)
+}
+
 fn is_name(text: &str) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
@@ -64,13 +69,26 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
-fn is_subdomain(text: &str) -> bool {
+/// Whether `name` can name an object: a DNS-1123 subdomain.
+pub fn is_object_name(name: &str) -> bool {
     let is_part = |part: &str| {
-        let bytes = part.as_bytes();
-        let ends = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        ends(bytes.first())
-            && ends(bytes.last())
-            && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        let inner = part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        !part.is_empty() && inner && !part.starts_with('-') && !part.ends_with('-')
     };
-    text.len() <= PREFIX_MAX && text.split('.').all(is_part)
+    name.len() <= OBJECT_NAME_MAX && name.split('.').all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_names() {
+        for good in ["a", "web-1", "a.b-c.d0"] {
+            assert!(is_object_name(good), "{good}");
+        }
+        for bad in ["", "Web", "a_b", "a/b", "-a", "a-", "a..b", &"a".repeat(254)] {
+            assert!(!is_object_name(bad), "{bad}");
+        }
+    }
 }

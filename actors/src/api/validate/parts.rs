@@ -4,10 +4,19 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{Errors, labels};
+use crate::api::intorpercent::{self, IntOrPercent};
+use crate::api::policy::{ClusterFailureType, Policies, ProgressDeadlinePolicy, TemplateChangePolicy};
 use crate::api::shared::{
-    MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy, WebhookClientConfig,
+    MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy,
+    WebhookClientConfig, WorkloadRef,
 };
-use crate::api::{IntOrString, intorpercent};
+use crate::api::{CrossClusterObjectNameReference, IntOrString};
+
+/// When a hook can be asked.
+const HOOK_TYPES: [&str; 6] =
+    ["PreRollout", "PreCanaryStepHook", "PostCanaryStepHook", "PreBatchStepHook", "PostBatchStepHook", "PostRollout"];
+/// How a certificate in PEM begins.
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Checks a count of pods.
 pub(super) fn count(errors: &mut Errors, path: impl Display, value: &IntOrString) {
@@ -16,8 +25,69 @@ pub(super) fn count(errors: &mut Errors, path: impl Display, value: &IntOrString
     }
 }
 
+/// Checks the window of a step: nothing moves through one of no pods.
+pub(super) fn window(errors: &mut Errors, path: &str, window: Option<&IntOrString>) {
+    let Some(window) = window else { return };
+    let path = format!("{path}.replicaSlidingWindow");
+    match intorpercent::parse(window) {
+        Ok(IntOrPercent::Int(0) | IntOrPercent::Percent(0)) => {
+            errors.add(path, "is a window of no pods, so none would ever move; write 1 or more, or remove it");
+        }
+        Ok(_) => {}
+        Err(why) => errors.add(path, why),
+    }
+}
+
+/// Checks a reference to workloads.
+pub(super) fn workloads(errors: &mut Errors, path: &str, found: &WorkloadRef) {
+    if found.kind.is_empty() {
+        errors.add(format_args!("{path}.kind"), "is empty; write the kind of the workloads, such as StatefulSet");
+    }
+    required_match(errors, &format!("{path}.match"), &found.match_);
+}
+
+/// Checks the kind of a run's targets.
+pub(super) fn target_type(errors: &mut Errors, found: Option<&ObjectTypeRef>) {
+    match found {
+        None => errors.add("spec.targetType", "is absent; write the apiVersion and kind of the targets"),
+        Some(found) if found.kind.is_empty() => {
+            errors.add("spec.targetType.kind", "is empty; write the kind of the targets, such as StatefulSet");
+        }
+        Some(_) => {}
+    }
+}
+
+/// Checks the targets of one step: their names are there, and no two are the same.
+pub(super) fn target_names(errors: &mut Errors, path: &str, targets: &[CrossClusterObjectNameReference]) {
+    if targets.is_empty() {
+        errors.add(format_args!("{path}.targets"), "has no target; write at least one workload");
+    }
+    let mut names = BTreeSet::new();
+    for (index, target) in targets.iter().enumerate() {
+        let path = format!("{path}.targets[{index}]");
+        if target.name.is_empty() {
+            errors.add(format_args!("{path}.name"), "is empty; write the name of a workload");
+        }
+        if !names.insert(target) {
+            errors.add(path, format_args!("{target} is in this step already; remove one of the two"));
+        }
+    }
+}
+
+/// Checks a list of names of objects.
+pub(super) fn references(errors: &mut Errors, path: &str, kind: &str, names: &[String]) {
+    for (index, name) in names.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if !labels::is_object_name(name) {
+            errors.add(path, format_args!("found {name:?}, expected the name of a {kind} in the same namespace"));
+        } else if names[..index].contains(name) {
+            errors.add(path, format_args!("{name:?} is in this list already; remove one of the two"));
+        }
+    }
+}
+
 /// Checks a match that must select something.
-pub(super) fn required_match(errors: &mut Errors, path: &str, found: &ResourceMatch) {
+fn required_match(errors: &mut Errors, path: &str, found: &ResourceMatch) {
     if found.selector.is_none() && found.names.is_empty() {
         errors.add(path, "selects nothing; write a selector, or names with at least one entry");
     }
@@ -77,6 +147,41 @@ pub(super) fn toleration(errors: &mut Errors, path: &str, toleration: &Toleratio
             count(errors, format_args!("{path}.{field}"), threshold);
         }
     }
+    not_below(errors, &format!("{path}.initialDelaySeconds"), toleration.initial_delay_seconds, 0);
+}
+
+/// Checks what happens when things do not go as planned.
+pub(super) fn policies(errors: &mut Errors, path: &str, policies: Option<&Policies>) {
+    let Some(policies) = policies else { return };
+    not_below(errors, &format!("{path}.progressDeadlineSeconds"), policies.progress_deadline_seconds, 1);
+    if let ProgressDeadlinePolicy::Unknown(found) = &policies.progress_deadline_policy {
+        let message = format_args!("found {found:?}, expected Pause or Rollback");
+        errors.add(format_args!("{path}.progressDeadlinePolicy"), message);
+    }
+    if let TemplateChangePolicy::Unknown(found) = &policies.template_change_policy {
+        let message = format_args!("found {found:?}, expected Absorb or Restart");
+        errors.add(format_args!("{path}.templateChangePolicy"), message);
+    }
+    let Some(failure) = &policies.cluster_failure_policy else { return };
+    let path = format!("{path}.clusterFailurePolicy");
+    if let ClusterFailureType::Unknown(found) = &failure.type_ {
+        errors.add(format_args!("{path}.type"), format_args!("found {found:?}, expected Hold or Skip"));
+    }
+    if let Some(Err(why)) = failure.max_clusters.as_ref().map(intorpercent::parse) {
+        errors.add(format_args!("{path}.maxClusters"), clusters(&why));
+    }
+    not_below(errors, &format!("{path}.gracePeriodSeconds"), failure.grace_period_seconds, 0);
+}
+
+fn clusters(why: &intorpercent::ParseError) -> String {
+    format!("found {}, expected a number of clusters from 0, or a percentage, such as \"30%\"", why.found)
+}
+
+/// Checks a number that has a lower bound.
+fn not_below(errors: &mut Errors, path: &str, found: Option<i32>, least: i32) {
+    if let Some(found) = found.filter(|found| *found < least) {
+        errors.add(path, format_args!("found {found}, expected a number from {least}; correct it or remove it"));
+    }
 }
 
 /// Checks the hooks.
@@ -88,16 +193,42 @@ pub(super) fn webhooks(errors: &mut Errors, path: &str, webhooks: &[RolloutWebho
             let name = &webhook.name;
             errors.add(format_args!("{path}.name"), format_args!("{name:?} is taken; give every hook its own name"));
         }
-        if webhook.hook_types.is_empty() {
-            let types = "PreCanaryStepHook, PostCanaryStepHook, PreBatchStepHook or PostBatchStepHook";
-            errors.add(format_args!("{path}.hookTypes"), format_args!("is empty; write at least one of {types}"));
-        }
+        hook_types(errors, &path, &webhook.hook_types);
         if !matches!(webhook.failure_policy.as_str(), "" | "Fail" | "Ignore") {
             let found = &webhook.failure_policy;
             errors.add(format_args!("{path}.failurePolicy"), format_args!("found {found:?}, expected Fail or Ignore"));
         }
-        url(errors, &format!("{path}.clientConfig.url"), &webhook.client_config);
+        not_below(errors, &format!("{path}.failureThreshold"), webhook.failure_threshold, 1);
+        if !webhook.provider.is_empty() {
+            let found = &webhook.provider;
+            let message = format_args!("found {found:?}, but no provider is built in; write clientConfig.url instead");
+            errors.add(format_args!("{path}.provider"), message);
+        }
+        client_config(errors, &format!("{path}.clientConfig"), &webhook.client_config);
     }
+}
+
+fn hook_types(errors: &mut Errors, path: &str, types: &[String]) {
+    let expected = HOOK_TYPES.join(", ");
+    if types.is_empty() {
+        let message = format_args!("is empty, so the hook would never be asked; write at least one of {expected}");
+        errors.add(format_args!("{path}.hookTypes"), message);
+    }
+    for (index, found) in types.iter().enumerate().filter(|(_, found)| !HOOK_TYPES.contains(&found.as_str())) {
+        let message = format_args!("found {found:?}, expected one of {expected}");
+        errors.add(format_args!("{path}.hookTypes[{index}]"), message);
+    }
+}
+
+fn client_config(errors: &mut Errors, path: &str, config: &WebhookClientConfig) {
+    url(errors, &format!("{path}.url"), config);
+    let bundle = config.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice()).unwrap_or_default();
+    if !bundle.is_empty() && !bundle.windows(PEM.len()).any(|window| window == PEM) {
+        let message = "holds no certificate; write certificates in PEM, encoded as base64, or remove it";
+        errors.add(format_args!("{path}.caBundle"), message);
+    }
+    not_below(errors, &format!("{path}.timeoutSeconds"), config.timeout_seconds, 0);
+    not_below(errors, &format!("{path}.periodSeconds"), config.period_seconds, 0);
 }
 
 fn url(errors: &mut Errors, path: &str, config: &WebhookClientConfig) {

@@ -1,9 +1,9 @@
 //! Checks of a run, when it is made and when it is changed.
 
-use std::collections::BTreeSet;
-
-use super::parts::{count, template_patch, toleration, traffic, webhooks};
-use super::{Errors, FieldError};
+use super::parts::{
+    count, policies, references, target_names, target_type, template_patch, toleration, traffic, webhooks, window,
+};
+use super::{Errors, FieldError, metadata};
 use crate::api::rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget};
 use crate::api::{RolloutRun, StepState};
 
@@ -11,9 +11,9 @@ use crate::api::{RolloutRun, StepState};
 pub fn run(run: &RolloutRun) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let spec = &run.spec;
-    if spec.target_type.is_none() {
-        errors.add("spec.targetType", "is absent; write the apiVersion and kind of the targets");
-    }
+    metadata(&mut errors, &run.metadata);
+    target_type(&mut errors, spec.target_type.as_ref());
+    references(&mut errors, "spec.trafficTopologyRefs", "TrafficTopology", &spec.traffic_topology_refs);
     webhooks(&mut errors, "spec.webhooks", &spec.webhooks);
     if let Some(canary) = &spec.canary {
         targets(&mut errors, "spec.canary", &canary.targets);
@@ -32,6 +32,7 @@ pub fn run(run: &RolloutRun) -> Vec<FieldError> {
     if let Some(found) = spec.batch.as_ref().and_then(|batch| batch.toleration.as_ref()) {
         toleration(&mut errors, "spec.batch.toleration", found);
     }
+    policies(&mut errors, "spec.policies", spec.policies.as_ref());
     errors.0
 }
 
@@ -56,27 +57,16 @@ fn steps(run: &RolloutRun) -> &[RolloutRunStep] {
 }
 
 fn targets(errors: &mut Errors, path: &str, targets: &[RolloutRunStepTarget]) {
-    if targets.is_empty() {
-        errors.add(format_args!("{path}.targets"), "has no target; write at least one workload");
-    }
-    let mut names = BTreeSet::new();
+    let names: Vec<_> = targets.iter().map(RolloutRunStepTarget::name_ref).collect();
+    target_names(errors, path, &names);
     for (index, target) in targets.iter().enumerate() {
         let path = format!("{path}.targets[{index}]");
-        if target.name.is_empty() {
-            errors.add(format_args!("{path}.name"), "is empty; write the name of a workload");
-        }
-        if !names.insert(target.name_ref()) {
-            let name = target.name_ref();
-            errors.add(path.as_str(), format_args!("{name} is in this step already; remove one of the two"));
-        }
         count(errors, format_args!("{path}.replicas"), &target.replicas);
-        if let Some(window) = &target.replica_sliding_window {
-            count(errors, format_args!("{path}.replicaSlidingWindow"), window);
-        }
+        window(errors, &path, target.replica_sliding_window.as_ref());
     }
 }
 
-fn frozen<T: PartialEq>(errors: &mut Errors, path: &str, old: &T, new: &T) {
+pub(super) fn frozen<T: PartialEq>(errors: &mut Errors, path: &str, old: &T, new: &T) {
     if old != new {
         errors.add(path, "was changed, and may not be in a run; restore it, or cancel this run and start another");
     }
@@ -125,7 +115,7 @@ fn batch_update(errors: &mut Errors, old: &RolloutRun, new: &RolloutRun) {
     }
 }
 
-fn has_begun(state: Option<&StepState>) -> bool {
+pub(super) fn has_begun(state: Option<&StepState>) -> bool {
     !matches!(state, None | Some(StepState::None | StepState::Pending))
 }
 

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::RolloutRun;
+use crate::api::{RolloutRun, ScaleRun};
 
 /// Lays `change` over `good`, checks it, and compares the paths of the errors.
 fn refuses<T: DeserializeOwned>(good: &Value, check: impl Fn(&T) -> Vec<FieldError>, cases: &[(Value, &[&str])]) {
@@ -27,6 +27,11 @@ fn rollouts() {
         "metadata": {"name": "web"},
         "spec": {"strategyRef": "web", "workloadRef": {"kind": "StatefulSet", "match": {"selector": {}}}},
     });
+    let annotated = |key: &str, value: &str| json!({"metadata": {"annotations": {key: value}}});
+    let triggered = |value: &str| annotated("rollout.kusionstack.io/trigger", value);
+    let one_time = |value: &str| annotated("rollout.kusionstack.io/one-time-strategy", value);
+    let refused: &[&str] = &["metadata.annotations[rollout.kusionstack.io/trigger]"];
+    let once: &[&str] = &["metadata.annotations[rollout.kusionstack.io/one-time-strategy]"];
     let of_match = |found: Value| json!({"spec": {"workloadRef": {"match": found}}});
     let of_selector = |selector: Value| of_match(json!({"selector": selector}));
     let of_expression = |expression: Value| of_selector(json!({"matchExpressions": [expression]}));
@@ -36,6 +41,26 @@ fn rollouts() {
         rollout,
         &[
             (json!({"spec": null}), &["spec.strategyRef", "spec.workloadRef"]),
+            (json!({"metadata": {"name": "Web"}}), &["metadata.name"]),
+            (json!({"metadata": {"name": null}}), &["metadata.name"]),
+            (json!({"metadata": {"name": null, "generateName": "web-"}}), &[]),
+            (json!({"spec": {"historyLimit": 0}}), &[]),
+            (json!({"spec": {"historyLimit": -1}}), &["spec.historyLimit"]),
+            (json!({"spec": {"trafficTopologyRefs": ["web", "api"]}}), &[]),
+            (
+                json!({"spec": {"trafficTopologyRefs": ["web", "", "web"]}}),
+                &["spec.trafficTopologyRefs[1]", "spec.trafficTopologyRefs[2]"],
+            ),
+            (json!({"spec": {"workloadRef": {"kind": ""}}}), &["spec.workloadRef.kind"]),
+            (triggered("web-1"), &[]),
+            (triggered(""), &[]),
+            (triggered("2026-01-01T00:00:00Z"), &[]),
+            (triggered("Web_1"), refused),
+            (triggered("example.com/web"), refused),
+            (one_time(r#"{"batchV2": {"batches": [{"targets": [{"replicas": 1}]}]}}"#), &[]),
+            (one_time("{}"), once),
+            (one_time("[]"), once),
+            (one_time(r#"{"batch": {"batches": [{"replicas": "x"}, {"replicas": -1}]}}"#), &[once[0], once[0]]),
             (json!({"spec": {"triggerPolicy": "Manual"}}), &[]),
             (json!({"spec": {"triggerPolicy": "auto"}}), &["spec.triggerPolicy"]),
             (json!({"spec": {"strategyRef": ""}}), &["spec.strategyRef"]),
@@ -86,6 +111,28 @@ fn strategies() {
             (batch(json!({"replicas": "ten"})), &["batch.batches[0].replicas"]),
             (batch(json!({"replicas": -1})), &["batch.batches[0].replicas"]),
             (batch(json!({"replicas": 1, "replicaSlidingWindow": "1"})), &["batch.batches[0].replicaSlidingWindow"]),
+            (batch(json!({"replicas": 1, "replicaSlidingWindow": 0})), &["batch.batches[0].replicaSlidingWindow"]),
+            (batch(json!({"replicas": 1, "replicaSlidingWindow": "00%"})), &["batch.batches[0].replicaSlidingWindow"]),
+            (batch(json!({"replicas": 1, "replicaSlidingWindow": 1})), &[]),
+            (json!({"batch": {"toleration": {"initialDelaySeconds": -1}}}), &["batch.toleration.initialDelaySeconds"]),
+            (
+                json!({"policies": {
+                    "progressDeadlineSeconds": 0, "progressDeadlinePolicy": "Stop", "templateChangePolicy": "restart",
+                    "clusterFailurePolicy": {"type": "Wait", "maxClusters": "two", "gracePeriodSeconds": -1},
+                }}),
+                &[
+                    "policies.progressDeadlineSeconds",
+                    "policies.progressDeadlinePolicy",
+                    "policies.templateChangePolicy",
+                    "policies.clusterFailurePolicy.type",
+                    "policies.clusterFailurePolicy.maxClusters",
+                    "policies.clusterFailurePolicy.gracePeriodSeconds",
+                ],
+            ),
+            (
+                json!({"policies": {"progressDeadlineSeconds": 600, "clusterFailurePolicy": {"type": "Skip", "maxClusters": "50%"}}}),
+                &[],
+            ),
             (batch(json!({"replicas": 1, "matchTargets": {}})), &["batch.batches[0].matchTargets"]),
             (
                 json!({"batch": {"toleration": {"taskFailureThreshold": "some"}}}),
@@ -125,6 +172,12 @@ fn hooks() {
     let hook =
         |name: &str, url: &str| json!({"name": name, "hookTypes": ["PreBatchStepHook"], "clientConfig": {"url": url}});
     let of_url = |url: &str| json!({"webhooks": [hook("a", url)]});
+    let with = |change: Value| {
+        let mut hook = hook("a", "http://a");
+        merge(&mut hook, &change);
+        json!({"webhooks": [hook]})
+    };
+    let pem = k8s_openapi::ByteString(b"-----BEGIN CERTIFICATE-----\n".to_vec());
     let refused: &[&str] = &["webhooks[0].clientConfig.url"];
     refuses(
         &good,
@@ -143,6 +196,16 @@ fn hooks() {
             (of_url("https://hooks.example.com/?a=b"), refused),
             (of_url("https://hooks.example.com/#a"), refused),
             (of_url("https://hooks.example.com/a b"), refused),
+            (with(json!({"clientConfig": {"caBundle": ""}})), &[]),
+            (with(json!({"clientConfig": {"caBundle": pem}})), &[]),
+            (with(json!({"clientConfig": {"caBundle": "AAAA"}})), &["webhooks[0].clientConfig.caBundle"]),
+            (
+                with(json!({"clientConfig": {"timeoutSeconds": -1, "periodSeconds": -1}})),
+                &["webhooks[0].clientConfig.timeoutSeconds", "webhooks[0].clientConfig.periodSeconds"],
+            ),
+            (with(json!({"failureThreshold": 0})), &["webhooks[0].failureThreshold"]),
+            (with(json!({"provider": "own"})), &["webhooks[0].provider"]),
+            (with(json!({"hookTypes": ["PreRollout", "PreBatchHook"]})), &["webhooks[0].hookTypes[1]"]),
             (json!({"webhooks": [hook("a", "http://a"), hook("a", "http://b")]}), &["webhooks[1].name"]),
             (
                 json!({"webhooks": [{"name": "a", "clientConfig": {"url": "http://a"}, "failurePolicy": "fail"}]}),
@@ -176,6 +239,12 @@ fn runs() {
         run,
         &[
             (json!({"spec": null}), &["spec.targetType", "spec.batch.batches"]),
+            (json!({"spec": {"targetType": {"kind": ""}}}), &["spec.targetType.kind"]),
+            (json!({"spec": {"trafficTopologyRefs": ["Web"]}}), &["spec.trafficTopologyRefs[0]"]),
+            (
+                json!({"spec": {"policies": {"progressDeadlineSeconds": -5}}}),
+                &["spec.policies.progressDeadlineSeconds"],
+            ),
             (json!({"spec": {"batch": {"batches": []}}}), &["spec.batch.batches"]),
             (json!({"spec": {"canary": {"targets": []}}}), &["spec.canary.targets"]),
             (batch(json!([])), &[batches]),
@@ -258,5 +327,156 @@ fn updates_of_a_run() {
         &begun,
         |new: &RolloutRun| run_update(&stored, new),
         &[(json!({"spec": {"canary": {"targets": [{"name": "web", "replicas": 2}]}}}), &["spec.canary"])],
+    );
+}
+
+fn good_scale_run() -> Value {
+    let batch = |replicas: i32| json!({"targets": [{"cluster": "a", "name": "web", "replicas": replicas}]});
+    json!({
+        "metadata": {"name": "web-1"},
+        "spec": {
+            "targetType": {"apiVersion": "apps/v1", "kind": "StatefulSet"},
+            "batch": {"batches": [batch(5), batch(10), batch(20)]},
+            "rollback": {"batches": [batch(5)]},
+        },
+    })
+}
+
+#[test]
+fn scale_runs() {
+    let batch = |targets: Value| json!({"spec": {"batch": {"batches": [{"targets": targets}]}}});
+    let twice = json!([{"name": "web", "replicas": 1}, {"name": "web", "replicas": 1}]);
+    refuses(
+        &good_scale_run(),
+        scale_run,
+        &[
+            (json!({"spec": null}), &["spec.targetType", "spec.batch"]),
+            (json!({"spec": {"batch": {"batches": []}}}), &["spec.batch.batches"]),
+            (json!({"spec": {"rollback": null}}), &[]),
+            (json!({"spec": {"rollback": {"batches": []}}}), &["spec.rollback.batches"]),
+            (
+                json!({"spec": {"webhooks": [{"name": "a", "hookTypes": ["PreBatchStepHook"]}]}}),
+                &["spec.webhooks[0].clientConfig.url"],
+            ),
+            (batch(json!([])), &["spec.batch.batches[0].targets"]),
+            (batch(json!([{"name": "", "replicas": 1}])), &["spec.batch.batches[0].targets[0].name"]),
+            (batch(json!([{"name": "web", "replicas": -1}])), &["spec.batch.batches[0].targets[0].replicas"]),
+            (batch(twice.clone()), &["spec.batch.batches[0].targets[1]"]),
+            (
+                json!({"spec": {"rollback": {"batches": [{"targets": twice}]}}}),
+                &["spec.rollback.batches[0].targets[1]"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn updates_of_a_scale_run() {
+    let check = |status: Value, cases: &[(Value, &[&str])]| {
+        let mut old = good_scale_run();
+        old["status"] = status;
+        let stored: ScaleRun = serde_json::from_value(old.clone()).unwrap();
+        refuses(&old, |new: &ScaleRun| scale_run_update(&stored, new), cases);
+    };
+    let batches = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut batches = good_scale_run()["spec"]["batch"]["batches"].as_array().unwrap().clone();
+        change(&mut batches);
+        json!({"spec": {"batch": {"batches": batches}}})
+    };
+    let change = |index: usize| batches(&|all| all[index]["targets"][0]["replicas"] = json!(7));
+    let rolled_back = json!({"spec": {"rollback": {"batches": [{"targets": [{"name": "web", "replicas": 1}]}]}}});
+    check(
+        json!({"batches": {"currentBatchIndex": 1, "currentBatchState": "Pending"}}),
+        &[
+            (json!({"spec": {"targetType": {"kind": "CollaSet"}}}), &["spec.targetType"]),
+            (json!({"spec": {"webhooks": [{}]}}), &["spec.webhooks"]),
+            (change(0), &["spec.batch.batches[0]"]),
+            (change(1), &[]),
+            (batches(&|all| all.truncate(1)), &[]),
+            (batches(&Vec::clear), &["spec.batch.batches"]),
+            (rolled_back.clone(), &[]),
+        ],
+    );
+    check(
+        json!({"batches": {"currentBatchIndex": 1, "currentBatchState": "Running"}, "rollback": {"currentBatchIndex": 0, "currentBatchState": "Running"}}),
+        &[
+            (change(1), &["spec.batch.batches[1]"]),
+            (change(2), &[]),
+            (batches(&|all| all.truncate(1)), &["spec.batch.batches"]),
+            (rolled_back, &["spec.rollback.batches[0]"]),
+        ],
+    );
+}
+
+#[test]
+fn traffic_topologies() {
+    let good = json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "trafficType": "InCluster",
+            "workloadRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "match": {"selector": {}}},
+            "backend": {"name": "web"},
+            "routes": [{"name": "web"}, {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}],
+        },
+    });
+    refuses(
+        &good,
+        traffic_topology,
+        &[
+            (json!({"spec": {"trafficType": "Everywhere"}}), &["spec.trafficType"]),
+            (json!({"spec": {"workloadRef": {"match": {"selector": null}}}}), &["spec.workloadRef.match"]),
+            (json!({"spec": {"backend": {"name": ""}}}), &["spec.backend.name"]),
+            (json!({"spec": {"backend": {"kind": "Pod"}}}), &["spec.backend"]),
+            (
+                json!({"spec": {"backend": {"apiVersion": "inference.networking.x-k8s.io/v1alpha2", "kind": "InferencePool"}}}),
+                &[],
+            ),
+            (json!({"spec": {"routes": [{"kind": "TCPRoute", "name": "web"}]}}), &["spec.routes[0]"]),
+            (json!({"spec": {"routes": [{"name": ""}]}}), &["spec.routes[0].name"]),
+            (json!({"spec": {"routes": [{"name": "web"}, {"kind": "HTTPRoute", "name": "web"}]}}), &["spec.routes[1]"]),
+            (json!({"spec": {"routes": null}}), &[]),
+        ],
+    );
+}
+
+#[test]
+fn backend_routings() {
+    let good = json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "trafficType": "InCluster",
+            "backend": {"apiVersion": "v1", "kind": "Service", "cluster": "a", "name": "web"},
+            "routes": [
+                {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "cluster": "a", "name": "web"},
+                {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "cluster": "b", "name": "web"},
+            ],
+            "forkedBackends": {"stable": {"name": "web-stable"}, "canary": {"name": "web-canary"}},
+            "forwarding": {"http": {"origin": {"backendName": "web-stable"}, "canary": {"backendName": "web-canary", "weight": 10}}},
+        },
+    });
+    let labelled = |labels: Value| json!({"spec": {"forkedBackends": {"canary": {"extraLabelSelector": labels}}}});
+    let canary = "spec.forkedBackends.canary";
+    refuses(
+        &good,
+        backend_routing,
+        &[
+            (json!({"spec": {"trafficType": ""}}), &["spec.trafficType"]),
+            (json!({"spec": {"backend": {"apiVersion": null}}}), &["spec.backend"]),
+            (
+                json!({"spec": {"routes": [{"apiVersion": "v1", "kind": "Service", "name": "web"}]}}),
+                &["spec.routes[0]"],
+            ),
+            (json!({"spec": {"forkedBackends": {"stable": {"name": ""}}}}), &["spec.forkedBackends.stable.name"]),
+            (labelled(json!({"lane": "canary"})), &[]),
+            (labelled(json!({"a b": "c"})), &[&format!("{canary}.extraLabelSelector")]),
+            (labelled(json!({"a": "b c"})), &[&format!("{canary}.extraLabelSelector[a]")]),
+            (json!({"spec": {"forkedBackends": null}}), &["spec.forkedBackends"]),
+            (json!({"spec": {"forkedBackends": null, "forwarding": null}}), &[]),
+            (json!({"spec": {"forwarding": {"http": {"origin": null}}}}), &["spec.forwarding.http.origin"]),
+            (
+                json!({"spec": {"forwarding": {"http": {"canary": {"weight": 200}}}}}),
+                &["spec.forwarding.http.canary.weight"],
+            ),
+        ],
     );
 }
