@@ -40,12 +40,53 @@ const DEVIATIONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Where Slipway bounds what upstream leaves to its webhook, too deep in lists for a CEL rule.
+const BOUNDS: &[(&str, &str, &str)] = &[
+    ("rolloutruns.spec.batch.batches[].targets[].name", "minLength", "1"),
+    ("rolloutruns.spec.canary.targets[].name", "minLength", "1"),
+    ("scaleruns.spec.batch.batches[].targets[].name", "minLength", "1"),
+    ("scaleruns.spec.batch.batches[].targets[].replicas", "minimum", "0"),
+    ("scaleruns.spec.rollback.batches[].targets[].name", "minLength", "1"),
+    ("scaleruns.spec.rollback.batches[].targets[].replicas", "minimum", "0"),
+];
+
 /// Where Slipway has CEL rules; upstream has none.
 const RULES: &[(&str, usize)] = &[
+    ("backendroutings.spec", 1),
+    ("backendroutings.spec.backend", 1),
+    ("backendroutings.spec.forwarding.http", 1),
+    ("backendroutings.spec.trafficType", 1),
+    ("rolloutruns", 2),
+    ("rolloutruns.spec", 6),
+    ("rolloutruns.spec.batch.batches[].targets", 1),
+    ("rolloutruns.spec.batch.batches[].traffic.http", 2),
+    ("rolloutruns.spec.canary.podTemplateMetadataPatch", 1),
+    ("rolloutruns.spec.canary.targets", 1),
+    ("rolloutruns.spec.canary.traffic.http", 2),
+    ("rolloutruns.spec.webhooks[]", 2),
+    ("rolloutruns.spec.webhooks[].failurePolicy", 1),
+    ("rollouts.spec", 2),
+    ("rollouts.spec.historyLimit", 1),
     ("rollouts.spec.triggerPolicy", 1),
     ("rollouts.spec.workloadRef.match", 1),
     ("rolloutstrategies", 3),
+    ("rolloutstrategies.batch.batches[].traffic.http", 2),
+    ("rolloutstrategies.batchV2.batches[].targets", 1),
+    ("rolloutstrategies.batchV2.batches[].traffic.http", 2),
+    ("rolloutstrategies.canary.traffic.http", 2),
+    ("rolloutstrategies.canaryV2.targets", 1),
+    ("rolloutstrategies.canaryV2.traffic.http", 2),
     ("rolloutstrategies.spec", 1),
+    ("rolloutstrategies.webhooks[]", 2),
+    ("rolloutstrategies.webhooks[].failurePolicy", 1),
+    ("scaleruns.spec", 3),
+    ("scaleruns.spec.batch.batches[].targets", 1),
+    ("scaleruns.spec.rollback.batches[].targets", 1),
+    ("scaleruns.spec.webhooks[]", 2),
+    ("scaleruns.spec.webhooks[].failurePolicy", 1),
+    ("traffictopologies.spec.backend", 1),
+    ("traffictopologies.spec.routes[]", 1),
+    ("traffictopologies.spec.trafficType", 1),
     ("traffictopologies.spec.workloadRef.match", 1),
 ];
 
@@ -62,6 +103,13 @@ fn crds_say_what_upstream_says() {
     for (path, facts, _) in DEVIATIONS {
         let upstream = expected.insert((*path).to_owned(), (*facts).to_owned());
         assert_ne!(upstream.as_deref(), Some(*facts), "{path} deviates no more: drop it from the list");
+    }
+    for (path, key, value) in BOUNDS {
+        let facts = expected.get_mut(*path).unwrap();
+        let mut words: Vec<String> = facts.split(' ').map(str::to_owned).collect();
+        words.push(format!("{key}={value}"));
+        words.sort();
+        *facts = words.join(" ");
     }
     let added = |path: &str| {
         ADDITIONS.iter().any(|(prefix, _)| {

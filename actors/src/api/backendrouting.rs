@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::MetaCondition;
 use super::http::{HttpRouteFilter, HttpRouteMatch};
 use super::kind::root;
-use super::shared::{CrossClusterObjectReference, schema};
+use super::shared::{CrossClusterObjectReference, rules, schema};
 
 /// Splits the traffic of one backend between its stable and its canary copy.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -30,10 +30,18 @@ root!(BackendRouting, "backendroutings", skip_default: [spec], skip_none: [statu
 /// How one backend's traffic is split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.forwarding) || has(self.forkedBackends)",
+    "message": "is absent beside forwarding: write both copies of the backend, or remove forwarding",
+    "fieldPath": ".forkedBackends",
+    "reason": "FieldValueRequired",
+}]))]
 pub struct BackendRoutingSpec {
     /// `InCluster` or `MultiCluster`.
+    #[schemars(extend("x-kubernetes-validations" = [rules::traffic_type()]))]
     pub traffic_type: String,
     /// The user's backend.
+    #[schemars(extend("x-kubernetes-validations" = [rules::backend_kind()]))]
     pub backend: CrossClusterObjectReference,
     /// The user's routes to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -76,6 +84,12 @@ pub struct BackendForwarding {
 
 /// How HTTP requests are spread over the copies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.origin) || !(has(self.stable) || has(self.canary))",
+    "message": "is absent beside stable or canary, so other requests would go nowhere: write it",
+    "fieldPath": ".origin",
+    "reason": "FieldValueRequired",
+}]))]
 pub struct HttpForwarding {
     /// Where requests go that no other entry takes.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -27,13 +27,30 @@ root!(Rollout, "rollouts", skip_default: [spec], skip_none: [status = "status"])
 /// What is wanted of a Rollout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.strategyRef) && size(self.strategyRef) > 0",
+        "message": "is empty: write the name of a RolloutStrategy in the same namespace",
+        "fieldPath": ".strategyRef",
+        "reason": "FieldValueRequired",
+    },
+    {
+        "rule": "has(self.workloadRef)",
+        "message": "is absent: write the kind of the workloads and what to match",
+        "fieldPath": ".workloadRef",
+        "reason": "FieldValueRequired",
+    },
+]))]
 pub struct RolloutSpec {
     /// Start nothing new; a run that is under way goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
     /// How many completed runs are kept beside the current one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-default" = 10))]
+    #[schemars(extend("x-default" = 10, "x-kubernetes-validations" = [{
+        "rule": "self >= 0",
+        "message": "must be a number from 0; 0 keeps the last run alone",
+    }]))]
     pub history_limit: Option<i32>,
     /// What starts a run: `Auto` on a changed template, `Manual` only by the trigger annotation.
     #[serde(default)]

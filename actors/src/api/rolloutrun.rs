@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{open_enum, root};
 use super::policy::Policies;
+use super::shared::rules;
 use super::shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, MetadataPatch, ObjectTypeRef,
     RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, TolerationStrategy, TrafficStrategy, WaitStatus,
@@ -16,6 +17,25 @@ use super::{IntOrString, Time};
 
 /// Moves a fixed list of workloads to their new revision: an optional canary, then batch after batch.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.canaryStatus) || !has(oldSelf.status.canaryStatus.state) || \
+            oldSelf.status.canaryStatus.state in ['', 'Pending'] || !has(self.spec) || !has(self.spec.canary) || \
+            !has(oldSelf.spec.canary) || self.spec.canary == oldSelf.spec.canary",
+        "message": "was changed after the canary began: restore it",
+        "fieldPath": ".spec.canary",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.batchStatus) || !has(self.spec) || !has(self.spec.batch) || \
+            !has(self.spec.batch.batches) || !has(oldSelf.spec.batch) || !has(oldSelf.spec.batch.batches) || \
+            size(self.spec.batch.batches) > oldSelf.status.batchStatus.currentBatchIndex || \
+            size(self.spec.batch.batches) >= size(oldSelf.spec.batch.batches)",
+        "message": "has too few batches, for a later one is under way: restore the batches up to it",
+        "fieldPath": ".spec.batch",
+        "reason": "FieldValueForbidden",
+    },
+]))]
 pub struct RolloutRun {
     /// Standard metadata.
     #[serde(default)]
@@ -33,6 +53,44 @@ root!(RolloutRun, "rolloutruns", skip_default: [spec], skip_none: [status = "sta
 /// The plan of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.batch) && has(self.batch.batches) && size(self.batch.batches) > 0",
+        "message": "has no batch, so there is nothing to run: write batch.batches with at least one",
+        "fieldPath": ".batch",
+        "reason": "FieldValueRequired",
+    },
+    {
+        "rule": "has(self.targetType) == has(oldSelf.targetType) && (!has(self.targetType) || self.targetType == oldSelf.targetType)",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "fieldPath": ".targetType",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "has(self.webhooks) == has(oldSelf.webhooks) && (!has(self.webhooks) || self.webhooks == oldSelf.webhooks)",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "fieldPath": ".webhooks",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "has(self.trafficTopologyRefs) == has(oldSelf.trafficTopologyRefs) && (!has(self.trafficTopologyRefs) || self.trafficTopologyRefs == oldSelf.trafficTopologyRefs)",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "fieldPath": ".trafficTopologyRefs",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "has(self.canary) == has(oldSelf.canary)",
+        "message": "was added or removed: restore it, or cancel this run and start another",
+        "fieldPath": ".canary",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "has(self.batch) == has(oldSelf.batch)",
+        "message": "was added or removed: restore it, or cancel this run and start another",
+        "fieldPath": ".batch",
+        "reason": "FieldValueForbidden",
+    },
+]))]
 pub struct RolloutRunSpec {
     /// Kind of every target.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +117,7 @@ pub struct RolloutRunSpec {
 #[serde(rename_all = "camelCase")]
 pub struct RolloutRunCanaryStrategy {
     /// Workloads that get a canary.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
     pub targets: Vec<RolloutRunStepTarget>,
     /// Traffic during the step.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +127,11 @@ pub struct RolloutRunCanaryStrategy {
     pub properties: BTreeMap<String, String>,
     /// Labels and annotations for the canary's pods.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self == oldSelf",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "reason": "FieldValueForbidden",
+    }]))]
     pub pod_template_metadata_patch: Option<MetadataPatch>,
 }
 
@@ -88,6 +152,7 @@ pub struct RolloutRunBatchStrategy {
 #[serde(rename_all = "camelCase")]
 pub struct RolloutRunStep {
     /// Workloads that move in this batch.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
     pub targets: Vec<RolloutRunStepTarget>,
     /// Traffic during the batch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +173,7 @@ pub struct RolloutRunStepTarget {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster: String,
     /// Name of the workload.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Pods that are on the new revision after the step, as a number or as a share of all.
     pub replicas: IntOrString,

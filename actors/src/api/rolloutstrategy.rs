@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::IntOrString;
 use super::kind::root;
 use super::policy::Policies;
+use super::shared::rules;
 use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy};
 
 /// How workloads move to a new revision. The fields stand at the top level: this kind has no `spec`.
@@ -151,6 +152,7 @@ pub struct BatchStrategyV2 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutStepV2 {
     /// What moves in this batch, and how far.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
     pub targets: Vec<RolloutStepTarget>,
     /// Pause before this batch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -168,6 +170,7 @@ pub struct RolloutStepV2 {
 #[serde(rename_all = "camelCase")]
 pub struct CanaryStrategyV2 {
     /// What gets a canary, and how many pods.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
     pub targets: Vec<RolloutStepTarget>,
     /// Traffic during the step.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::kind::root;
 use super::rolloutrun::{RolloutRunPhase, StepState};
+use super::shared::rules;
 use super::shared::{
     CodeReasonMessage, Condition, CrossClusterObjectNameReference, ObjectTypeRef, RolloutWebhook, RolloutWebhookStatus,
 };
@@ -32,6 +33,26 @@ root!(ScaleRun, "scaleruns", skip_default: [spec], skip_none: [status = "status"
 /// The plan of a ScaleRun.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.batch) && has(self.batch.batches) && size(self.batch.batches) > 0",
+        "message": "has no batch, so there is nothing to run: write batch.batches with at least one",
+        "fieldPath": ".batch",
+        "reason": "FieldValueRequired",
+    },
+    {
+        "rule": "has(self.targetType) == has(oldSelf.targetType) && (!has(self.targetType) || self.targetType == oldSelf.targetType)",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "fieldPath": ".targetType",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "has(self.webhooks) == has(oldSelf.webhooks) && (!has(self.webhooks) || self.webhooks == oldSelf.webhooks)",
+        "message": "was changed, and may not be in a run: restore it, or cancel this run and start another",
+        "fieldPath": ".webhooks",
+        "reason": "FieldValueForbidden",
+    },
+]))]
 pub struct ScaleRunSpec {
     /// Kind of every target.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +80,7 @@ pub struct ScaleRunBatchStrategy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScaleRunStep {
     /// Workloads that are scaled in this batch.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
     pub targets: Vec<ScaleRunStepTarget>,
     /// Pause before this batch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -75,8 +97,10 @@ pub struct ScaleRunStepTarget {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster: String,
     /// Name of the workload.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Pods desired after the batch.
+    #[schemars(range(min = 0))]
     pub replicas: i32,
 }
 

@@ -159,6 +159,20 @@ pub struct TrafficStrategy {
 /// Which HTTP requests go to the new version: a share, or those that match.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.weight) || !has(self.matches) || size(self.matches) == 0",
+        "message": "stands beside weight: keep one and remove the other",
+        "fieldPath": ".matches",
+        "reason": "FieldValueForbidden",
+    },
+    {
+        "rule": "!has(self.weight) || !has(self.stableTraffic)",
+        "message": "stands beside weight: keep one and remove the other",
+        "fieldPath": ".stableTraffic",
+        "reason": "FieldValueForbidden",
+    },
+]))]
 pub struct HttpTrafficStrategy {
     /// Share of requests that go to the new version, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +194,19 @@ pub struct HttpTrafficStrategy {
 /// A hook: an HTTP endpoint that is asked before or after a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.hookTypes) && size(self.hookTypes) > 0",
+        "message": "is empty, so the hook would never be asked: write at least one, such as PreBatchStepHook",
+        "fieldPath": ".hookTypes",
+        "reason": "FieldValueRequired",
+    },
+    {
+        "rule": "!has(self.provider) || size(self.provider) == 0",
+        "message": "no provider is built in: write clientConfig.url instead",
+        "fieldPath": ".provider",
+    },
+]))]
 pub struct RolloutWebhook {
     /// Name, unique among the hooks.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -196,6 +223,10 @@ pub struct RolloutWebhook {
     pub failure_threshold: Option<i32>,
     /// What a failed hook means: `Fail` stops the run, `Ignore` does not. Empty acts as `Fail`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "size(self) == 0 || self == 'Fail' || self == 'Ignore'",
+        "message": "must be Fail or Ignore",
+    }]))]
     pub failure_policy: String,
     /// Handed to the hook as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -366,6 +397,44 @@ pub struct WorkloadRevision {
     pub name: String,
     /// Its revision.
     pub revision: String,
+}
+
+pub(crate) mod rules {
+    //! CEL rules that several kinds have.
+
+    use serde_json::{Value, json};
+
+    /// A step moves something.
+    pub(crate) fn some_target() -> Value {
+        json!({
+            "rule": "size(self) > 0",
+            "message": "has no target: write at least one",
+            "reason": "FieldValueRequired",
+        })
+    }
+
+    /// Traffic is split in each cluster, or over all.
+    pub(crate) fn traffic_type() -> Value {
+        json!({ "rule": "self in ['InCluster', 'MultiCluster']", "message": "must be InCluster or MultiCluster" })
+    }
+
+    /// A kind that can be a backend.
+    pub(crate) fn backend_kind() -> Value {
+        json!({
+            "rule": "has(self.apiVersion) && (self.apiVersion == 'v1' && self.kind == 'Service' || \
+                self.apiVersion == 'inference.networking.x-k8s.io/v1alpha2' && self.kind == 'InferencePool')",
+            "message": "must be a v1 Service or an inference.networking.x-k8s.io/v1alpha2 InferencePool",
+        })
+    }
+
+    /// A kind that can be a route.
+    pub(crate) fn route_kind() -> Value {
+        json!({
+            "rule": "has(self.apiVersion) && (self.apiVersion == 'gateway.networking.k8s.io/v1' && self.kind == 'HTTPRoute' || \
+                self.apiVersion == 'networking.k8s.io/v1' && self.kind == 'Ingress')",
+            "message": "must be a gateway.networking.k8s.io/v1 HTTPRoute or a networking.k8s.io/v1 Ingress",
+        })
+    }
 }
 
 pub(crate) mod schema {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kind::root;
-use super::shared::{Condition, CrossClusterObjectNameReference, WorkloadRef};
+use super::shared::{Condition, CrossClusterObjectNameReference, WorkloadRef, rules};
 
 /// Ties workloads to the backend and the routes that carry their traffic.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -30,6 +30,7 @@ pub struct TrafficTopologySpec {
     /// The workloads.
     pub workload_ref: WorkloadRef,
     /// `InCluster`: a backend in every cluster. `MultiCluster`: one over all.
+    #[schemars(extend("x-kubernetes-validations" = [rules::traffic_type()]))]
     pub traffic_type: String,
     /// The backend.
     pub backend: TopologyBackend,
@@ -41,6 +42,7 @@ pub struct TrafficTopologySpec {
 /// A backend, by default a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [rules::backend_kind()]))]
 pub struct TopologyBackend {
     /// Group and version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,7 @@ pub struct TopologyBackend {
 /// A route, by default an HTTPRoute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [rules::route_kind()]))]
 pub struct TopologyRoute {
     /// Group and version.
     #[serde(skip_serializing_if = "Option::is_none")]
