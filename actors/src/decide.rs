@@ -11,6 +11,7 @@ pub mod condition;
 mod fixtures;
 pub mod goals;
 pub mod history;
+pub mod kinds;
 pub mod naming;
 pub mod orphans;
 pub mod pace;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     api::{intorpercent::IntOrPercent, keys::ProgressingInfo},
-    view::ObjectKey,
+    view::{ObjectKey, WorkloadId},
 };
 
 /// The kinds of the hub that decisions write.
@@ -142,8 +142,8 @@ pub struct Wait {
 pub struct Decision {
     /// Writes to the hub, at most one per object.
     pub writes: Vec<HubWrite>,
-    /// Goals by (cluster, workload name). A workload not named keeps no actor.
-    pub goals: BTreeMap<(String, String), WorkloadGoal>,
+    /// Goals. A workload not named keeps no actor.
+    pub goals: BTreeMap<WorkloadId, WorkloadGoal>,
     /// Events to record once the writes of this decision have landed.
     pub notices: Vec<Notice>,
     /// What the active run waits for.

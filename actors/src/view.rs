@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys::ProgressingInfo};
+use crate::{
+    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys::ProgressingInfo},
+    workloads::WorkloadKind,
+};
 
 /// Namespace and name of an object within one cluster and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,17 @@ impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// A workload among all of the clusterset, within a namespace. Two kinds may have workloads of one name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkloadId {
+    /// The cluster it is in.
+    pub cluster: String,
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
 }
 
 /// Whether a cluster can be relied on right now.
@@ -43,10 +57,8 @@ pub enum Health {
 /// A workload of one cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
-    /// The kind, for example `StatefulSet`.
-    pub kind: String,
-    /// Its group and version, for example `apps/v1`.
-    pub api_version: String,
+    /// Its kind.
+    pub kind: WorkloadKind,
     /// The cluster it is in.
     pub cluster: String,
     /// Namespace and name.
@@ -73,6 +85,8 @@ pub struct Workload {
     pub update_strategy: Value,
     /// Who last changed `spec.updateStrategy`, by managed fields.
     pub strategy_manager: Option<String>,
+    /// Our own hash of `spec.template`.
+    pub template_hash: String,
     /// Pods kept on the old revision.
     pub partition: i32,
     /// Pods wanted.
@@ -95,6 +109,19 @@ pub struct Workload {
     pub current_replicas: i32,
     /// `status.updatedReplicas`.
     pub updated_replicas: i32,
+    /// What the status says of updated pods, for kinds whose controller knows more than pods show.
+    pub told: Option<PodCounts>,
+    /// Why its partition keeps no pod back, with the remedy: then it is not parked, and no batch can move it.
+    pub unpartitioned: Option<&'static str>,
+    /// Why its controller moves no pod whatever the partition, with the remedy.
+    pub halted: Option<&'static str>,
+}
+
+impl Workload {
+    /// What tells it from all others in its namespace.
+    pub fn id(&self) -> WorkloadId {
+        WorkloadId { cluster: self.cluster.clone(), kind: self.kind, name: self.key.name.clone() }
+    }
 }
 
 /// A pod, as far as a batch needs to know it.
@@ -162,10 +189,10 @@ pub struct WorkloadReport {
 pub struct MemberView {
     /// Whether its data can be relied on.
     pub health: Health,
-    /// Every workload of the rollout's kind in the rollout's namespace, by name, selected or not.
-    pub workloads: BTreeMap<String, Arc<Workload>>,
-    /// What the workload actors report, by workload name.
-    pub reports: BTreeMap<String, WorkloadReport>,
+    /// Every workload of the rollout's kinds in the rollout's namespace, selected or not.
+    pub workloads: BTreeMap<WorkloadId, Arc<Workload>>,
+    /// What the workload actors report.
+    pub reports: BTreeMap<WorkloadId, WorkloadReport>,
 }
 
 /// Everything one rollout's decisions are taken on.

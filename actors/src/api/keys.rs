@@ -30,6 +30,9 @@ pub const ANNOTATION_ORIGIN_ROUTE_SPEC: &str = "rollout.kusionstack.io/origin-ro
 pub const ANNOTATION_CONDITION_EXTENSION: &str = "rollout.kusionstack.io/condition-extension";
 /// Annotation on a workload (Slipway's addition): `spec.updateStrategy` as it was before the first parking, as JSON.
 pub const ANNOTATION_RECORDED_STRATEGY: &str = "slipway.rollout.kusionstack.io/update-strategy";
+/// Annotation on a Rollout (Slipway's addition): the kinds of which it has taken workloads, as `apps/v1 StatefulSet`,
+/// separated by commas.
+pub const ANNOTATION_WORKLOAD_KINDS: &str = "slipway.rollout.kusionstack.io/workload-kinds";
 /// Annotation on a Rollout or a run (Slipway's addition): a command that was taken in and is not acknowledged yet.
 pub const ANNOTATION_PENDING_COMMAND: &str = "slipway.rollout.kusionstack.io/pending-command";
 /// Annotation on a Rollout (Slipway's addition): a trigger that was taken in and has not led to a run yet.

@@ -10,7 +10,7 @@ use super::{
     partition::PARKED,
     run::{self, error},
     select, status,
-    workload::rolls,
+    workload::obstacle,
 };
 use crate::{
     api::{
@@ -19,6 +19,7 @@ use crate::{
     },
     intent::Wait,
     view::{Health, RolloutView, Workload},
+    workloads::WorkloadKind,
 };
 
 /// What one look at the current batch came to.
@@ -50,7 +51,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     let last = index + 1 == batches.len();
     let gate = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index),
-        StepState::Running => all_updated(view, batch, last, now),
+        StepState::Running => all_updated(view, run, batch, last, now),
         StepState::ResourceRecycling if last => Ok(left_behind(view, run, false)),
         _ => Ok(Vec::new()),
     };
@@ -91,7 +92,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
             StepState::PreBatchStepHook => record.start_time = Some(condition::time(now)),
             StepState::Succeeded => {
                 record.finish_time = Some(condition::time(now));
-                record.targets = run::target_statuses(view, batch, now);
+                record.targets = run::target_statuses(view, run, batch, now);
             }
             _ => {}
         }
@@ -143,17 +144,14 @@ fn ready_to_begin(
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
     let mut waits = Vec::new();
     for target in &batch.targets {
-        match look_up(view, target) {
+        match look_up(view, run, target) {
             Lookup::Absent(error) => return Err(error),
             Lookup::Unknown(wait) => waits.push(wait),
-            Lookup::Found(workload) if !rolls(workload) => {
-                let message = format!(
-                    "{}: spec.updateStrategy.type is not RollingUpdate: set it to RollingUpdate, then retry",
-                    place(workload)
-                );
-                return Err(error("Error", "PreCheckFailed", message));
-            }
             Lookup::Found(workload) => {
+                if let Some(obstacle) = obstacle(workload) {
+                    let message = format!("{}: {obstacle}, then retry", place(workload));
+                    return Err(error("Error", "PreCheckFailed", message));
+                }
                 waits.extend(unowned(view, workload).or_else(|| unmarked_by(view, run, workload, index)));
             }
         }
@@ -164,13 +162,14 @@ fn ready_to_begin(
 /// A batch is done when every target shows as many updated, available pods as it asks for.
 fn all_updated(
     view: &RolloutView,
+    run: &RolloutRun,
     batch: &RolloutRunStep,
     last: bool,
     now: Timestamp,
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
     let mut waits = Vec::new();
     for target in &batch.targets {
-        match look_up(view, target) {
+        match look_up(view, run, target) {
             Lookup::Absent(error) => return Err(error),
             Lookup::Unknown(wait) => waits.push(wait),
             Lookup::Found(workload) => {
@@ -204,7 +203,9 @@ fn not_updated(
     let wanted = replicas.scaled(workload.desired);
     if counts.updated_available < wanted {
         let trouble = report.and_then(|report| report.pods.as_deref()).and_then(|pods| {
-            let broken = pods.iter().find(|pod| pod.trouble.is_some() && pod.revision == workload.updated_revision)?;
+            let broken = pods
+                .iter()
+                .find(|pod| pod.trouble.is_some() && workload.kind.is_on(pod, &workload.updated_revision))?;
             Some(format!("; pod {}: {}", broken.key.name, broken.trouble.as_deref().unwrap_or_default()))
         });
         return Some(format!(
@@ -235,7 +236,7 @@ pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<
     let name = run.metadata.name.as_deref().unwrap_or_default();
     let mut waits = Vec::new();
     for target in run::batches(run).iter().flat_map(|batch| &batch.targets) {
-        match look_up(view, target) {
+        match look_up(view, run, target) {
             Lookup::Absent(_) => {}
             Lookup::Unknown(wait) => {
                 if view.members.contains_key(&target.cluster) {
@@ -253,7 +254,7 @@ pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<
                 if marked {
                     let error = last_error(view, workload);
                     waits.push(wait(workload, format!("the mark of this run to be taken off{error}")));
-                } else if canceled && rolls(workload) && workload.partition != PARKED {
+                } else if canceled && workload.unpartitioned.is_none() && workload.partition != PARKED {
                     waits.push(wait(workload, format!("to be parked{}", last_error(view, workload))));
                 }
             }
@@ -290,13 +291,16 @@ enum Lookup<'a> {
 }
 
 /// The workload a target means, if the members show it.
-pub fn find<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Option<&'a Arc<Workload>> {
-    select::workloads(&view.members).find(|workload| run::means(target, workload))
+pub fn find<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepTarget) -> Option<&'a Arc<Workload>> {
+    select::workloads(&view.members).find(|workload| run::means(run, target, workload))
 }
 
 /// A workload that does not show is only absent if its cluster can be relied on.
-fn look_up<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Lookup<'a> {
-    let kind = view.rollout.spec.workload_ref.as_ref().map_or_else(String::new, |kind| kind.kind.to_lowercase());
+fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepTarget) -> Lookup<'a> {
+    let kind = run.spec.target_type.as_ref().map_or_else(String::new, |kind| match WorkloadKind::of_target(kind) {
+        Some(kind) => kind.noun(),
+        None => kind.kind.to_lowercase(),
+    });
     let unknown = |condition: String| {
         Lookup::Unknown(Wait {
             cluster: target.cluster.clone(),
@@ -318,7 +322,7 @@ fn look_up<'a>(view: &'a RolloutView, target: &RolloutRunStepTarget) -> Lookup<'
         Some(Health::Unreachable { .. }) => return unknown("its cluster to be reachable".to_owned()),
         None | Some(Health::Ready) => {}
     }
-    match find(view, target) {
+    match find(view, run, target) {
         Some(workload) => Lookup::Found(workload),
         None => Lookup::Absent(error(
             "WorkloadNotFound",
@@ -333,7 +337,7 @@ fn wait(workload: &Workload, condition: String) -> Wait {
 }
 
 fn object(workload: &Workload) -> String {
-    format!("{}/{}", workload.kind.to_lowercase(), workload.key.name)
+    format!("{}/{}", workload.kind.noun(), workload.key.name)
 }
 
 /// A workload as messages name it.

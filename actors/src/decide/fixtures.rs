@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::view::{Health, MemberView, ObjectKey, Pod, RolloutView, Workload, WorkloadReport};
+use crate::{
+    view::{Health, MemberView, ObjectKey, Pod, RolloutView, Workload, WorkloadReport},
+    workloads::WorkloadKind,
+};
 
 /// A time that tests count from.
 pub(super) fn at(second: i64) -> Timestamp {
@@ -15,8 +18,7 @@ pub(super) fn at(second: i64) -> Timestamp {
 /// A StatefulSet of `desired` pods, all on revision `v1`, with template `v2` waiting.
 pub(super) fn workload(cluster: &str, name: &str, desired: i32) -> Workload {
     Workload {
-        kind: "StatefulSet".into(),
-        api_version: "apps/v1".into(),
+        kind: WorkloadKind::StatefulSet,
         cluster: cluster.into(),
         key: ObjectKey { namespace: "default".into(), name: name.into() },
         uid: format!("{cluster}-{name}"),
@@ -33,6 +35,7 @@ pub(super) fn workload(cluster: &str, name: &str, desired: i32) -> Workload {
         recorded_strategy: Some(json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}).to_string()),
         update_strategy: json!({"type": "RollingUpdate", "rollingUpdate": {"partition": i32::MAX}}),
         strategy_manager: None,
+        template_hash: "h2".into(),
         partition: i32::MAX,
         desired,
         min_ready_seconds: 0,
@@ -44,6 +47,9 @@ pub(super) fn workload(cluster: &str, name: &str, desired: i32) -> Workload {
         available: desired,
         current_replicas: desired,
         updated_replicas: 0,
+        told: None,
+        unpartitioned: None,
+        halted: None,
     }
 }
 
@@ -83,14 +89,15 @@ pub(super) fn view(workloads: Vec<Workload>) -> RolloutView {
         let revision = |ordinal| if ordinal < old { &workload.stable_revision } else { &workload.updated_revision };
         let pods = (0..workload.desired).map(|n| pod(&format!("{}-{n}", workload.key.name), revision(n), Some(0)));
         let report = WorkloadReport { pods: Some(pods.collect()), error: None };
-        member.reports.insert(workload.key.name.clone(), report);
-        member.workloads.insert(workload.key.name.clone(), Arc::new(workload));
+        member.reports.insert(workload.id(), report);
+        member.workloads.insert(workload.id(), Arc::new(workload));
     }
     RolloutView {
         rollout: object(json!({
             "metadata": {
                 "name": "demo", "namespace": "default", "uid": "rollout-uid", "resourceVersion": "10", "generation": 1,
                 "finalizers": ["finalizer.rollout.kusionstack.io/protection"],
+                "annotations": { "slipway.rollout.kusionstack.io/workload-kinds": "apps/v1 StatefulSet" },
             },
             "spec": {
                 "strategyRef": "demo",

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{run, select};
+use super::{kinds, run, select};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -13,21 +13,24 @@ use crate::{
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
     },
     intent::{Release, WorkloadGoal},
-    view::{RolloutView, Workload},
+    view::{RolloutView, Workload, WorkloadId},
 };
 
 /// The goals of a Rollout that is not being deleted, or whose run is not over yet.
-pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<(String, String), WorkloadGoal> {
+pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<WorkloadId, WorkloadGoal> {
     let rollout = view.rollout.metadata.name.clone().unwrap_or_default();
+    let kinds = kinds::recorded(&view.rollout);
     let mut goals = BTreeMap::new();
     for workload in select::workloads(&view.members) {
-        let (ours, place) = (workload.rollout.as_ref() == Some(&rollout), place(workload));
+        let ours = workload.rollout.as_ref() == Some(&rollout);
         if owner(view, workload).is_some() {
             continue;
         }
         let target = active.is_some_and(|run| is_target(run, workload));
-        // A disabled Rollout takes nothing new; what it parked stays parked.
-        let selected = select::is_selected(view, workload) && (ours || !view.rollout.spec.disabled);
+        // A disabled Rollout takes nothing new; what it parked stays parked. And nothing is taken of a kind that would be
+        // forgotten once the Rollout names another.
+        let may_take = !view.rollout.spec.disabled && kinds.contains(&workload.kind);
+        let selected = select::is_selected(view, workload) && (ours || may_take);
         let goal = if target || selected {
             goal(&rollout, active.filter(|_| target), workload)
         } else if ours {
@@ -35,17 +38,17 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<(
         } else {
             continue;
         };
-        goals.insert(place, goal);
+        goals.insert(workload.id(), goal);
     }
     goals
 }
 
 /// The goals once nothing is to be controlled any more: everything of ours is released.
-pub fn released(view: &RolloutView) -> BTreeMap<(String, String), WorkloadGoal> {
+pub fn released(view: &RolloutView) -> BTreeMap<WorkloadId, WorkloadGoal> {
     let rollout = view.rollout.metadata.name.as_deref();
     let ours = view.members.values().flat_map(|member| member.workloads.values());
     ours.filter(|workload| workload.rollout.as_deref() == rollout && !workload.deleting)
-        .map(|workload| (place(workload), WorkloadGoal::Released))
+        .map(|workload| (workload.id(), WorkloadGoal::Released))
         .collect()
 }
 
@@ -120,23 +123,19 @@ fn goal(rollout: &str, run: Option<&RolloutRun>, workload: &Workload) -> Workloa
         rollout: rollout.to_owned(),
         release: run.map_or(Release::Parked, |run| release(run, workload)),
         progressing: run.and_then(|run| progressing(run, rollout, workload)),
-        watch_pods: run.is_some(),
+        watch_pods: run.is_some() && workload.kind.owns_pods(),
     }
 }
 
 /// The batches that have the workload among their targets, in order.
 fn entries<'a>(run: &'a RolloutRun, workload: &'a Workload) -> impl Iterator<Item = (usize, &'a RolloutRunStepTarget)> {
-    run::batches(run).iter().enumerate().filter_map(|(index, batch)| Some((index, target(batch, workload)?)))
+    run::batches(run).iter().enumerate().filter_map(|(index, batch)| Some((index, target(run, batch, workload)?)))
 }
 
-fn target<'a>(batch: &'a RolloutRunStep, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {
-    batch.targets.iter().find(|target| run::means(target, workload))
+fn target<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {
+    batch.targets.iter().find(|target| run::means(run, target, workload))
 }
 
 fn is_target(run: &RolloutRun, workload: &Workload) -> bool {
-    run::batches(run).iter().any(|batch| target(batch, workload).is_some())
-}
-
-fn place(workload: &Workload) -> (String, String) {
-    (workload.cluster.clone(), workload.key.name.clone())
+    run::batches(run).iter().any(|batch| target(run, batch, workload).is_some())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     batch::place,
-    command, condition, goals, history, naming, pace, patch, plan, run, select, status,
+    command, condition, goals, history, kinds, naming, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
     workload::{next_available, recorded_partition, update_pending},
 };
@@ -19,11 +19,12 @@ use crate::{
         validate::{self, FieldError},
     },
     intent::{Decision, HubKind, HubWrite, Notice, WorkloadGoal},
-    view::{Health, RolloutView, Workload},
+    view::{Health, RolloutView, Workload, WorkloadId},
+    workloads::WorkloadKind,
 };
 
-/// Goals by cluster and workload name.
-type Goals = BTreeMap<(String, String), WorkloadGoal>;
+/// Goals by workload.
+type Goals = BTreeMap<WorkloadId, WorkloadGoal>;
 
 /// Decides the next step of one Rollout and its runs.
 pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
@@ -68,8 +69,8 @@ fn wake_at(decision: &mut Decision, at: Option<Timestamp>, why: &'static str) {
 fn wake(view: &RolloutView, decision: &Decision, now: Timestamp) -> Option<(Timestamp, &'static str)> {
     let watched =
         decision.goals.iter().filter(|(_, goal)| matches!(goal, WorkloadGoal::Controlled { watch_pods: true, .. }));
-    let due = watched.filter_map(|((cluster, name), _)| {
-        let workload = view.members.get(cluster)?.workloads.get(name)?;
+    let due = watched.filter_map(|(id, _)| {
+        let workload = view.members.get(&id.cluster)?.workloads.get(id)?;
         next_available(workload, status::report(view, workload)?.pods.as_deref()?, now)
     });
     due.min().map(|at| (at, "a ready pod becomes available"))
@@ -116,11 +117,8 @@ fn status_of(rollout: &Rollout) -> RolloutStatus {
 
 /// The write to a Rollout that stays.
 fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision, now: Timestamp) -> Vec<HubWrite> {
-    let meta = &view.rollout.metadata;
-    if !protected(meta) {
-        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-        finalizers.push(keys::FINALIZER_PROTECTION.to_owned());
-        return vec![patch_metadata(view, patch::finalizers(version(view), &finalizers))];
+    if let Some(patch) = prepare(view) {
+        return vec![patch_metadata(view, patch)];
     }
     let old = status_of(&view.rollout);
     let mut status = old.clone();
@@ -157,6 +155,19 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
     finish(view, &workloads, &old, status, decision, now).into_iter().chain(writes).collect()
 }
 
+/// What must stand on a Rollout before it takes a workload: protection, and the kinds it takes.
+fn prepare(view: &RolloutView) -> Option<Value> {
+    let meta = &view.rollout.metadata;
+    let kinds = kinds::record(view).map(|kinds| (keys::ANNOTATION_WORKLOAD_KINDS, Some(kinds)));
+    if protected(meta) {
+        return Some(patch::annotations(version(view), [kinds?]));
+    }
+    let mut patch = patch::annotations(version(view), kinds);
+    let finalizers = meta.finalizers.iter().flatten().map(String::as_str);
+    patch["metadata"]["finalizers"] = finalizers.chain([keys::FINALIZER_PROTECTION]).collect();
+    Some(patch)
+}
+
 /// Fills in what every Rollout shows, and writes the status if anything changed, or else drops what is acknowledged.
 fn finish(
     view: &RolloutView,
@@ -170,7 +181,7 @@ fn finish(
     let known = workloads.iter().map(|workload| status::workload_status(view, workload, now));
     status.workload_statuses = status::keep_unknown(view, &old.workload_statuses, known);
     if view.rollout.status.is_some() && *old == status {
-        return drop_acknowledged(view, old);
+        return drop_acknowledged(view, old).or_else(|| forget_kinds(view));
     }
     let later = pace::rollout(old, &status, now).filter(|_| view.rollout.status.is_some());
     if later.is_some() {
@@ -199,13 +210,14 @@ fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) 
     (!available).then_some(message)
 }
 
-/// Why this version cannot roll the kind of the Rollout's workloads.
+/// Why no workload of the kind that the Rollout names can be rolled out.
 pub(super) fn unsupported_kind(rollout: &Rollout) -> Option<FieldError> {
-    let reference = rollout.spec.workload_ref.as_ref().filter(|reference| !select::supported(reference))?;
+    let reference = rollout.spec.workload_ref.as_ref().filter(|kind| WorkloadKind::of(kind).is_none())?;
     let (version, kind) = (reference.api_version.as_str(), reference.kind.as_str());
+    let expected = WorkloadKind::expected();
     Some(FieldError {
         path: "spec.workloadRef".to_owned(),
-        message: format!("{version} {kind} is not supported in this version: expected apps/v1 StatefulSet"),
+        message: format!("{version} {kind} is not supported: expected one of {expected}"),
     })
 }
 
@@ -486,6 +498,15 @@ fn drop_acknowledged(view: &RolloutView, status: &RolloutStatus) -> Option<HubWr
     (!drop.is_empty()).then(|| patch_metadata(view, patch::annotations(version(view), drop)))
 }
 
+/// Kinds of which nothing is left to give back are watched no longer.
+fn forget_kinds(view: &RolloutView) -> Option<HubWrite> {
+    if view.rollout.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let kinds = (keys::ANNOTATION_WORKLOAD_KINDS, Some(kinds::forget(view)?));
+    Some(patch_metadata(view, patch::annotations(version(view), [kinds])))
+}
+
 /// The writes of a Rollout that is being deleted: its run is canceled, its workloads are put back, then it goes.
 fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision, now: Timestamp) -> Vec<HubWrite> {
     let mut finalizers = view.rollout.metadata.finalizers.clone().unwrap_or_default();
@@ -515,8 +536,8 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
         }
     } else if let Some((cluster, why)) = select::unreliable(view).next() {
         condition_set(&mut status, "Terminating", &format!("waiting for cluster {cluster}: {why}"));
-    } else if let Some((cluster, workload)) = decision.goals.keys().next() {
-        condition_set(&mut status, "Terminating", &format!("workload {workload} in cluster {cluster:?} is put back"));
+    } else if let Some(WorkloadId { cluster, name, .. }) = decision.goals.keys().next() {
+        condition_set(&mut status, "Terminating", &format!("workload {name} in cluster {cluster:?} is put back"));
     } else if let Some((name, _)) = view.runs.iter().find(|(_, run)| protected(&run.metadata)) {
         // Without its Rollout nobody would let the run go.
         condition_set(&mut status, "Terminating", &format!("waiting for rolloutRun {name} to be let go"));
@@ -535,21 +556,18 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
 
 /// The event for each workload that stays parked when its Rollout goes or no longer selects it, with the command that releases it.
 fn stays_parked(view: &RolloutView, goals: &Goals) -> Vec<Notice> {
-    let released = |workload: &&Arc<Workload>| {
-        goals.get(&(workload.cluster.clone(), workload.key.name.clone())) == Some(&WorkloadGoal::Released)
-    };
+    let released = |workload: &&Arc<Workload>| goals.get(&workload.id()) == Some(&WorkloadGoal::Released);
     let pending = select::workloads(&view.members)
         .filter(released)
         .filter(|workload| workload.recorded_strategy.is_some() && update_pending(workload));
     let notice = |workload: &Arc<Workload>| {
         let message = format!(
-            "{} stays parked, because an update is pending; to roll it out: kubectl patch {} {} -n {} --type merge -p \
-             '{{\"spec\":{{\"updateStrategy\":{{\"rollingUpdate\":{{\"partition\":{}}}}}}}}}'",
+            "{} stays parked, because an update is pending; to roll it out: kubectl patch {} {} -n {} --type merge -p '{}'",
             place(workload),
-            workload.kind.to_lowercase(),
+            workload.kind.noun(),
             workload.key.name,
             workload.key.namespace,
-            recorded_partition(workload)
+            json!({ "spec": workload.kind.partition_patch(&recorded_partition(workload)) })
         );
         event(view, true, "StaysParked", message)
     };

@@ -18,6 +18,7 @@ use crate::{
     },
     intent::{HubKind, HubWrite, Notice, Wait},
     view::{RolloutView, Workload},
+    workloads::WorkloadKind,
 };
 
 /// What becomes of one run.
@@ -39,9 +40,12 @@ pub fn batches(run: &RolloutRun) -> &[RolloutRunStep] {
     run.spec.batch.as_ref().map_or(&[], |batch| &batch.batches)
 }
 
-/// Whether a target means this workload; without a cluster it means one of that name anywhere.
-pub fn means(target: &RolloutRunStepTarget, workload: &Workload) -> bool {
-    target.name == workload.key.name && (target.cluster.is_empty() || target.cluster == workload.cluster)
+/// Whether a target of the run means this workload; without a cluster it means one of that name anywhere.
+pub fn means(run: &RolloutRun, target: &RolloutRunStepTarget, workload: &Workload) -> bool {
+    let kind = run.spec.target_type.as_ref();
+    kind.is_none_or(|kind| WorkloadKind::of_target(kind) == Some(workload.kind))
+        && target.name == workload.key.name
+        && (target.cluster.is_empty() || target.cluster == workload.cluster)
 }
 
 /// Whether a batch in this state has been allowed to update pods.
@@ -306,14 +310,19 @@ fn resize_records(run: &RolloutRun, status: &mut RolloutRunStatus) {
 }
 
 /// The targets of a batch as they are now.
-pub fn target_statuses(view: &RolloutView, batch: &RolloutRunStep, now: Timestamp) -> Vec<RolloutWorkloadStatus> {
-    let workloads = batch.targets.iter().filter_map(|target| batch::find(view, target));
+pub fn target_statuses(
+    view: &RolloutView,
+    run: &RolloutRun,
+    batch: &RolloutRunStep,
+    now: Timestamp,
+) -> Vec<RolloutWorkloadStatus> {
+    let workloads = batch.targets.iter().filter_map(|target| batch::find(view, run, target));
     workloads.map(|workload| status::workload_status(view, workload, now)).collect()
 }
 
 /// Refreshes the numbers of the targets while the run is not over.
 fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) {
-    let targets = |batch| target_statuses(view, batch, now);
+    let targets = |batch| target_statuses(view, run, batch, now);
     let mut all: Vec<_> = batches(run).iter().flat_map(targets).collect();
     all.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
     all.dedup_by(|a, b| (&a.cluster, &a.name) == (&b.cluster, &b.name));

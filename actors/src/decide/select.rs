@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use crate::{
-    api::{ResourceMatch, WorkloadRef},
+    api::ResourceMatch,
     view::{Health, MemberView, RolloutView, Workload},
+    workloads::WorkloadKind,
 };
 
 /// The workloads a Rollout selects, in order of cluster and name.
@@ -18,16 +19,12 @@ pub fn selected(view: &RolloutView) -> Vec<&Arc<Workload>> {
 
 /// Whether the Rollout selects this workload.
 pub fn is_selected(view: &RolloutView, workload: &Workload) -> bool {
-    let reference = view.rollout.spec.workload_ref.as_ref().filter(|reference| supported(reference));
+    let reference = view.rollout.spec.workload_ref.as_ref();
+    let reference = reference.filter(|reference| WorkloadKind::of(reference) == Some(workload.kind));
     reference.is_some_and(|reference| matches(&reference.match_, workload))
 }
 
-/// Whether this version can roll workloads of that kind.
-pub fn supported(reference: &WorkloadRef) -> bool {
-    (reference.api_version.as_str(), reference.kind.as_str()) == ("apps/v1", "StatefulSet")
-}
-
-/// Every workload of the Rollout's kind that may be taken into a rollout.
+/// Every workload of the Rollout's kinds that may be taken into a rollout.
 pub fn workloads(members: &BTreeMap<String, MemberView>) -> impl Iterator<Item = &Arc<Workload>> {
     members
         .values()

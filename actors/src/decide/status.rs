@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::workload::count;
+use super::workload;
 use crate::{
     api::RolloutWorkloadStatus,
     view::{Health, MemberView, PodCounts, RolloutView, Workload, WorkloadReport},
@@ -41,13 +41,13 @@ pub fn keep_unknown(
 
 /// The workload's pods, counted one by one; `None` while they are not known.
 pub fn counts(view: &RolloutView, workload: &Workload, now: Timestamp) -> Option<PodCounts> {
-    let pods = report(view, workload)?.pods.as_deref()?;
-    Some(count(workload, pods, now))
+    let pods = report(view, workload).and_then(|report| report.pods.as_deref());
+    workload::counts(workload, pods, now)
 }
 
 /// What the workload's actor reports.
 pub fn report<'a>(view: &'a RolloutView, workload: &Workload) -> Option<&'a WorkloadReport> {
-    member(view, &workload.cluster)?.reports.get(&workload.key.name)
+    member(view, &workload.cluster)?.reports.get(&workload.id())
 }
 
 /// The member cluster of that name.
@@ -57,6 +57,9 @@ pub fn member<'a>(view: &'a RolloutView, cluster: &str) -> Option<&'a MemberView
 
 /// What can be said without looking at pods: every pod that is not ready is taken for an updated one.
 fn estimate(workload: &Workload) -> PodCounts {
+    if let Some(told) = workload.told {
+        return told;
+    }
     let updated = |healthy: i32| {
         let spare = if workload.stable_revision == workload.updated_revision { 0 } else { workload.current_replicas };
         (healthy - spare).max(0).min(workload.updated_replicas)

@@ -107,7 +107,7 @@ fn not_waiting(workloads: &[&Arc<Workload>], by_hand: &str) -> Option<String> {
         return Some(format!("every workload is up to date ({} selected)", workloads.len()));
     }
     let (workload, state) = states.iter().find(|(_, state)| *state != State::Waiting)?;
-    let name = format!("{}/{}", workload.kind.to_lowercase(), workload.key.name);
+    let name = format!("{}/{}", workload.kind.noun(), workload.key.name);
     let place = if workload.cluster.is_empty() { name } else { format!("{name} in cluster {}", workload.cluster) };
     Some(match state {
         State::Unobserved => format!("waiting for the controller of {place} to observe its newest generation"),

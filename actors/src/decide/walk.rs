@@ -37,18 +37,19 @@ impl Walk {
                 writeln!(self.log, "  event {}: {}", notice.reason, notice.message).unwrap();
             }
             decision.writes.into_iter().for_each(|write| self.write(write));
-            for ((cluster, name), goal) in &decision.goals {
-                let member = self.view.members.get_mut(cluster).unwrap();
-                let pods = member.reports[name].pods.clone();
-                let before = member.workloads[name].clone();
+            for (id, goal) in &decision.goals {
+                let member = self.view.members.get_mut(&id.cluster).unwrap();
+                let pods = member.reports[id].pods.clone();
+                let before = member.workloads[id].clone();
                 if let Some(patch) = workload(goal, &before, pods.as_deref(), fixtures::at(self.second)).patch {
                     let after = apply(&before, &patch, &mut self.version);
                     if after.partition != before.partition {
+                        let (cluster, name) = (&id.cluster, &id.name);
                         writeln!(self.log, "  {cluster}/{name}: partition {} → {}", before.partition, after.partition)
                             .unwrap();
                     }
-                    member.reports.insert(name.clone(), WorkloadReport { pods: Some(pods_of(&after)), error: None });
-                    member.workloads.insert(name.clone(), Arc::new(after));
+                    member.reports.insert(id.clone(), WorkloadReport { pods: Some(pods_of(&after)), error: None });
+                    member.workloads.insert(id.clone(), Arc::new(after));
                     moved = true;
                 }
             }
@@ -151,6 +152,7 @@ fn apply(before: &Workload, patch: &Value, version: &mut u64) -> Workload {
         }
     }
     if let Some(partition) = patch.pointer("/spec/updateStrategy/rollingUpdate/partition") {
+        json_patch::merge(&mut after.update_strategy, &patch["spec"]["updateStrategy"]);
         after.partition = i32::try_from(partition.as_i64().unwrap()).unwrap();
     }
     after.updated_replicas = after.updated_replicas.max((after.desired - after.partition).max(0));

@@ -30,7 +30,7 @@ pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod
     let wake = pods.and_then(|pods| next_available(workload, pods, now));
     let changes = match goal {
         WorkloadGoal::Controlled { rollout, release, progressing, .. } => {
-            let counts = pods.map(|pods| count(workload, pods, now));
+            let counts = counts(workload, pods, now);
             controlled(rollout, release, progressing.as_ref(), workload, counts)
         }
         WorkloadGoal::Released => released(workload),
@@ -38,7 +38,20 @@ pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod
     WorkloadStep { patch: changes.into_patch(&workload.resource_version), wake }
 }
 
-/// Counts `workload`'s pods by what a batch asks of them.
+/// What a batch asks of `workload`'s pods, as far as it is known.
+pub fn counts(workload: &Workload, pods: Option<&[Arc<Pod>]>, now: Timestamp) -> Option<PodCounts> {
+    if !workload.kind.owns_pods() {
+        return workload.told;
+    }
+    let counted = count(workload, pods?, now);
+    Some(workload.told.map_or(counted, |told| PodCounts {
+        updated_ready: counted.updated_ready.min(told.updated_ready),
+        updated_available: counted.updated_available.min(told.updated_available),
+        ..counted
+    }))
+}
+
+/// Counts `workload`'s pods one by one.
 pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCounts {
     let mut counts = PodCounts::default();
     for pod in pods {
@@ -52,7 +65,7 @@ pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCount
             _ => available_from(workload, pod).is_some_and(|from| from <= now),
         };
         counts.available += i32::from(available);
-        if pod.revision == workload.updated_revision {
+        if workload.kind.is_on(pod, &workload.updated_revision) {
             counts.updated += 1;
             counts.updated_ready += i32::from(pod.ready_since.is_some());
             counts.updated_available += i32::from(available);
@@ -89,12 +102,20 @@ pub fn next_available(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) ->
 struct Changes {
     labels: BTreeMap<&'static str, Option<String>>,
     annotations: BTreeMap<&'static str, Option<String>>,
-    partition: Option<i32>,
+    spec: Option<Value>,
 }
 
 impl Changes {
+    /// Sets the partition, if it is not so already.
+    fn set_partition(&mut self, workload: &Workload, wanted: &Value) {
+        let now = workload.kind.partition_in(&workload.update_strategy);
+        if now != *wanted {
+            self.spec = Some(workload.kind.partition_patch(wanted));
+        }
+    }
+
     fn into_patch(self, resource_version: &str) -> Option<Value> {
-        if self.labels.is_empty() && self.annotations.is_empty() && self.partition.is_none() {
+        if self.labels.is_empty() && self.annotations.is_empty() && self.spec.is_none() {
             return None;
         }
         let mut metadata = Map::from_iter([("resourceVersion".to_owned(), json!(resource_version))]);
@@ -105,8 +126,8 @@ impl Changes {
             metadata.insert("annotations".to_owned(), json!(self.annotations));
         }
         let mut patch = json!({ "metadata": metadata });
-        if let Some(partition) = self.partition {
-            patch["spec"] = json!({ "updateStrategy": { "rollingUpdate": { "partition": partition } } });
+        if let Some(spec) = self.spec {
+            patch["spec"] = spec;
         }
         Some(patch)
     }
@@ -120,7 +141,7 @@ fn controlled(
     counts: Option<PodCounts>,
 ) -> Changes {
     let mut changes = Changes::default();
-    let label = workload.kind.to_lowercase();
+    let label = workload.kind.name().to_lowercase();
     if workload.labels.get(keys::LABEL_WORKLOAD) != Some(&label) {
         changes.labels.insert(keys::LABEL_WORKLOAD, Some(label));
     }
@@ -130,19 +151,23 @@ fn controlled(
     if workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() {
         changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, progressing.map(|info| json!(info).to_string()));
     }
-    // Other strategies (`OnDelete`) change no pod by themselves and know no partition.
-    if rolls(workload) {
+    // Where no partition counts, as with `OnDelete`, nothing could be kept back.
+    if workload.unpartitioned.is_none() {
         if workload.recorded_strategy.is_none() {
             changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(workload.update_strategy.to_string()));
         }
-        changes.partition = Some(partition(release, workload, counts)).filter(|wanted| *wanted != workload.partition);
+        let wanted = partition(release, workload, counts);
+        // A share that comes to the same number is left as it is written.
+        if wanted != workload.partition {
+            changes.set_partition(workload, &json!(wanted));
+        }
     }
     changes
 }
 
-/// Whether the workload replaces pods by itself, as far as its partition lets it.
-pub fn rolls(workload: &Workload) -> bool {
-    workload.update_strategy["type"].as_str().is_none_or(|kind| kind == "RollingUpdate")
+/// Why no batch can move the workload, with the remedy.
+pub fn obstacle(workload: &Workload) -> Option<&'static str> {
+    workload.unpartitioned.or(workload.halted)
 }
 
 /// Takes our marks off. The user's partition comes back only where that rolls nothing; otherwise the workload stays
@@ -166,31 +191,30 @@ fn released(workload: &Workload) -> Changes {
     if workload.progressing.is_some() {
         changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, None);
     }
-    if !rolls(workload) || workload.recorded_strategy.is_none() {
+    if workload.unpartitioned.is_some() || workload.recorded_strategy.is_none() {
         return changes;
     }
     let wanted = if update_pending(workload) {
-        PARKED
+        json!(PARKED)
     } else {
         changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, None);
         recorded_partition(workload)
     };
-    changes.partition = Some(wanted).filter(|wanted| *wanted != workload.partition);
+    changes.set_partition(workload, &wanted);
     changes
 }
 
 /// The partition the user had before the first parking. Only the partition is put back, not the whole strategy: what
 /// else the user changed in it since is the user's.
-pub fn recorded_partition(workload: &Workload) -> i32 {
-    let recorded = workload.recorded_strategy.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let partition = recorded.and_then(|strategy| strategy.pointer("/rollingUpdate/partition").and_then(Value::as_i64));
-    partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0)
+pub fn recorded_partition(workload: &Workload) -> Value {
+    let recorded = workload.recorded_strategy.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    workload.kind.partition_in(&recorded.unwrap_or(Value::Null))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::intorpercent::IntOrPercent, decide::fixtures};
+    use crate::{api::intorpercent::IntOrPercent, decide::fixtures, workloads::WorkloadKind};
 
     #[test]
     fn a_skewed_clock_matters_only_where_time_does() {
@@ -202,6 +226,23 @@ mod tests {
         assert_eq!(count(&workload, &pods, fixtures::at(609)).updated_available, 0);
         assert_eq!(count(&workload, &pods, fixtures::at(610)).updated_available, 1);
         assert_eq!(next_available(&workload, &pods, fixtures::at(0)), Some(fixtures::at(610)));
+    }
+
+    #[test]
+    fn a_status_that_knows_more_than_pods_is_believed() {
+        let mut workload = fixtures::workload("east", "web", 3);
+        let pods: Vec<_> = ["web-0", "web-1", "web-2"].map(|name| fixtures::pod(name, "v2", Some(0))).into();
+        let told = PodCounts { updated: 3, updated_ready: 2, updated_available: 1, available: 2, terminating: 0 };
+        let numbers = |workload: &Workload, pods: Option<&[Arc<Pod>]>| {
+            counts(workload, pods, fixtures::at(0)).map(|c| (c.updated, c.updated_ready, c.updated_available))
+        };
+        assert_eq!(numbers(&workload, Some(&pods)), Some((3, 3, 3)));
+        assert_eq!(numbers(&workload, None), None);
+        (workload.kind, workload.told) = (WorkloadKind::CollaSet, Some(told));
+        assert_eq!(numbers(&workload, Some(&pods)), Some((3, 2, 1)));
+        assert_eq!(numbers(&workload, None), None, "pods come first");
+        workload.kind = WorkloadKind::PodDecoration;
+        assert_eq!(numbers(&workload, None), Some((3, 2, 1)), "it has no pods of its own");
     }
 
     #[test]

@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::{
-    api::{apps::v1::StatefulSet, core::v1 as core},
-    apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, ObjectMeta},
-};
-use kube::{
-    ResourceExt,
-    api::DynamicObject,
-    core::{ParseExpressionError, Selector},
-};
+use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{ResourceExt, api::DynamicObject};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::subject::{RouteKind, Subject, WorkloadKind};
+use super::subject::{RouteKind, Subject};
 use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys},
     view::{ObjectKey, Pod, Route, Workload},
+    workloads::ReadError,
 };
 
 /// An object as the graph keeps it.
@@ -62,8 +56,8 @@ impl Projected {
 pub(crate) enum ProjectError {
     #[error("it does not parse as {kind}: {source}; correct the field, or update the CRD that let it in")]
     Parse { kind: String, source: serde_json::Error },
-    #[error("spec.selector is not a valid label selector: {0}")]
-    Selector(#[from] ParseExpressionError),
+    #[error(transparent)]
+    Workload(#[from] ReadError),
 }
 
 /// Reads `object`, which a watch of `subject` in `cluster` has shown.
@@ -73,10 +67,7 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
         Subject::RolloutRuns => Projected::RolloutRun(Arc::new(parse(subject, object)?)),
         Subject::RolloutStrategies => Projected::RolloutStrategy(Arc::new(parse(subject, object)?)),
         Subject::TrafficTopologies => Projected::TrafficTopology(Arc::new(parse(subject, object)?)),
-        Subject::Workloads { kind: WorkloadKind::StatefulSet } => {
-            let strategy = object.data.pointer("/spec/updateStrategy").cloned().unwrap_or(Value::Null);
-            Projected::Workload(Arc::new(statefulset(cluster, strategy, &parse(subject, object)?)?))
-        }
+        Subject::Workloads { kind } => Projected::Workload(Arc::new(kind.read(cluster, &object)?)),
         Subject::Pods { .. } => Projected::Pod(Arc::new(pod(&parse(subject, object)?))),
         Subject::Routes { kind: RouteKind::HttpRoute, .. } => Projected::Route(Arc::new(http_route(&object))),
     })
@@ -91,57 +82,6 @@ fn parse<K: DeserializeOwned>(subject: &Subject, object: DynamicObject) -> Resul
     serde_json::to_value(object)
         .and_then(serde_json::from_value)
         .map_err(|source| ProjectError::Parse { kind: subject.resource().kind, source })
-}
-
-fn statefulset(cluster: &str, update_strategy: Value, set: &StatefulSet) -> Result<Workload, ProjectError> {
-    let meta = &set.metadata;
-    let spec = set.spec.clone().unwrap_or_default();
-    let status = set.status.clone().unwrap_or_default();
-    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-    let progressing = set.annotations().get(keys::ANNOTATION_PROGRESSING_INFO);
-    Ok(Workload {
-        kind: "StatefulSet".to_owned(),
-        api_version: "apps/v1".to_owned(),
-        cluster: cluster.to_owned(),
-        key: key(meta),
-        uid: meta.uid.clone().unwrap_or_default(),
-        resource_version: meta.resource_version.clone().unwrap_or_default(),
-        generation: meta.generation.unwrap_or_default(),
-        observed_generation: status.observed_generation.unwrap_or_default(),
-        deleting: meta.deletion_timestamp.is_some(),
-        labels: set.labels().clone(),
-        rollout: set.annotations().get(keys::ANNOTATION_NAME).cloned(),
-        progressing: progressing.map(|text| serde_json::from_str(text).map_err(|_| text.clone())),
-        recorded_strategy: set.annotations().get(keys::ANNOTATION_RECORDED_STRATEGY).cloned(),
-        update_strategy,
-        strategy_manager: strategy_manager(meta.managed_fields.as_deref().unwrap_or_default()),
-        partition: rolling.and_then(|rolling| rolling.partition).unwrap_or(0),
-        // A controller-defaulted object always has replicas; one that was never defaulted means 1, as the API says.
-        desired: spec.replicas.unwrap_or(1),
-        min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
-        pod_selector: selector(&spec.selector)?,
-        stable_revision: status.current_revision.unwrap_or_default(),
-        updated_revision: status.update_revision.unwrap_or_default(),
-        replicas: status.replicas,
-        ready: status.ready_replicas.unwrap_or(0),
-        available: status.available_replicas.unwrap_or(0),
-        current_replicas: status.current_replicas.unwrap_or(0),
-        updated_replicas: status.updated_replicas.unwrap_or(0),
-    })
-}
-
-fn selector(selector: &LabelSelector) -> Result<String, ProjectError> {
-    Ok(Selector::try_from(selector.clone())?.to_string())
-}
-
-/// The manager of the newest entry that owns something of `spec.updateStrategy`.
-fn strategy_manager(entries: &[ManagedFieldsEntry]) -> Option<String> {
-    let owns = |entry: &&ManagedFieldsEntry| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.is_some_and(|fields| fields.pointer("/f:spec/f:updateStrategy").is_some())
-    };
-    let newest = entries.iter().filter(owns).max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
-    newest.and_then(|entry| entry.manager.clone())
 }
 
 fn pod(pod: &core::Pod) -> Pod {
@@ -196,6 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::workloads::WorkloadKind;
 
     const STATEFULSETS: Subject = Subject::Workloads { kind: WorkloadKind::StatefulSet };
 

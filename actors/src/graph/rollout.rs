@@ -20,19 +20,14 @@ use super::{
     effects::{Context, Task},
     inbox::Inbox,
     project::Projected,
-    subject::WorkloadKind,
     workload::{Reports, until},
 };
 use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
     decide,
     intent::{Decision, HubKind, Wait},
-    view::{ObjectKey, RolloutView},
+    view::{ObjectKey, RolloutView, WorkloadId},
 };
-
-/// The kind that is watched in every member. It does not follow `spec.workloadRef`: what was taken before somebody changed
-/// that must still be given back.
-const WATCHED: WorkloadKind = WorkloadKind::StatefulSet;
 
 /// What the coordinator tells of the hub, by matter. The end of the first lists sorts last, so that a reader of one
 /// drain has seen all they contain by then.
@@ -80,7 +75,7 @@ pub(crate) enum RolloutMsg {
     Timer,
     /// The pause after a failed write is over.
     Retry(Target),
-    RespawnWorkload(String, String),
+    RespawnWorkload(WorkloadId),
     RespawnRoute(String, String),
     InjureWorkload(String, String, Injury),
     InjureRoute(String, String, Injury),
@@ -175,9 +170,7 @@ impl Actor for RolloutActor {
             RolloutMsg::Written { target, serial, outcome } => state.written(target, serial, outcome),
             RolloutMsg::Timer => state.wake = None,
             RolloutMsg::Retry(target) => state.writes.release(&target),
-            RolloutMsg::RespawnWorkload(cluster, name) => {
-                state.children.spawn_workload(&state.clusters, (cluster, name)).await;
-            }
+            RolloutMsg::RespawnWorkload(id) => state.children.spawn_workload(&state.clusters, id).await,
             RolloutMsg::RespawnRoute(cluster, name) => {
                 state.children.spawn_route(&state.clusters, (cluster, name)).await;
             }
@@ -201,10 +194,10 @@ impl Actor for RolloutActor {
         state: &mut RolloutState,
     ) -> Result<(), ActorProcessingErr> {
         if let Some((cell, reason)) = ended(&event)
-            && let Some((cluster, name)) = state.children.lost(cell, &reason)
-            && let Some(member) = state.view.members.get_mut(&cluster)
+            && let Some(id) = state.children.lost(cell, &reason)
+            && let Some(member) = state.view.members.get_mut(&id.cluster)
         {
-            member.reports.remove(&name);
+            member.reports.remove(&id);
         }
         Ok(())
     }
@@ -223,11 +216,11 @@ impl RolloutState {
             self.take_in_hub(key, fact);
         }
         self.members.take_in(&mut self.view.members);
-        for ((cluster, name), report) in self.reports.drain() {
-            if self.children.has_workload(&cluster, &name)
-                && let Some(member) = self.view.members.get_mut(&cluster)
+        for (id, report) in self.reports.drain() {
+            if self.children.has_workload(&id)
+                && let Some(member) = self.view.members.get_mut(&id.cluster)
             {
-                member.reports.insert(name, report);
+                member.reports.insert(id, report);
             }
         }
     }
@@ -302,13 +295,13 @@ impl RolloutState {
         if !self.listed {
             return;
         }
-        let kind = Some(WATCHED);
-        self.members.subscribe(&self.clusters, kind, &mut self.view.members);
+        let kinds = decide::kinds::watched(&self.view);
+        self.members.subscribe(&self.clusters, &kinds, &mut self.view.members);
         self.view.strategy = self.strategies.get(&self.view.rollout.spec.strategy_ref).cloned();
         let now = self.context.now();
         let Decision { writes, goals, notices, waits, wake } = decide::rollout(&self.view, now);
         self.writes.send(&self.clusters, writes, notices);
-        self.children.assign(&self.clusters, kind, goals, &mut self.view.members).await;
+        self.children.assign(&self.clusters, goals, &mut self.view.members).await;
         self.children.observe_routes(&self.clusters, &self.view).await;
         self.set_wake(wake, now);
         if waits != self.waits {

@@ -1,19 +1,14 @@
 //! What a cluster can be watched for.
 
 use gateway_api::apis::standard::httproutes::HttpRoute;
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 
 use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
     intent::HubKind,
+    workloads::WorkloadKind,
 };
-
-/// The kinds of workload this version can roll out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum WorkloadKind {
-    StatefulSet,
-}
 
 /// The kinds of route this version observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +59,7 @@ impl Subject {
             Self::RolloutRuns => ApiResource::erase::<RolloutRun>(&()),
             Self::RolloutStrategies => ApiResource::erase::<RolloutStrategy>(&()),
             Self::TrafficTopologies => ApiResource::erase::<TrafficTopology>(&()),
-            Self::Workloads { kind: WorkloadKind::StatefulSet } => ApiResource::erase::<StatefulSet>(&()),
+            Self::Workloads { kind } => kind.resource(),
             Self::Pods { .. } => ApiResource::erase::<Pod>(&()),
             Self::Routes { kind: RouteKind::HttpRoute, .. } => ApiResource::erase::<HttpRoute>(&()),
         }
@@ -97,6 +92,9 @@ impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.resource().plural)?;
         match self {
+            Self::Workloads { kind: kind @ WorkloadKind::AdvancedStatefulSet } => {
+                write!(f, ".{}", kind.resource().group)
+            }
             Self::Pods { namespace, selector } => write!(f, " in {namespace} with {selector}"),
             Self::Routes { namespace, .. } => write!(f, " in {namespace}"),
             _ => Ok(()),

@@ -12,12 +12,13 @@ use serde_json::json;
 use self::server::{Mode, Server};
 use super::{
     cluster::{About, ClusterActor, ClusterArgs, ClusterMsg, Fact, Outcome, Request, Subscription},
-    subject::{Subject, WorkloadKind},
+    subject::Subject,
     *,
 };
 use crate::{
     api::keys,
     view::Health,
+    workloads::WorkloadKind,
     world::{Clock, Member},
 };
 

@@ -13,12 +13,12 @@ use super::{
     inbox::Inbox,
     mirror::Mirror,
     project::Projected,
-    subject::{Subject, WorkloadKind},
+    subject::Subject,
 };
 use crate::{
     decide,
     intent::WorkloadGoal,
-    view::{ObjectKey, Pod, Workload, WorkloadReport},
+    view::{ObjectKey, Pod, Workload, WorkloadId, WorkloadReport},
 };
 
 /// The first pause after a write that failed.
@@ -33,8 +33,8 @@ pub(crate) struct Order {
     pub(crate) workload: Arc<Workload>,
 }
 
-/// Reports, by cluster and workload name.
-pub(crate) type Reports = Inbox<(String, String), WorkloadReport>;
+/// Reports, by workload.
+pub(crate) type Reports = Inbox<WorkloadId, WorkloadReport>;
 
 /// What the actor is told.
 pub(crate) enum WorkloadMsg {
@@ -60,7 +60,6 @@ pub(crate) struct WorkloadActor;
 pub(crate) struct WorkloadArgs {
     pub(crate) context: Context,
     pub(crate) rollout: ObjectKey,
-    pub(crate) kind: WorkloadKind,
     pub(crate) order: Order,
     pub(crate) orders: Inbox<(), Order>,
     pub(crate) reports: Reports,
@@ -72,7 +71,6 @@ pub(crate) struct WorkloadState {
     context: Context,
     me: ActorRef<WorkloadMsg>,
     rollout: ObjectKey,
-    kind: WorkloadKind,
     cluster: ActorRef<ClusterMsg>,
     orders: Inbox<(), Order>,
     reports: Reports,
@@ -104,7 +102,7 @@ impl Actor for WorkloadActor {
         me: ActorRef<WorkloadMsg>,
         args: WorkloadArgs,
     ) -> Result<WorkloadState, ActorProcessingErr> {
-        let WorkloadArgs { context, rollout, kind, order, orders, reports, cluster } = args;
+        let WorkloadArgs { context, rollout, order, orders, reports, cluster } = args;
         orders.attach(waker(&me));
         let workload = order.workload.clone();
         let backoff = context.backoff(&format!("write {} {}", workload.cluster, workload.key), RETRY_FIRST, RETRY_CAP);
@@ -112,7 +110,6 @@ impl Actor for WorkloadActor {
             context,
             me,
             rollout,
-            kind,
             cluster,
             orders,
             reports,
@@ -247,7 +244,7 @@ impl WorkloadState {
         let me = self.me.clone();
         let (cluster, key) = (&self.workload.cluster, &self.workload.key);
         tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
-        let request = Request::Workload { kind: self.kind, key: key.clone(), patch };
+        let request = Request::Workload { kind: self.workload.kind, key: key.clone(), patch };
         let reply = Box::new(move |outcome| {
             let _ = me.cast(WorkloadMsg::Written { serial, outcome });
         });
@@ -313,7 +310,7 @@ impl WorkloadState {
             WorkloadReport { pods: self.known_pods(), error: self.error.clone().or_else(|| self.unlisted.clone()) };
         if self.told.as_ref() != Some(&report) {
             self.told = Some(report.clone());
-            self.reports.push((self.workload.cluster.clone(), self.workload.key.name.clone()), report);
+            self.reports.push(self.workload.id(), report);
         }
     }
 }

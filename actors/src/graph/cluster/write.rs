@@ -18,10 +18,11 @@ use crate::{
     graph::{
         effects::{Context, within},
         project::{Projected, project},
-        subject::{Subject, WorkloadKind},
+        subject::Subject,
     },
     intent::{HubKind, HubWrite, Notice},
     view::ObjectKey,
+    workloads::WorkloadKind,
 };
 
 /// A write.

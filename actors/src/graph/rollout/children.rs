@@ -16,11 +16,11 @@ use crate::{
         effects::Context,
         inbox::Inbox,
         route::{RouteActor, RouteArgs, RouteMsg},
-        subject::{RouteKind, WorkloadKind},
+        subject::RouteKind,
         workload::{Order, Reports, WorkloadActor, WorkloadArgs, WorkloadMsg},
     },
     intent::WorkloadGoal,
-    view::{MemberView, ObjectKey, RolloutView},
+    view::{MemberView, ObjectKey, RolloutView, WorkloadId},
 };
 
 /// Cluster and name.
@@ -33,13 +33,12 @@ pub(super) struct Children {
     me: ActorRef<RolloutMsg>,
     key: ObjectKey,
     reports: Reports,
-    workloads: BTreeMap<Place, WorkloadChild>,
+    workloads: BTreeMap<WorkloadId, WorkloadChild>,
     routes: BTreeMap<Place, RouteChild>,
 }
 
 struct WorkloadChild {
     child: Child<WorkloadMsg>,
-    kind: WorkloadKind,
     orders: Inbox<(), Order>,
     order: Order,
 }
@@ -62,38 +61,37 @@ impl Children {
     }
 
     /// Whether a workload has an actor, or will have it again.
-    pub(super) fn has_workload(&self, cluster: &str, name: &str) -> bool {
-        self.workloads.contains_key(&(cluster.to_owned(), name.to_owned()))
+    pub(super) fn has_workload(&self, id: &WorkloadId) -> bool {
+        self.workloads.contains_key(id)
     }
 
     /// Gives every workload its goal; a workload without one keeps no actor.
     pub(super) async fn assign(
         &mut self,
         clusters: &Clusters,
-        kind: Option<WorkloadKind>,
-        goals: BTreeMap<Place, WorkloadGoal>,
+        goals: BTreeMap<WorkloadId, WorkloadGoal>,
         members: &mut BTreeMap<String, MemberView>,
     ) {
         let mut orders = BTreeMap::new();
-        for ((cluster, name), goal) in goals {
-            if let Some(workload) = members.get(&cluster).and_then(|member| member.workloads.get(&name)) {
-                orders.insert((cluster, name), Order { goal, workload: workload.clone() });
+        for (id, goal) in goals {
+            if let Some(workload) = members.get(&id.cluster).and_then(|member| member.workloads.get(&id)) {
+                let order = Order { goal, workload: workload.clone() };
+                orders.insert(id, order);
             }
         }
-        self.workloads.retain(|place, workload| {
+        self.workloads.retain(|id, workload| {
             // A workload that was deleted and made again is another one.
-            let keep = orders.get(place).is_some_and(|order| order.workload.uid == workload.order.workload.uid);
+            let keep = orders.get(id).is_some_and(|order| order.workload.uid == workload.order.workload.uid);
             if !keep {
                 workload.child.stop();
-                if let Some(member) = members.get_mut(&place.0) {
-                    member.reports.remove(&place.1);
+                if let Some(member) = members.get_mut(&id.cluster) {
+                    member.reports.remove(id);
                 }
             }
             keep
         });
-        let Some(kind) = kind else { return };
-        for (place, order) in orders {
-            if let Some(workload) = self.workloads.get_mut(&place) {
+        for (id, order) in orders {
+            if let Some(workload) = self.workloads.get_mut(&id) {
                 let is_same =
                     Arc::ptr_eq(&workload.order.workload, &order.workload) && workload.order.goal == order.goal;
                 if !is_same {
@@ -102,27 +100,26 @@ impl Children {
                 }
                 continue;
             }
-            let child = Child::new(&self.context, format!("workload {} {}/{}", self.key, place.0, place.1));
-            self.workloads.insert(place.clone(), WorkloadChild { child, kind, orders: Inbox::new(), order });
-            self.spawn_workload(clusters, place).await;
+            let child = Child::new(&self.context, format!("workload {} {}/{}", self.key, id.cluster, id.name));
+            self.workloads.insert(id.clone(), WorkloadChild { child, orders: Inbox::new(), order });
+            self.spawn_workload(clusters, id).await;
         }
     }
 
     /// Begins a workload's actor.
-    pub(super) async fn spawn_workload(&mut self, clusters: &Clusters, place: Place) {
-        let (Some(cluster), Some(workload)) = (clusters.get(&place.0), self.workloads.get_mut(&place)) else { return };
+    pub(super) async fn spawn_workload(&mut self, clusters: &Clusters, id: WorkloadId) {
+        let (Some(cluster), Some(workload)) = (clusters.get(&id.cluster), self.workloads.get_mut(&id)) else { return };
         workload.orders = Inbox::new();
         let args = WorkloadArgs {
             context: self.context.clone(),
             rollout: self.key.clone(),
-            kind: workload.kind,
             order: workload.order.clone(),
             orders: workload.orders.clone(),
             reports: self.reports.clone(),
             cluster: cluster.clone(),
         };
         let spawned = WorkloadActor::spawn_linked(None, WorkloadActor, args, self.me.get_cell()).await;
-        workload.child.spawned(&self.context, spawned, respawn_workload(&self.me, place));
+        workload.child.spawned(&self.context, spawned, respawn_workload(&self.me, id));
     }
 
     /// Sees to it that exactly the routes the Rollout's topologies name are observed, in every member.
@@ -160,11 +157,11 @@ impl Children {
         route.child.spawned(&self.context, spawned, respawn_route(&self.me, place));
     }
 
-    /// A child ended. If nobody asked for it, it is begun again later; returns the place of a workload so lost.
-    pub(super) fn lost(&mut self, cell: &ActorCell, reason: &str) -> Option<Place> {
-        if let Some((place, workload)) = self.workloads.iter_mut().find(|(_, workload)| workload.child.is(cell)) {
-            workload.child.lost(&self.context, reason, respawn_workload(&self.me, place.clone()));
-            return Some(place.clone());
+    /// A child ended. If nobody asked for it, it is begun again later; returns the workload so lost.
+    pub(super) fn lost(&mut self, cell: &ActorCell, reason: &str) -> Option<WorkloadId> {
+        if let Some((id, workload)) = self.workloads.iter_mut().find(|(_, workload)| workload.child.is(cell)) {
+            workload.child.lost(&self.context, reason, respawn_workload(&self.me, id.clone()));
+            return Some(id.clone());
         }
         let (place, route) = self.routes.iter_mut().find(|(_, route)| route.child.is(cell))?;
         route.child.lost(&self.context, reason, respawn_route(&self.me, place.clone()));
@@ -173,8 +170,8 @@ impl Children {
 
     /// Tells the children of a cluster that its actor was begun anew.
     pub(super) fn cluster_up(&self, name: &str, cluster: &ActorRef<ClusterMsg>) {
-        for (place, workload) in &self.workloads {
-            if place.0 == name {
+        for (id, workload) in &self.workloads {
+            if id.cluster == name {
                 workload.child.cast(WorkloadMsg::ClusterUp(cluster.clone()));
             }
         }
@@ -185,8 +182,9 @@ impl Children {
         }
     }
 
-    pub(super) fn injure_workload(&self, place: &Place, injury: Injury) {
-        if let Some(workload) = self.workloads.get(place) {
+    pub(super) fn injure_workload(&self, (cluster, name): &Place, injury: Injury) {
+        let same = |id: &WorkloadId| (&id.cluster, &id.name) == (cluster, name);
+        if let Some((_, workload)) = self.workloads.iter().find(|(id, _)| same(id)) {
             workload.child.cast(WorkloadMsg::Injure(injury));
         }
     }
@@ -218,10 +216,10 @@ fn routes(view: &RolloutView) -> BTreeSet<(Place, RouteKind)> {
         .collect()
 }
 
-fn respawn_workload(me: &ActorRef<RolloutMsg>, (cluster, name): Place) -> impl FnOnce() + Send + 'static {
+fn respawn_workload(me: &ActorRef<RolloutMsg>, id: WorkloadId) -> impl FnOnce() + Send + 'static {
     let me = me.clone();
     move || {
-        let _ = me.cast(RolloutMsg::RespawnWorkload(cluster, name));
+        let _ = me.cast(RolloutMsg::RespawnWorkload(id));
     }
 }
 

@@ -1,6 +1,9 @@
-//! What a Rollout knows of its member clusters: their health and the workloads of its kind and namespace.
+//! What a Rollout knows of its member clusters: their health and the workloads of its kinds and namespace.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ractor::ActorRef;
 
@@ -11,9 +14,10 @@ use crate::{
         mirror::Mirror,
         project::Projected,
         rollout::RolloutMsg,
-        subject::{Subject, WorkloadKind},
+        subject::Subject,
     },
-    view::{Health, MemberView, Workload},
+    view::{Health, MemberView, Workload, WorkloadId},
+    workloads::WorkloadKind,
 };
 
 /// The members.
@@ -21,18 +25,21 @@ pub(super) struct Members {
     context: Context,
     me: ActorRef<RolloutMsg>,
     namespace: String,
-    kind: Option<WorkloadKind>,
     by_name: BTreeMap<String, Member>,
 }
 
-struct Member {
+/// What is watched in one member.
+type Member = BTreeMap<WorkloadKind, Watched>;
+
+/// One kind of workload in one member.
+struct Watched {
     health: Health,
     listing: Listing,
     workloads: Mirror<String, Arc<Workload>>,
     subscription: Option<Subscription>,
 }
 
-impl Default for Member {
+impl Default for Watched {
     fn default() -> Self {
         Self { health: Health::Syncing, listing: Listing::Pending, workloads: Mirror::default(), subscription: None }
     }
@@ -41,71 +48,88 @@ impl Default for Member {
 impl Members {
     pub(super) fn new(context: &Context, me: &ActorRef<RolloutMsg>, names: Vec<String>, namespace: String) -> Self {
         let by_name = names.into_iter().map(|name| (name, Member::default())).collect();
-        Self { context: context.clone(), me: me.clone(), namespace, kind: None, by_name }
+        Self { context: context.clone(), me: me.clone(), namespace, by_name }
     }
 
-    /// Sees to it that every member is watched for workloads of `kind`, and that `views` has every member.
+    /// Sees to it that every member is watched for workloads of exactly these kinds, and that `views` has every member.
     pub(super) fn subscribe(
         &mut self,
         clusters: &BTreeMap<String, ActorRef<ClusterMsg>>,
-        kind: Option<WorkloadKind>,
+        kinds: &BTreeSet<WorkloadKind>,
         views: &mut BTreeMap<String, MemberView>,
     ) {
-        if kind != self.kind {
-            self.by_name.values_mut().for_each(|member| *member = Member::default());
-            self.kind = kind;
-            views.clear();
-        }
         for (name, member) in &mut self.by_name {
-            if member.subscription.is_none()
-                && let (Some(kind), Some(cluster)) = (kind, clusters.get(name))
-            {
-                let (subject, namespace) = (Subject::Workloads { kind }, Some(self.namespace.clone()));
-                let me = self.me.clone();
-                let wake = move || {
-                    let _ = me.cast(RolloutMsg::Wake);
-                };
-                member.subscription = Some(Subscription::new(&self.context, cluster, subject, namespace, wake));
+            let before = member.len();
+            member.retain(|kind, _| kinds.contains(kind));
+            let dropped = member.len() < before;
+            for kind in kinds {
+                let watched = member.entry(*kind).or_default();
+                if watched.subscription.is_none()
+                    && let Some(cluster) = clusters.get(name)
+                {
+                    let (subject, namespace) = (Subject::Workloads { kind: *kind }, Some(self.namespace.clone()));
+                    let me = self.me.clone();
+                    let wake = move || {
+                        let _ = me.cast(RolloutMsg::Wake);
+                    };
+                    watched.subscription = Some(Subscription::new(&self.context, cluster, subject, namespace, wake));
+                }
             }
-            views.entry(name.clone()).or_insert_with(|| MemberView {
+            let view = views.entry(name.clone()).or_insert_with(|| MemberView {
                 health: Health::Syncing,
-                workloads: member.workloads.items().clone(),
+                workloads: workloads(member),
                 reports: BTreeMap::new(),
             });
+            view.health = health(member);
+            if dropped {
+                view.workloads = workloads(member);
+            }
         }
-        self.show_health(views);
     }
 
     /// Takes in what the clusters' actors tell.
     pub(super) fn take_in(&mut self, views: &mut BTreeMap<String, MemberView>) {
         for (name, member) in &mut self.by_name {
-            if member.take_in()
-                && let Some(view) = views.get_mut(name)
-            {
-                view.workloads.clone_from(member.workloads.items());
+            let mut changed = false;
+            for watched in member.values_mut() {
+                changed |= watched.take_in();
             }
-        }
-    }
-
-    fn show_health(&self, views: &mut BTreeMap<String, MemberView>) {
-        for (name, member) in &self.by_name {
-            if let Some(view) = views.get_mut(name) {
-                view.health = member.health(self.kind);
+            if changed && let Some(view) = views.get_mut(name) {
+                view.workloads = workloads(member);
             }
         }
     }
 
     /// A cluster's actor was begun anew: what is known stays known, but absence means nothing until it has listed.
     pub(super) fn cluster_up(&mut self, name: &str) {
-        if let Some(member) = self.by_name.get_mut(name) {
-            let mut workloads = std::mem::take(&mut member.workloads);
+        for watched in self.by_name.get_mut(name).into_iter().flat_map(BTreeMap::values_mut) {
+            let mut workloads = std::mem::take(&mut watched.workloads);
             workloads.restart();
-            *member = Member { workloads, ..Member::default() };
+            *watched = Watched { workloads, ..Watched::default() };
         }
     }
 }
 
-impl Member {
+/// The workloads of all kinds.
+fn workloads(member: &Member) -> BTreeMap<WorkloadId, Arc<Workload>> {
+    let all = member.values().flat_map(|watched| watched.workloads.items());
+    all.map(|(_, workload)| (workload.id(), workload.clone())).collect()
+}
+
+/// Whether all kinds are known. Where nothing is watched there is nothing to wait for.
+fn health(member: &Member) -> Health {
+    let (mut syncing, mut unreachable) = (false, None);
+    for health in member.values().map(Watched::health) {
+        match health {
+            Health::Ready => {}
+            Health::Syncing => syncing = true,
+            Health::Unreachable { .. } => unreachable = unreachable.or(Some(health)),
+        }
+    }
+    unreachable.unwrap_or(if syncing { Health::Syncing } else { Health::Ready })
+}
+
+impl Watched {
     /// Takes in what is told, and says whether workloads changed.
     fn take_in(&mut self) -> bool {
         let Some(subscription) = &self.subscription else { return false };
@@ -131,11 +155,7 @@ impl Member {
         changed
     }
 
-    fn health(&self, kind: Option<WorkloadKind>) -> Health {
-        // Of a kind that is not supported there is nothing to wait for.
-        if kind.is_none() {
-            return Health::Ready;
-        }
+    fn health(&self) -> Health {
         match (&self.health, &self.listing) {
             (Health::Unreachable { .. }, _) => self.health.clone(),
             (_, Listing::Refused { since, error }) => Health::Unreachable { since: *since, error: error.clone() },

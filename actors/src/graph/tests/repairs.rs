@@ -163,7 +163,6 @@ async fn a_refusal_to_list_pods_is_reported() {
     let args = WorkloadArgs {
         context,
         rollout: key("web"),
-        kind: WorkloadKind::StatefulSet,
         order: Order { goal, workload },
         orders: Inbox::new(),
         reports: reports.clone(),
