@@ -23,6 +23,7 @@ pub(crate) mod worker;
 
 use self::client::Client;
 use self::hpa::Scaler;
+use self::statefulset::Flavour;
 use crate::delay::{Delay, Delays};
 use crate::server::ApiServer;
 
@@ -63,7 +64,12 @@ pub async fn run_scaled(api: ApiServer, options: ControllerOptions, scaler: Scal
     let recording = |component| client.of(component, options.events);
     // Joined, not spawned: the order in which they look at a change is always the same.
     futures::join!(
-        statefulset::controller::run(recording("statefulset-controller"), options.lag, delays(STATEFULSET)),
+        statefulset::controller::run(
+            recording("statefulset-controller"),
+            Flavour::Kubernetes,
+            options.lag,
+            delays(STATEFULSET)
+        ),
         garbage_collector::run(client.clone(), options.lag, delays(GARBAGE_COLLECTOR)),
         replicaset::controller::run(recording("replicaset-controller"), options.lag, delays(REPLICASET)),
         deployment::controller::run(recording("deployment-controller"), options.lag, delays(DEPLOYMENT)),

@@ -70,6 +70,29 @@ impl LabelSelector {
     }
 }
 
+/// A selector of an object as one writes it in a URL.
+pub(crate) fn text(selector: &Value) -> String {
+    let mut parts: Vec<(&str, String)> = Vec::new();
+    for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
+        parts.push((key, format!("{key}={}", value.as_str().unwrap_or_default())));
+    }
+    for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
+        let key = object::text(expression, &["key"]);
+        let mut values = object::strings(expression.get("values"));
+        values.sort_unstable();
+        let values = values.join(",");
+        let part = match object::text(expression, &["operator"]) {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        };
+        parts.push((key, part));
+    }
+    parts.sort_by_key(|(key, _)| *key);
+    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
+}
+
 impl Requirement {
     fn matches(&self, label: Option<&str>) -> bool {
         let number = || label.and_then(|label| label.parse::<i64>().ok());

@@ -17,10 +17,9 @@ pub(crate) struct Claims<'a> {
     pub(crate) writes: Vec<Value>,
 }
 
-/// Claims the dependents of an owner of apps/v1. Each of `found` is controlled by it or by nobody.
+/// Claims the dependents of an owner. Each of `found` is controlled by it or by nobody.
 pub(crate) fn claim<'a>(
     owner: &Value,
-    kind: &str,
     found: impl IntoIterator<Item = &'a Value>,
     fits: impl Fn(&Value) -> bool,
 ) -> Claims<'a> {
@@ -32,7 +31,7 @@ pub(crate) fn claim<'a>(
             (true, true) => claims.own.push(Cow::Borrowed(dependent)),
             (true, false) if alive => claims.writes.push(without_owner(dependent, owner)),
             (false, true) if alive && !object::is_deleting(dependent) => {
-                let adopted = with_owner(dependent, owner, kind);
+                let adopted = with_owner(dependent, owner);
                 claims.writes.push(adopted.clone());
                 claims.own.push(Cow::Owned(adopted));
             }
@@ -43,9 +42,9 @@ pub(crate) fn claim<'a>(
 }
 
 /// The dependent with the owner as its controller.
-pub(crate) fn with_owner(dependent: &Value, owner: &Value, kind: &str) -> Value {
+pub(crate) fn with_owner(dependent: &Value, owner: &Value) -> Value {
     let mut owners = object::owners(dependent).to_vec();
-    owners.push(object::controller_reference(owner, "apps/v1", kind));
+    owners.push(object::controller_reference(owner));
     let mut dependent = dependent.clone();
     dependent["metadata"]["ownerReferences"] = owners.into();
     dependent

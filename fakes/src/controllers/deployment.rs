@@ -81,7 +81,7 @@ pub enum Action {
 /// Decides what a Deployment needs next.
 pub fn sync(seen: &Observed<'_>) -> Plan {
     let spec = Spec::read(seen.deployment);
-    let claims = claim(seen.deployment, KIND, seen.sets.iter().copied(), |set| spec.selects(set));
+    let claims = claim(seen.deployment, seen.sets.iter().copied(), |set| spec.selects(set));
     let mut draft = Draft::new(spec, claims, seen.now);
     decide(&mut draft, seen);
     draft.plan

@@ -158,7 +158,7 @@ fn new_slice(service: &Value, address_type: &str, ports: &Value) -> Value {
             "generateName": prefix,
             "namespace": object::namespace(service),
             "labels": labels(service),
-            "ownerReferences": [object::controller_reference(service, "v1", "Service")],
+            "ownerReferences": [object::controller_reference(service)],
         },
         "addressType": address_type,
         "endpoints": null,

@@ -68,10 +68,10 @@ pub(crate) fn controller_uid(object: &Value) -> Option<&str> {
 }
 
 /// An owner reference that makes `owner` the controller.
-pub(crate) fn controller_reference(owner: &Value, api_version: &str, kind: &str) -> Value {
+pub(crate) fn controller_reference(owner: &Value) -> Value {
     json!({
-        "apiVersion": api_version,
-        "kind": kind,
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
         "name": name(owner),
         "uid": uid(owner),
         "controller": true,

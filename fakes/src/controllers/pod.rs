@@ -54,8 +54,8 @@ pub(crate) fn is_active(pod: &Value) -> bool {
     !is_finished(pod) && !object::is_deleting(pod)
 }
 
-/// A new pod from a template, which its owner of apps/v1 controls. The API server completes its name.
-pub(crate) fn from_template(template: &Value, owner: &Value, kind: &str) -> Value {
+/// A new pod from a template, which its owner controls. The API server completes its name.
+pub(crate) fn from_template(template: &Value, owner: &Value) -> Value {
     let name = object::name(owner);
     let prefix = if name.len() < LONGEST_NAME { format!("{name}-") } else { name.to_owned() };
     let mut metadata = json!({"generateName": prefix, "namespace": object::namespace(owner)});
@@ -64,6 +64,6 @@ pub(crate) fn from_template(template: &Value, owner: &Value, kind: &str) -> Valu
             metadata[field] = template["metadata"][field].clone();
         }
     }
-    metadata["ownerReferences"] = json!([object::controller_reference(owner, "apps/v1", kind)]);
+    metadata["ownerReferences"] = json!([object::controller_reference(owner)]);
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"].clone()})
 }

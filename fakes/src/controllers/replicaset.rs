@@ -66,7 +66,7 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
     let spec = &seen.set["spec"];
     let selector = object::selector(&spec["selector"]);
     let fits = |pod: &Value| selector.as_ref().is_some_and(|selector| selector.matches(pod));
-    let claims = claim(seen.set, KIND, seen.pods.iter().copied().filter(|pod| pod::is_active(pod)), fits);
+    let claims = claim(seen.set, seen.pods.iter().copied().filter(|pod| pod::is_active(pod)), fits);
     let active: Vec<&Value> = claims.own.iter().map(AsRef::as_ref).collect();
     let ends = |pod: &&&Value| object::is_deleting(pod) && !pod::is_finished(pod);
     let owned = |pod: &&&Value| object::controller_uid(pod).is_some() && fits(pod);
@@ -89,7 +89,7 @@ fn change(seen: &Observed<'_>, active: &[&Value]) -> Change {
     }
     let wanted = wanted(seen.set);
     if active.len() < wanted {
-        let pod = pod::from_template(&seen.set["spec"]["template"], seen.set, KIND);
+        let pod = pod::from_template(&seen.set["spec"]["template"], seen.set);
         return Change::Create((wanted - active.len()).min(BURST), pod);
     }
     if active.len() == wanted {

@@ -66,6 +66,22 @@ impl<'a> History<'a> {
     }
 }
 
+/// The names of revisions beyond the limit, oldest first. Those that are in use do not count; without a limit all stay.
+pub(crate) fn surplus(
+    history: &History<'_>,
+    revisions: &[&Value],
+    in_use: impl Fn(&str) -> bool,
+    limit: Option<usize>,
+) -> Vec<String> {
+    let Some(limit) = limit else { return Vec::new() };
+    let stands = |name: &str| name == object::name(&history.current) || name == object::name(&history.update);
+    let old = revisions.iter().filter(|revision| !stands(object::name(revision)) && !in_use(object::name(revision)));
+    let mut old: Vec<&Value> = old.copied().collect();
+    old.sort_by_key(|revision| order(revision));
+    let surplus = old.len().saturating_sub(limit);
+    old[..surplus].iter().map(|revision| object::name(revision).to_owned()).collect()
+}
+
 /// The template a revision restores.
 pub fn template(revision: &Value) -> Value {
     let mut template = revision["data"]["spec"]["template"].clone();
@@ -148,7 +164,7 @@ fn new_revision(set: &Value, data: &Value, number: i64, name: &str, hash: &str) 
     if let Some(annotations) = set["metadata"]["annotations"].as_object().filter(|map| !map.is_empty()) {
         metadata.insert("annotations".into(), annotations.clone().into());
     }
-    let owner = object::controller_reference(set, "apps/v1", "StatefulSet");
+    let owner = object::controller_reference(set);
     metadata.insert("ownerReferences".into(), json!([owner]));
     json!({
         "apiVersion": "apps/v1",

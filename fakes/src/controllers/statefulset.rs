@@ -1,6 +1,10 @@
 //! The StatefulSet controller: what a set, its pods and its revisions ask for next, as Kubernetes 1.36 decides it.
 //!
 //! [`sync`] is a pure function; the `controller` around it carries its plan out.
+//!
+//! OpenKruise's Advanced StatefulSet is the same machine with more fields, and so it is here. Of those fields there are
+//! `paused`, `maxUnavailable`, `minReadySeconds` and `unorderedUpdate` without priorities. Pods are always updated by
+//! deleting them, never in place, and there are no reserved ordinals, no `scaleStrategy` and no lifecycle hooks.
 
 mod claims;
 pub(crate) mod controller;
@@ -24,6 +28,7 @@ pub use self::status::StatefulSetStatus;
 use super::claim::{claim, with_owner};
 use super::object;
 use super::revision::{self, Change, History};
+use crate::store::GroupResource;
 
 /// The kind of the sets.
 const KIND: &str = "StatefulSet";
@@ -34,6 +39,28 @@ pub const REVISION_LABEL: &str = "controller-revision-hash";
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 /// The label that carries a pod's ordinal.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+
+/// Whose StatefulSets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// Those of `apps/v1`.
+    Kubernetes,
+    /// OpenKruise's, of `apps.kruise.io/v1beta1`.
+    Advanced,
+}
+
+impl Flavour {
+    /// Where these sets are stored.
+    pub fn resource(self) -> GroupResource {
+        let group = if self == Self::Kubernetes { "apps" } else { "apps.kruise.io" };
+        GroupResource::new(group, "statefulsets")
+    }
+
+    fn of(set: &Value) -> Self {
+        let api_version = set["apiVersion"].as_str().unwrap_or_default();
+        if api_version.starts_with("apps.kruise.io/") { Self::Advanced } else { Self::Kubernetes }
+    }
+}
 
 /// Everything one sync looks at.
 #[derive(Debug, Clone)]
@@ -104,7 +131,7 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
     let revisions = adopt_revisions(seen, &spec, &mut actions);
     let revisions: Vec<&Value> = revisions.iter().map(AsRef::as_ref).collect();
     let fits = |pod: &Value| spec.selects(pod) && pod::parent(object::name(pod)) == Some(spec.name);
-    let claimed = claim(seen.set, KIND, seen.pods.iter().copied(), fits);
+    let claimed = claim(seen.set, seen.pods.iter().copied(), fits);
     actions.extend(claimed.writes.into_iter().map(Action::UpdatePod));
     let pods: Vec<Pod<'_>> = claimed.own.iter().map(|pod| Pod::read(pod, seen.now, spec.min_ready_seconds)).collect();
 
@@ -117,7 +144,9 @@ pub fn sync(seen: &Observed<'_>) -> Plan {
     let claims = Claims::new(&spec, &seen.claims);
     let mut status = roll::roll(&spec, &history, &pods, &claims, &mut actions);
     status.complete(&spec);
-    actions.extend(surplus(&spec, &history, &revisions, &pods));
+    let in_use = |name: &str| pods.iter().any(|pod| pod.revision == name);
+    let surplus = revision::surplus(&history, &revisions, in_use, spec.revision_history_limit);
+    actions.extend(surplus.into_iter().map(Action::DeleteRevision));
 
     Plan {
         requeue_after: next_available(seen.now, &spec, &status, &pods),
@@ -134,26 +163,12 @@ fn adopt_revisions<'a>(seen: &Observed<'a>, spec: &Spec<'_>, actions: &mut Vec<A
         if object::controller_uid(found).is_some() {
             revisions.push(Cow::Borrowed(found));
         } else if !spec.terminating {
-            let adopted = with_owner(found, spec.set, KIND);
+            let adopted = with_owner(found, spec.set);
             actions.push(Action::UpdateRevision(adopted.clone()));
             revisions.push(Cow::Owned(adopted));
         }
     }
     revisions
-}
-
-/// Revisions beyond the limit, oldest first. Revisions that a pod or the status stands on do not count.
-fn surplus(spec: &Spec<'_>, history: &History<'_>, revisions: &[&Value], pods: &[Pod<'_>]) -> Vec<Action> {
-    let live = |name: &str| {
-        name == object::name(&history.current)
-            || name == object::name(&history.update)
-            || pods.iter().any(|pod| pod.revision == name)
-    };
-    let mut old: Vec<&Value> = revisions.iter().copied().filter(|revision| !live(object::name(revision))).collect();
-    old.sort_by_key(|revision| revision::order(revision));
-    let Some(limit) = spec.revision_history_limit else { return Vec::new() };
-    let surplus = old.len().saturating_sub(limit);
-    old[..surplus].iter().map(|revision| Action::DeleteRevision(object::name(revision).to_owned())).collect()
 }
 
 fn next_available(now: Timestamp, spec: &Spec<'_>, status: &StatefulSetStatus, pods: &[Pod<'_>]) -> Option<Duration> {

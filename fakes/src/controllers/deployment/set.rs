@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::spec::Spec;
-use super::{DESIRED_REPLICAS, HASH_LABEL, KIND, MAX_REPLICAS};
+use super::{DESIRED_REPLICAS, HASH_LABEL, MAX_REPLICAS};
 use crate::controllers::object::{self, int};
 use crate::controllers::replicaset::ReplicaSetStatus;
 
@@ -91,7 +91,7 @@ pub(super) fn new_set(spec: &Spec<'_>, name: &str, hash: &str) -> Value {
             "namespace": object::namespace(spec.deployment),
             "labels": template["metadata"]["labels"],
             "annotations": {},
-            "ownerReferences": [object::controller_reference(spec.deployment, "apps/v1", KIND)],
+            "ownerReferences": [object::controller_reference(spec.deployment)],
         },
         "spec": {"selector": selector, "template": template},
     });

@@ -33,6 +33,7 @@ fn rolling(max_surge: impl Into<Value>, max_unavailable: impl Into<Value>) -> Va
 impl World {
     fn new(replicas: i32, strategy: &Value) -> Self {
         let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "web", "namespace": "shop", "uid": "web-uid", "generation": 1},
             "spec": {
                 "replicas": replicas, "strategy": strategy, "selector": {"matchLabels": {"app": "web"}},

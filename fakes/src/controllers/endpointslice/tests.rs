@@ -7,7 +7,7 @@ use super::*;
 #[expect(clippy::needless_pass_by_value, reason = "so that the cases below read well")]
 fn service(spec: Value) -> Value {
     let metadata = json!({"name": "web", "namespace": "shop", "uid": "s", "labels": {"team": "blue"}});
-    let mut service = json!({"metadata": metadata, "spec": spec});
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
     if service["spec"]["ports"].is_null() {
         service["spec"]["ports"] = json!([{"port": 80, "targetPort": 80, "protocol": "TCP"}]);
     }

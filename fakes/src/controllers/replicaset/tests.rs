@@ -6,6 +6,7 @@ const NOW: &str = "2026-01-01T01:00:00Z";
 
 fn set(replicas: i32) -> Value {
     json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {"name": "web", "namespace": "shop", "uid": "set-uid", "generation": 2},
         "spec": {
             "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},

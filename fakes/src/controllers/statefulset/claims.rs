@@ -17,7 +17,7 @@ pub(super) struct Claims<'a> {
 
 /// Who may own a claim, as its references name it.
 struct Owner<'a> {
-    api_version: &'static str,
+    api_version: &'a str,
     kind: &'static str,
     name: &'a str,
     /// Empty for a pod that is still to be created.
@@ -69,7 +69,7 @@ impl<'a> Claims<'a> {
         let with_pod = self.spec.claims.with_pod && !in_range;
         let owners = [
             Owner {
-                api_version: "apps/v1",
+                api_version: self.spec.set["apiVersion"].as_str().unwrap_or_default(),
                 kind: KIND,
                 name: self.spec.name,
                 uid: object::uid(self.spec.set),

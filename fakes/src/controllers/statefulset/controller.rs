@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Action, Deletion, KIND, Observed, Plan, sync};
+use super::{Action, Deletion, Flavour, KIND, Observed, Plan, sync};
 use crate::controllers::cache::{Cache, Change, Name};
 use crate::controllers::claim::{concerned, full_name};
 use crate::controllers::client::Client;
@@ -17,9 +17,9 @@ use crate::status::Status;
 use crate::store::{GroupResource, Key, Stored};
 
 /// Runs until the task is dropped. Every sync comes `lag` after the change that made it necessary.
-pub(crate) async fn run(client: Client, lag: Delay, delays: Delays) {
+pub(crate) async fn run(client: Client, flavour: Flavour, lag: Delay, delays: Delays) {
     let store = client.store().clone();
-    let (sets, mut sets_changed) = Cache::new(&store, GroupResource::new("apps", "statefulsets"));
+    let (sets, mut sets_changed) = Cache::new(&store, flavour.resource());
     let (pods, mut pods_changed) = Cache::new(&store, GroupResource::new("", "pods"));
     let (revisions, mut revisions_changed) = Cache::new(&store, GroupResource::new("apps", "controllerrevisions"));
     let (claims, mut claims_changed) = Cache::new(&store, GroupResource::new("", "persistentvolumeclaims"));
@@ -86,13 +86,15 @@ impl StatefulSetController {
         let plan = self.plan(&set);
         let mut status = plan.status.clone();
         let mut acted = Ok(());
-        for action in &plan.actions {
+        for (index, action) in plan.actions.iter().enumerate() {
             acted = self.act(&set, action).await;
             if let Some(notice) = notice(&set, action, &acted) {
                 self.client.tell(&set.value, notice).await;
             }
             if acted.is_err() {
-                status.current_replicas += i32::from(matches!(action, Action::DeletePod(_, Deletion::Update)));
+                let undone = plan.actions[index..].iter();
+                let undone = undone.filter(|action| matches!(action, Action::DeletePod(_, Deletion::Update))).count();
+                status.current_replicas += i32::try_from(undone).unwrap_or(i32::MAX);
                 break;
             }
         }

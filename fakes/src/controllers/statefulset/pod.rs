@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::claims::claim_name;
 use super::spec::Spec;
-use super::{KIND, POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
+use super::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
 use crate::controllers::{object, pod, revision};
 
 /// What the controller reads of a pod.
@@ -74,7 +74,7 @@ fn split_name(pod_name: &str) -> Option<(&str, i32)> {
 /// A new pod of a set, from a revision's template.
 pub(super) fn new_pod(spec: &Spec<'_>, revision: &Value, ordinal: i32) -> Value {
     let name = format!("{}-{ordinal}", spec.name);
-    let mut pod = pod::from_template(&revision::template(revision), spec.set, KIND);
+    let mut pod = pod::from_template(&revision::template(revision), spec.set);
     let metadata = &mut pod["metadata"];
     metadata["name"] = name.as_str().into();
     metadata["labels"][POD_NAME_LABEL] = name.as_str().into();

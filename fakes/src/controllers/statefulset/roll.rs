@@ -1,7 +1,5 @@
 //! One step of a set's pods: replicas in their order, then surplus pods, then the update.
 
-use serde_json::Value;
-
 use super::claims::{Claims, NotYet};
 use super::pod::{self, Pod};
 use super::spec::{Spec, Strategy};
@@ -43,8 +41,8 @@ pub(super) fn roll(
         actions.extend(condemned.iter().flat_map(|pod| claims.of_pod(pod, false)));
         process_condemned(spec, &condemned, actions)
     });
-    if settled.is_ok() && update(spec, history, &replicas, actions) {
-        status.current_replicas -= 1;
+    if settled.is_ok() {
+        status.current_replicas -= update(spec, history, &replicas, actions);
     }
     status
 }
@@ -87,10 +85,16 @@ fn process_replicas(
     claims: &Claims<'_>,
     actions: &mut Vec<Action>,
 ) -> Result<(), Blocked> {
+    let is_old =
+        |replica: &&Replica<'_>| replica.found().is_some_and(|pod| pod.revision != object::name(&history.update));
+    let mut old = replicas.iter().filter(is_old).count();
     for replica in replicas {
         let done = match replica {
             Replica::Missing(ordinal) => {
-                let pod = create(spec, history, *ordinal);
+                let current = spec.starts_current(*ordinal, old);
+                old += usize::from(current);
+                let revision = if current { &history.current } else { &history.update };
+                let pod = pod::new_pod(spec, revision, *ordinal);
                 if let Ok(needed) = claims.before(&pod, *ordinal) {
                     actions.extend(needed);
                     actions.push(Action::CreatePod(pod));
@@ -125,11 +129,6 @@ fn process_replicas(
     Ok(())
 }
 
-fn create(spec: &Spec<'_>, history: &History<'_>, ordinal: i32) -> Value {
-    let revision = if spec.starts_current(ordinal) { &history.current } else { &history.update };
-    pod::new_pod(spec, revision, ordinal)
-}
-
 /// Deletes pods outside the range. An ordered set deletes one at a time, and none while another pod is unavailable.
 fn process_condemned(spec: &Spec<'_>, condemned: &[&Pod<'_>], actions: &mut Vec<Action>) -> Result<(), Blocked> {
     // An ordered set gets here only with every replica available, so the first unavailable pod is a condemned one.
@@ -153,21 +152,36 @@ fn process_condemned(spec: &Spec<'_>, condemned: &[&Pod<'_>], actions: &mut Vec<
     Ok(())
 }
 
-/// Deletes the pod of the highest ordinal that has an old revision, unless a pod above it is not yet available. Says
-/// whether it did.
-fn update(spec: &Spec<'_>, history: &History<'_>, replicas: &[Replica<'_>], actions: &mut Vec<Action>) -> bool {
-    let Strategy::RollingUpdate { partition } = spec.strategy else { return false };
-    let first = usize::try_from(partition.unwrap_or(0)).unwrap_or(0);
+/// Deletes pods that have an old revision in their turn, until as many pods are unavailable as may be. Says how many it
+/// deleted.
+fn update(spec: &Spec<'_>, history: &History<'_>, replicas: &[Replica<'_>], actions: &mut Vec<Action>) -> i32 {
+    let Strategy::RollingUpdate { partition } = spec.strategy else { return 0 };
     let update = object::name(&history.update);
-    for replica in replicas.iter().skip(first).rev() {
+    let (mut unavailable, mut deleted) = (0, 0);
+    for replica in in_turn(spec, replicas, partition.unwrap_or(0), update) {
         match replica {
             Replica::Found(pod) if pod.revision != update && !pod.terminating => {
                 actions.push(Action::DeletePod(pod.name.to_owned(), Deletion::Update));
-                return true;
+                deleted += 1;
+                unavailable += 1;
             }
-            replica if replica.is_unavailable() => return false,
+            replica if replica.is_unavailable() => unavailable += 1,
             _ => {}
         }
+        if unavailable >= spec.max_unavailable {
+            break;
+        }
     }
-    false
+    deleted
+}
+
+/// The replicas that are to have the update revision: from the highest ordinal down, in an unordered update those first
+/// that have it or are on their way to it.
+fn in_turn<'a>(spec: &Spec<'_>, replicas: &'a [Replica<'a>], partition: i32, update: &str) -> Vec<&'a Replica<'a>> {
+    let mut turn: Vec<&Replica<'_>> = replicas.iter().rev().collect();
+    if spec.unordered {
+        turn.sort_by_key(|replica| replica.found().is_some_and(|pod| pod.revision != update && !pod.terminating));
+    }
+    turn.truncate(replicas.len().saturating_sub(usize::try_from(partition).unwrap_or(0)));
+    turn
 }

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Flavour;
 use super::pod::Pod;
 use super::spec::{Spec, Strategy};
 use crate::controllers::object;
 use crate::controllers::revision::History;
+use crate::selector;
 
 /// `status` of a StatefulSet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +30,19 @@ pub struct StatefulSetStatus {
     pub update_revision: String,
     /// How often a revision's name was taken by another template.
     pub collision_count: i32,
+    /// What only an Advanced StatefulSet tells.
+    pub advanced: Option<AdvancedStatus>,
+}
+
+/// What the status of an Advanced StatefulSet has beyond that of a StatefulSet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdvancedStatus {
+    /// Pods of the update revision that are running and ready.
+    pub updated_ready_replicas: i32,
+    /// Pods of the update revision that have been ready for `minReadySeconds`.
+    pub updated_available_replicas: i32,
+    /// The set's selector, for its scale subresource.
+    pub label_selector: String,
 }
 
 impl StatefulSetStatus {
@@ -37,6 +52,10 @@ impl StatefulSetStatus {
             current_revision: object::name(&history.current).to_owned(),
             update_revision: object::name(&history.update).to_owned(),
             collision_count: history.collision_count,
+            advanced: (spec.flavour == Flavour::Advanced).then(|| AdvancedStatus {
+                label_selector: selector::text(&spec.set["spec"]["selector"]),
+                ..AdvancedStatus::default()
+            }),
             ..Self::default()
         }
     }
@@ -49,6 +68,10 @@ impl StatefulSetStatus {
         if pod.is_running_and_ready() {
             self.ready_replicas += 1;
             self.available_replicas += i32::from(pod.available);
+            if let Some(advanced) = self.advanced.as_mut().filter(|_| pod.revision == self.update_revision) {
+                advanced.updated_ready_replicas += 1;
+                advanced.updated_available_replicas += i32::from(pod.available);
+            }
         }
         if pod.exists() && !pod.terminating {
             self.current_replicas += i32::from(pod.revision == self.current_revision);
@@ -59,8 +82,8 @@ impl StatefulSetStatus {
     /// The update is over when every pod is updated and ready: only then does the current revision move.
     pub(super) fn complete(&mut self, spec: &Spec<'_>) {
         let everything = [self.updated_replicas, self.ready_replicas, self.replicas];
-        let rolling = matches!(spec.strategy, Strategy::RollingUpdate { .. });
-        if rolling && everything.iter().all(|&count| count == spec.replicas) {
+        let on_delete = matches!(spec.strategy, Strategy::OnDelete);
+        if !on_delete && everything.iter().all(|&count| count == spec.replicas) {
             self.current_replicas = self.updated_replicas;
             self.current_revision.clone_from(&self.update_revision);
         }
@@ -79,6 +102,11 @@ impl StatefulSetStatus {
             || i64::from(self.updated_replicas) != number("updatedReplicas")
             || self.current_revision != text("currentRevision")
             || self.update_revision != text("updateRevision")
+            || self.advanced.as_ref().is_some_and(|advanced| {
+                i64::from(advanced.updated_ready_replicas) != number("updatedReadyReplicas")
+                    || i64::from(advanced.updated_available_replicas) != number("updatedAvailableReplicas")
+                    || advanced.label_selector != text("labelSelector")
+            })
     }
 
     /// The status as the API writes it: counts of zero are left out, but for two.
@@ -99,6 +127,11 @@ impl StatefulSetStatus {
         status.insert("updateRevision".into(), json!(self.update_revision));
         status.insert("collisionCount".into(), self.collision_count.into());
         status.insert("availableReplicas".into(), self.available_replicas.into());
+        if let Some(advanced) = &self.advanced {
+            status.insert("updatedReadyReplicas".into(), advanced.updated_ready_replicas.into());
+            status.insert("updatedAvailableReplicas".into(), advanced.updated_available_replicas.into());
+            status.insert("labelSelector".into(), advanced.label_selector.as_str().into());
+        }
         Value::Object(status)
     }
 }

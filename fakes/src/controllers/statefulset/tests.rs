@@ -7,6 +7,8 @@ use serde_json::json;
 use super::*;
 use crate::clock::stamp;
 
+mod advanced;
+
 /// A set, its pods and revisions, with a kubelet that acts at once.
 struct World {
     set: Value,
@@ -27,6 +29,7 @@ fn pod_template(image: &str) -> Value {
 impl World {
     fn new(policy: &str, replicas: i32, partition: i32) -> Self {
         let set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
             "metadata": {"name": "web", "namespace": "shop", "uid": "set-uid", "generation": 1},
             "spec": {
                 "replicas": replicas, "podManagementPolicy": policy, "serviceName": "web",

@@ -13,6 +13,7 @@ use crate::{
     object::{self, map_mut, meta},
     registry::Scale,
     schema::Cause,
+    selector,
     server::{
         ApiServer, Patch, Target, WriteOptions, managed, metadata, patch::apply_operations, place, typed,
         write::Changed,
@@ -222,38 +223,15 @@ pub(in crate::server) fn scale_of(target: &Target, object: &Value) -> Value {
         spec["replicas"] = count(&paths.spec_replicas).into();
     }
     let mut status = json!({ "replicas": count(&paths.status_replicas) });
-    let selector = match &paths.selector {
+    let shown = match &paths.selector {
         Some(at) => path(object, at).and_then(Value::as_str).map(str::to_owned),
         None if target.resource.custom => None,
-        None => object.pointer("/spec/selector").map(shown_selector),
+        None => object.pointer("/spec/selector").map(selector::text),
     };
-    if let Some(selector) = selector.filter(|selector| !selector.is_empty()) {
-        status["selector"] = selector.into();
+    if let Some(shown) = shown.filter(|selector| !selector.is_empty()) {
+        status["selector"] = shown.into();
     }
     json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status })
-}
-
-/// A selector of an object as one writes it in a URL.
-fn shown_selector(selector: &Value) -> String {
-    let mut parts: Vec<(&str, String)> = Vec::new();
-    for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
-        parts.push((key, format!("{key}={}", value.as_str().unwrap_or_default())));
-    }
-    for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
-        let key = object::text(expression, &["key"]);
-        let mut values = object::strings(expression.get("values"));
-        values.sort_unstable();
-        let values = values.join(",");
-        let part = match object::text(expression, &["operator"]) {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        };
-        parts.push((key, part));
-    }
-    parts.sort_by_key(|(key, _)| *key);
-    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
 }
 
 /// An object with the replicas of a `Scale`.
