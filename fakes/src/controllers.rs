@@ -1,10 +1,12 @@
-//! The controllers of kube-controller-manager that a cluster's workloads need.
+//! The controllers of kube-controller-manager that a cluster's workloads need, and those of some custom workloads.
 //!
 //! Each has a pure part, which decides from objects alone, and a shell, which carries decisions out.
 
 pub(crate) mod cache;
 pub(crate) mod claim;
 pub(crate) mod client;
+pub mod cloneset;
+pub(crate) mod custom;
 pub mod deployment;
 pub mod disruption;
 pub mod endpointslice;
@@ -22,6 +24,8 @@ pub(crate) mod template_hash;
 pub(crate) mod worker;
 
 use self::client::Client;
+use self::cloneset::CloneSet;
+use self::custom::when_served;
 use self::hpa::Scaler;
 use self::statefulset::Flavour;
 use crate::delay::{Delay, Delays};
@@ -36,6 +40,8 @@ const ENDPOINTSLICE: u64 = 5;
 const DISRUPTION: u64 = 6;
 const NAMESPACE: u64 = 7;
 const HPA: u64 = 8;
+const ADVANCED_STATEFULSET: u64 = 9;
+const CLONESET: u64 = 10;
 
 /// How controllers behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +83,19 @@ pub async fn run_scaled(api: ApiServer, options: ControllerOptions, scaler: Scal
         disruption::controller::run(recording("controllermanager"), options.lag, delays(DISRUPTION)),
         namespace::run(client.clone(), options.lag, delays(NAMESPACE)),
         hpa::controller::run(recording("horizontal-pod-autoscaler"), scaler, options.lag, delays(HPA)),
+        run_custom(&api, &options, seed),
+    );
+}
+
+/// Runs the controllers of workloads that Kubernetes does not have, each as soon as its resource is served.
+async fn run_custom(api: &ApiServer, options: &ControllerOptions, seed: u64) {
+    let client = Client::new(api, "manager");
+    let delays = |concern| Delays::new(seed, concern);
+    let sets = client.of("statefulset-controller", options.events);
+    let advanced = statefulset::controller::run(sets, Flavour::Advanced, options.lag, delays(ADVANCED_STATEFULSET));
+    futures::join!(
+        when_served(&client, Flavour::Advanced.resource(), advanced),
+        custom::run::<CloneSet>(client.clone(), options.lag, delays(CLONESET)),
     );
 }
 

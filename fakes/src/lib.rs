@@ -6,6 +6,7 @@ mod cel;
 pub mod clock;
 pub mod cluster;
 pub mod controllers;
+pub mod crds;
 pub mod defaults;
 pub mod delay;
 pub mod kubelet;

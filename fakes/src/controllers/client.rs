@@ -77,6 +77,11 @@ impl Client {
         found.and_then(|found| Some(found.storage_version()?.name.clone())).unwrap_or_default()
     }
 
+    /// Whether objects of this resource can be asked for.
+    pub(crate) fn serves(&self, resource: &GroupResource) -> bool {
+        self.api.registry(|registry| registry.find(&resource.group, &resource.plural)).is_some()
+    }
+
     /// The resource of a kind and whether it is namespaced.
     pub(crate) fn resource_of(&self, api_version: &str, kind: &str) -> Option<Arc<ResourceType>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -3,7 +3,7 @@
 //! [`sync`] is a pure function; the `controller` around it carries its plan out.
 
 pub(crate) mod controller;
-mod rank;
+pub(crate) mod rank;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::object;
 use crate::schema::go;
 
+/// The label that names a pod's revision.
+pub const REVISION_LABEL: &str = "controller-revision-hash";
+
 /// The label that carries a revision's hash.
 pub const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 

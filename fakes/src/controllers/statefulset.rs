@@ -27,14 +27,13 @@ use self::spec::Spec;
 pub use self::status::StatefulSetStatus;
 use super::claim::{claim, with_owner};
 use super::object;
+pub use super::revision::REVISION_LABEL;
 use super::revision::{self, Change, History};
 use crate::store::GroupResource;
 
 /// The kind of the sets.
 const KIND: &str = "StatefulSet";
 
-/// The label that names a pod's revision.
-pub const REVISION_LABEL: &str = "controller-revision-hash";
 /// The label that repeats a pod's name, for Services of one pod.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 /// The label that carries a pod's ordinal.

@@ -1,5 +1,6 @@
 //! Controllers and kubelets against the API server, in virtual time.
 
+mod custom;
 mod platform;
 
 use std::sync::Arc;

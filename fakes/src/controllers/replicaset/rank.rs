@@ -29,7 +29,7 @@ struct Ranked<'a> {
 ///
 /// Pods of about the same age are ordered by uid, others not, so equality is not transitive and the order of all of them
 /// depends on how they are sorted: by insertion, as the real controller does with a dozen pods or fewer.
-pub(super) fn sort(pods: &mut [&Value], related: &[&Value], now: Timestamp) {
+pub(crate) fn sort(pods: &mut [&Value], related: &[&Value], now: Timestamp) {
     let mut on_node: BTreeMap<&str, usize> = BTreeMap::new();
     for pod in related.iter().filter(|pod| pod::is_active(pod)) {
         *on_node.entry(node(pod)).or_default() += 1;

@@ -10,7 +10,7 @@ use super::web;
 use crate::controllers::hpa::Demand;
 use crate::{Clock, Cluster, ClusterOptions};
 
-fn start() -> Cluster {
+pub(super) fn start() -> Cluster {
     Cluster::start(ClusterOptions::new(Clock::new("2026-01-01T00:00:00Z".parse().unwrap(), 1)))
 }
 
@@ -24,13 +24,13 @@ async fn ask(cluster: &Cluster, method: Method, path: &str, body: Value) -> (Sta
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-async fn must(cluster: &Cluster, method: Method, path: &str, body: Value) -> Value {
+pub(super) async fn must(cluster: &Cluster, method: Method, path: &str, body: Value) -> Value {
     let (status, body) = ask(cluster, method, path, body).await;
     assert!(status.is_success(), "{path}: {body}");
     body
 }
 
-async fn rest(cluster: &Cluster) {
+pub(super) async fn rest(cluster: &Cluster) {
     loop {
         let before = cluster.store().revision();
         tokio::time::sleep(Duration::from_mins(1)).await;
