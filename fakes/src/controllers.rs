@@ -6,6 +6,7 @@ pub(crate) mod cache;
 pub(crate) mod claim;
 pub(crate) mod client;
 pub mod cloneset;
+pub mod collaset;
 pub(crate) mod custom;
 pub mod deployment;
 pub mod disruption;
@@ -16,6 +17,7 @@ pub mod hpa;
 pub mod namespace;
 pub(crate) mod object;
 pub(crate) mod pod;
+pub mod poddecoration;
 pub(crate) mod queue;
 pub mod replicaset;
 pub mod revision;
@@ -25,8 +27,10 @@ pub(crate) mod worker;
 
 use self::client::Client;
 use self::cloneset::CloneSet;
+use self::collaset::CollaSet;
 use self::custom::when_served;
 use self::hpa::Scaler;
+use self::poddecoration::PodDecoration;
 use self::statefulset::Flavour;
 use crate::delay::{Delay, Delays};
 use crate::server::ApiServer;
@@ -42,6 +46,8 @@ const NAMESPACE: u64 = 7;
 const HPA: u64 = 8;
 const ADVANCED_STATEFULSET: u64 = 9;
 const CLONESET: u64 = 10;
+const COLLASET: u64 = 11;
+const PODDECORATION: u64 = 12;
 
 /// How controllers behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +102,8 @@ async fn run_custom(api: &ApiServer, options: &ControllerOptions, seed: u64) {
     futures::join!(
         when_served(&client, Flavour::Advanced.resource(), advanced),
         custom::run::<CloneSet>(client.clone(), options.lag, delays(CLONESET)),
+        custom::run::<CollaSet>(client.clone(), options.lag, delays(COLLASET)),
+        custom::run::<PodDecoration>(client.clone(), options.lag, delays(PODDECORATION)),
     );
 }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 pub(crate) use self::controller::{run, when_served};
 use super::object;
+use super::pod;
 use super::revision::{self, Change, History};
 use crate::store::GroupResource;
 
@@ -75,6 +76,12 @@ pub enum Action {
 }
 
 impl<'a> Observed<'a> {
+    /// The pods that the workload controls and that run or will run.
+    pub(crate) fn active_pods(&self) -> impl Iterator<Item = &'a Value> {
+        let owned = self.pods.iter().copied().filter(|pod| self.controls(pod));
+        owned.filter(|pod| pod::is_active(pod))
+    }
+
     /// The workload's revisions, and what has to be written so that the one of its template is there.
     ///
     /// A revision that nobody controls is not adopted. It serves all the same when it is of the template.

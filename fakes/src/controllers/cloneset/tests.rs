@@ -1,3 +1,4 @@
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -10,9 +11,12 @@ use crate::controllers::custom::world::{World, template};
 const COUNTS: [&str; 5] =
     ["replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "updatedAvailableReplicas"];
 
+/// A namespace with a CloneSet.
+struct Web(World);
+
 /// A CloneSet with all its pods ready.
-fn start(replicas: i32, strategy: &Value) -> World {
-    let mut world = World::new();
+fn start(replicas: i32, strategy: &Value) -> Web {
+    let mut world = Web(World::new());
     world.create(json!({
         "apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "metadata": {"name": "web"},
         "spec": {
@@ -24,9 +28,24 @@ fn start(replicas: i32, strategy: &Value) -> World {
     world
 }
 
-impl World {
+impl Deref for Web {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for Web {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0
+    }
+}
+
+impl Web {
     fn web(&mut self, field: &str, value: impl Into<Value>) -> &mut Self {
-        self.edit("CloneSet", "web", |spec| *spec.pointer_mut(field).unwrap() = value.into())
+        self.edit("CloneSet", "web", |spec| *spec.pointer_mut(field).unwrap() = value.into());
+        self
     }
 
     fn image(&mut self, image: &str) -> &mut Self {
@@ -34,7 +53,8 @@ impl World {
     }
 
     fn partition(&mut self, partition: impl Into<Value>) -> &mut Self {
-        self.edit("CloneSet", "web", |spec| spec["updateStrategy"]["partition"] = partition.into())
+        self.edit("CloneSet", "web", |spec| spec["updateStrategy"]["partition"] = partition.into());
+        self
     }
 
     fn settle(&mut self) -> String {
