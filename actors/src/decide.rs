@@ -22,6 +22,7 @@ pub mod rollout;
 pub mod run;
 pub mod select;
 pub mod status;
+pub mod toleration;
 pub mod trigger;
 #[cfg(test)]
 mod walk;

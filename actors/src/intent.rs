@@ -85,7 +85,18 @@ pub enum Release {
         replicas: IntOrPercent,
         /// The sliding window; without one the whole step at once.
         window: Option<IntOrPercent>,
+        /// The failed pods that the window passes over; none when absent.
+        tolerance: Option<Tolerance>,
     },
+}
+
+/// The failed pods of one workload that a step passes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// From when on a pod in trouble counts as failed.
+    pub since: Timestamp,
+    /// How many at most.
+    pub most: i32,
 }
 
 /// What a workload actor is to bring about and keep so.

@@ -173,6 +173,8 @@ pub struct PodCounts {
     pub available: i32,
     /// Pods being deleted.
     pub terminating: i32,
+    /// Pods on the updated revision that have failed and that the step passes over.
+    pub tolerated: i32,
 }
 
 /// What a workload actor knows beyond the workload object itself.

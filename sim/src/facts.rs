@@ -214,7 +214,9 @@ impl Facts {
         let Some(run) = self.active_run(id) else { return 0 };
         let Some(batch) = run.batches.get(run.index).filter(|batch| batch.begun) else { return 0 };
         let target = batch.targets.iter().find(|target| target.is(id));
-        target.map_or(0, |target| target.window.as_ref().unwrap_or(&target.replicas).of(desired))
+        // Failed pods that are tolerated stay down, and the window moves past them.
+        let tolerated = run.tolerated.map_or(0, |tolerated| tolerated.of(desired));
+        target.map_or(0, |target| target.window.as_ref().unwrap_or(&target.replicas).of(desired) + tolerated)
     }
 
     fn pod(&mut self, change: &Change<'_>) -> Delta {

@@ -23,8 +23,8 @@ pub use self::{
     kind::Kind,
     quantity::{Ratio, Span, Time},
     timeline::{
-        Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, Injure, ObjectRef, Patch, Restart, Scale,
-        SetImage, Step,
+        Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, ImageIn, Injure, ObjectRef, Patch, Restart,
+        Scale, SetImage, Step,
     },
 };
 

@@ -20,7 +20,8 @@ use crate::{
     operator::{Order, victim},
     recorder::Recorder,
     scenario::{
-        Action, Carrier, CommandOn, Crash, HUB, Kind, ObjectRef, Scenario, SetImage, Step, Strike, cluster_name,
+        Action, Carrier, CommandOn, Crash, HUB, ImageIn, Kind, ObjectRef, Scenario, SetImage, Step, Strike,
+        cluster_name,
     },
     site::{Patch, Site},
 };
@@ -99,14 +100,10 @@ impl Timeline<'_> {
             }
             Action::Delete(object) => self.delete(object).await,
             Action::MarkBadImage(image) => {
-                self.recorder.tell("cluster", &format!("image {image} does not start any more"));
-                self.each_site(|site| site.cluster.kubelet().mark_bad(image));
-                Ok(())
+                self.mark(image, "does not start any more", |site, image| site.cluster.kubelet().mark_bad(image))
             }
             Action::MarkGoodImage(image) => {
-                self.recorder.tell("cluster", &format!("image {image} starts again"));
-                self.each_site(|site| site.cluster.kubelet().mark_good(image));
-                Ok(())
+                self.mark(image, "starts again", |site, image| site.cluster.kubelet().mark_good(image))
             }
             Action::Fault(strike) => self.fault(strike),
             Action::CrashOperator(crash) => self.crash(crash),
@@ -213,8 +210,18 @@ impl Timeline<'_> {
         self.sites.get(cluster).map(|(site, _)| site).ok_or_else(|| format!("no cluster {cluster}"))
     }
 
-    fn each_site(&self, act: impl Fn(&Site)) {
-        self.sites.values().for_each(|(site, _)| act(site));
+    fn mark(&self, image: &ImageIn, what: &str, act: impl Fn(&Site, &str)) -> Result<(), String> {
+        let (image, cluster) = match image {
+            ImageIn::Everywhere(image) => (image, None),
+            ImageIn::Cluster { image, cluster } => (image, Some(cluster)),
+        };
+        let place = cluster.map(|cluster| format!(" in {cluster}")).unwrap_or_default();
+        self.recorder.tell("cluster", &format!("image {image} {what}{place}"));
+        match cluster {
+            Some(cluster) => act(self.site(cluster)?, image),
+            None => self.sites.values().for_each(|(site, _)| act(site, image)),
+        }
+        Ok(())
     }
 
     /// The name of an object; `newest` is the newest run.

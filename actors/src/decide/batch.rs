@@ -9,7 +9,7 @@ use super::{
     condition, goals,
     partition::PARKED,
     run::{self, error},
-    select, status,
+    select, status, toleration,
     workload::obstacle,
 };
 use crate::{
@@ -51,7 +51,8 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     let last = index + 1 == batches.len();
     let gate = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index),
-        StepState::Running => all_updated(view, run, batch, last, now),
+        StepState::Running => toleration::judge(view, run, status, now)
+            .and_then(|tolerated| all_updated(view, run, batch, last, tolerated, now)),
         StepState::ResourceRecycling if last => Ok(left_behind(view, run, false)),
         _ => Ok(Vec::new()),
     };
@@ -60,6 +61,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
         Ok(_) => {}
     }
+    let progress = status.batch_status.get_or_insert_default();
     let next = match &progress.current_batch_state {
         StepState::None => {
             if batch.breakpoint {
@@ -114,7 +116,6 @@ fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
     let asked = [
         ("spec.canary", run.spec.canary.is_some()),
         ("spec.webhooks", !run.spec.webhooks.is_empty()),
-        ("spec.batch.toleration", run.spec.batch.as_ref().is_some_and(|batch| batch.toleration.is_some())),
         ("spec.batch.batches[].traffic", batches.iter().any(|batch| batch.traffic.is_some())),
     ];
     if let Some((field, _)) = asked.into_iter().find(|(_, asked)| *asked) {
@@ -159,12 +160,13 @@ fn ready_to_begin(
     Ok(waits)
 }
 
-/// A batch is done when every target shows as many updated, available pods as it asks for.
+/// A batch is done when every target shows as many updated pods as it asks for, available or failed and tolerated.
 fn all_updated(
     view: &RolloutView,
     run: &RolloutRun,
     batch: &RolloutRunStep,
     last: bool,
+    tolerated: impl Fn(&Workload) -> i32,
     now: Timestamp,
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
     let mut waits = Vec::new();
@@ -173,7 +175,7 @@ fn all_updated(
             Lookup::Absent(error) => return Err(error),
             Lookup::Unknown(wait) => waits.push(wait),
             Lookup::Found(workload) => {
-                let condition = not_updated(view, target, workload, last, now);
+                let condition = not_updated(view, target, workload, last, tolerated(workload), now);
                 waits.extend(condition.map(|condition| wait(workload, condition)));
             }
         }
@@ -187,6 +189,7 @@ fn not_updated(
     target: &RolloutRunStepTarget,
     workload: &Workload,
     last: bool,
+    tolerated: i32,
     now: Timestamp,
 ) -> Option<String> {
     let Ok(replicas) = intorpercent::parse(&target.replicas) else {
@@ -201,15 +204,16 @@ fn not_updated(
         return Some(format!("its pods to be listed{refused}"));
     };
     let wanted = replicas.scaled(workload.desired);
-    if counts.updated_available < wanted {
+    if counts.updated_available + tolerated < wanted {
         let trouble = report.and_then(|report| report.pods.as_deref()).and_then(|pods| {
             let broken = pods
                 .iter()
                 .find(|pod| pod.trouble.is_some() && workload.kind.is_on(pod, &workload.updated_revision))?;
             Some(format!("; pod {}: {}", broken.key.name, broken.trouble.as_deref().unwrap_or_default()))
         });
+        let failed = if tolerated > 0 { format!(" ({tolerated} failed, tolerated)") } else { String::new() };
         return Some(format!(
-            "{} of {wanted} updated pods available{}{refused}",
+            "{} of {wanted} updated pods available{failed}{}{refused}",
             counts.updated_available,
             trouble.unwrap_or_default()
         ));
@@ -223,8 +227,8 @@ fn not_updated(
     if counts.terminating > 0 {
         return Some(format!("{} pods to terminate", counts.terminating));
     }
-    // Parking comes next, and it must not find the workload between two revisions.
-    if wanted >= workload.desired && workload.stable_revision != workload.updated_revision {
+    // Parking comes next, and it must not find the workload between two revisions; with a failed pod it stays there.
+    if tolerated == 0 && wanted >= workload.desired && workload.stable_revision != workload.updated_revision {
         return Some(format!("its controller to make {} the current revision", workload.updated_revision));
     }
     None

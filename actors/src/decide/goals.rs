@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{kinds, run, select};
+use super::{kinds, run, select, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -32,7 +32,7 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
         let may_take = !view.rollout.spec.disabled && kinds.contains(&workload.kind);
         let selected = select::is_selected(view, workload) && (ours || may_take);
         let goal = if target || selected {
-            goal(&rollout, active.filter(|_| target), workload)
+            goal(view, active.filter(|_| target), workload)
         } else if ours {
             WorkloadGoal::Released
         } else {
@@ -108,27 +108,36 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
         let runs = moving && state == Some(&StepState::Running);
         widest = Some(match widest {
             // A smaller batch behind a larger one takes nothing back, and moves on towards what was allowed before.
-            Some((most, Release::Held { replicas })) if most > count => {
-                (most, if runs { Release::Step { replicas, window } } else { Release::Held { replicas } })
-            }
-            _ if runs => (count, Release::Step { replicas, window }),
+            Some((most, Release::Held { replicas })) if most > count => (
+                most,
+                if runs { Release::Step { replicas, window, tolerance: None } } else { Release::Held { replicas } },
+            ),
+            _ if runs => (count, Release::Step { replicas, window, tolerance: None }),
             _ => (count, Release::Held { replicas }),
         });
     }
     widest.map_or(Release::Parked, |(_, release)| release)
 }
 
-fn goal(rollout: &str, run: Option<&RolloutRun>, workload: &Workload) -> WorkloadGoal {
+fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload) -> WorkloadGoal {
+    let rollout = view.rollout.metadata.name.as_deref().unwrap_or_default();
+    let mut release = run.map_or(Release::Parked, |run| release(run, workload));
+    if let (Some(run), Release::Step { tolerance, .. }) = (run, &mut release) {
+        *tolerance = toleration::granted(view, run, workload);
+    }
     WorkloadGoal::Controlled {
         rollout: rollout.to_owned(),
-        release: run.map_or(Release::Parked, |run| release(run, workload)),
+        release,
         progressing: run.and_then(|run| progressing(run, rollout, workload)),
         watch_pods: run.is_some() && workload.kind.owns_pods(),
     }
 }
 
 /// The batches that have the workload among their targets, in order.
-fn entries<'a>(run: &'a RolloutRun, workload: &'a Workload) -> impl Iterator<Item = (usize, &'a RolloutRunStepTarget)> {
+pub fn entries<'a>(
+    run: &'a RolloutRun,
+    workload: &'a Workload,
+) -> impl Iterator<Item = (usize, &'a RolloutRunStepTarget)> {
     run::batches(run).iter().enumerate().filter_map(|(index, batch)| Some((index, target(run, batch, workload)?)))
 }
 

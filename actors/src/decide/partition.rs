@@ -25,7 +25,7 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
         // Every pod has what there is: the next template is not this step's.
         Release::Held { replicas } if replicas.scaled(desired) >= desired && !update_pending(workload) => PARKED,
         Release::Held { replicas } => workload.partition.max(desired - replicas.scaled(desired)),
-        Release::Step { replicas, window } => {
+        Release::Step { replicas, window, .. } => {
             let target = replicas.scaled(desired);
             let ceiling = desired - target;
             if workload.partition < ceiling {
@@ -35,7 +35,10 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
                 None => target,
                 Some(window) => match counts.filter(|_| workload.observed_generation >= workload.generation) {
                     // A window of zero pods would never move; one pod is the least a step can release.
-                    Some(counts) => target.min(counts.updated_available + window.scaled(desired).max(1)),
+                    Some(counts) => {
+                        let settled = counts.updated_available + counts.tolerated;
+                        target.min(settled + window.scaled(desired).max(1))
+                    }
                     None => return workload.partition,
                 },
             };
@@ -62,7 +65,7 @@ mod tests {
     };
 
     fn step(replicas: IntOrPercent, window: Option<IntOrPercent>) -> Release {
-        Release::Step { replicas, window }
+        Release::Step { replicas, window, tolerance: None }
     }
 
     #[test]
@@ -143,16 +146,17 @@ mod tests {
             desired in 0..20i32,
             now in prop_oneof![0..25i32, Just(PARKED)],
             available in 0..20i32,
+            tolerated in 0..5i32,
         ) {
             let mut workload = fixtures::workload("east", "web", desired);
             workload.partition = now;
-            let counts = PodCounts { updated_available: available, ..PodCounts::default() };
+            let counts = PodCounts { updated_available: available, tolerated, ..PodCounts::default() };
             let allowed = replicas.scaled(desired);
             let next = partition(&step(replicas, window), &workload, Some(counts));
             prop_assert!(desired - next <= allowed);
             prop_assert!(next <= now.max(desired - allowed));
             if let Some(window) = window && now >= desired {
-                prop_assert!(desired - next <= available + window.scaled(desired).max(1));
+                prop_assert!(desired - next <= available + tolerated + window.scaled(desired).max(1));
             }
         }
     }

@@ -24,7 +24,6 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
         ("canary", strategy.canary.is_some()),
         ("canaryV2", strategy.canary_v2.is_some()),
         ("webhooks", !strategy.webhooks.is_empty()),
-        ("batch.toleration", batch.is_some_and(|batch| batch.toleration.is_some())),
         ("batch.batches[].traffic", traffic_v1),
         ("batchV2.batches[].traffic", traffic_v2),
     ];
@@ -33,6 +32,9 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
 
 /// Expands `strategy` against the workloads as they are now. `Err` names the field that leads to no batch.
 pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Result<RolloutRunBatchStrategy, String> {
+    // Only the first form of batches has one.
+    let toleration = strategy.batch.as_ref().filter(|_| strategy.batch_v2.is_none());
+    let toleration = toleration.and_then(|batch| batch.toleration.clone());
     let (field, batches): (_, Vec<RolloutRunStep>) = if let Some(batch) = &strategy.batch_v2 {
         let step = |step: &crate::api::rolloutstrategy::RolloutStepV2| RolloutRunStep {
             targets: step
@@ -75,7 +77,7 @@ pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Resu
     for (index, batch) in batches.iter().enumerate() {
         check(&format!("{field}.batches[{index}]"), batch)?;
     }
-    Ok(RolloutRunBatchStrategy { batches, toleration: None })
+    Ok(RolloutRunBatchStrategy { batches, toleration })
 }
 
 /// The targets of one group, in the order of the workloads.

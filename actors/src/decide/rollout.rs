@@ -43,7 +43,7 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
         decision.notices.extend(step.notices);
         decision.waits = step.waits;
         decision.wake = wake(view, &decision, now);
-        wake_at(&mut decision, step.wake, "numbers are written");
+        wake_at(&mut decision, step.wake);
     }
     decision.writes.extend(ended_runs(view, now));
     let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
@@ -60,8 +60,7 @@ fn active_run(view: &RolloutView) -> Option<&RolloutRun> {
 }
 
 /// Decides again at `at`, unless that happens earlier anyway.
-fn wake_at(decision: &mut Decision, at: Option<Timestamp>, why: &'static str) {
-    let at = at.map(|at| (at, why));
+fn wake_at(decision: &mut Decision, at: Option<(Timestamp, &'static str)>) {
     decision.wake = decision.wake.into_iter().chain(at).min_by_key(|(at, _)| *at);
 }
 
@@ -185,7 +184,7 @@ fn finish(
     }
     let later = pace::rollout(old, &status, now).filter(|_| view.rollout.status.is_some());
     if later.is_some() {
-        wake_at(decision, later, "numbers are written");
+        wake_at(decision, later.map(|at| (at, "numbers are written")));
         return drop_acknowledged(view, old);
     }
     decision.notices.extend(notices(view, old, &status));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     batch::{self, Progress},
     command::{self, Command, Effect, Pending, Situation},
-    condition, pace, patch, status,
+    condition, pace, patch, status, toleration,
 };
 use crate::{
     api::{
@@ -31,8 +31,8 @@ pub struct RunStep {
     pub notices: Vec<Notice>,
     /// What it waits for.
     pub waits: Vec<Wait>,
-    /// When numbers that are held back now may be written.
-    pub wake: Option<Timestamp>,
+    /// When to decide again though nothing changed, and why.
+    pub wake: Option<(Timestamp, &'static str)>,
 }
 
 /// The batches of a run.
@@ -95,17 +95,31 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     conditions(&mut status, now);
     status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
     result.waits = waits;
-    result.wake = pace::run(&old, &status, now).filter(|_| old != status);
+    let later = pace::run(&old, &status, now).filter(|_| old != status);
+    result.wake = wake(view, run, &status, later, now);
     // The Rollout may still have to see that a command of its own has arrived here.
     let settled = pending.as_ref().filter(|pending| acknowledged(&old, pending) && !awaited(view, pending));
     let dropped = settled.map(|_| drop_pending(run));
-    if result.wake.is_some() {
+    if later.is_some() {
         result.write = dropped;
         return result;
     }
     result.notices = notices(run, &old, &status);
     result.write = write_status(run, &old, status, now).or(dropped);
     result
+}
+
+/// When the passing of time alone changes what is decided.
+fn wake(
+    view: &RolloutView,
+    run: &RolloutRun,
+    status: &RolloutRunStatus,
+    later: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<(Timestamp, &'static str)> {
+    let failed = toleration::due(view, run, status, now);
+    let reasons = [(later, "numbers are written"), (failed, "pods in trouble count as failed")];
+    reasons.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
 }
 
 /// Takes the protection off a run that has ended; nothing of it is left in any cluster.

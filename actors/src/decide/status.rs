@@ -70,5 +70,6 @@ fn estimate(workload: &Workload) -> PodCounts {
         updated_available: updated(workload.available),
         available: workload.available,
         terminating: 0,
+        tolerated: 0,
     }
 }

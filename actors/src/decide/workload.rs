@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
-use super::partition::{PARKED, partition};
+use super::{
+    partition::{PARKED, partition},
+    toleration,
+};
 use crate::{
     api::keys::{self, ProgressingInfo},
-    intent::{Release, WorkloadGoal},
+    intent::{Release, Tolerance, WorkloadGoal},
     view::{Pod, PodCounts, Workload},
 };
 
@@ -27,10 +30,18 @@ pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod
     if workload.deleting {
         return WorkloadStep::default();
     }
-    let wake = pods.and_then(|pods| next_available(workload, pods, now));
+    let tolerance = tolerance(goal);
+    let wake = pods.and_then(|pods| {
+        let failed = tolerance.and_then(|tolerance| toleration::next_failed(workload, pods, tolerance.since, now));
+        next_available(workload, pods, now).into_iter().chain(failed).min()
+    });
     let changes = match goal {
         WorkloadGoal::Controlled { rollout, release, progressing, .. } => {
-            let counts = counts(workload, pods, now);
+            let counts = counts(workload, pods, now).map(|counts| PodCounts {
+                tolerated: tolerance
+                    .map_or(0, |most| toleration::tolerated(workload, pods.unwrap_or_default(), most, now)),
+                ..counts
+            });
             controlled(rollout, release, progressing.as_ref(), workload, counts)
         }
         WorkloadGoal::Released => released(workload),
@@ -51,6 +62,13 @@ pub fn counts(workload: &Workload, pods: Option<&[Arc<Pod>]>, now: Timestamp) ->
     }))
 }
 
+fn tolerance(goal: &WorkloadGoal) -> Option<Tolerance> {
+    match goal {
+        WorkloadGoal::Controlled { release: Release::Step { tolerance, .. }, .. } => *tolerance,
+        _ => None,
+    }
+}
+
 /// Counts `workload`'s pods one by one.
 pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCounts {
     let mut counts = PodCounts::default();
@@ -59,11 +77,7 @@ pub fn count(workload: &Workload, pods: &[Arc<Pod>], now: Timestamp) -> PodCount
             counts.terminating += 1;
             continue;
         }
-        // Another cluster's clock matters only where time does.
-        let available = match workload.min_ready_seconds {
-            ..=0 => pod.ready_since.is_some(),
-            _ => available_from(workload, pod).is_some_and(|from| from <= now),
-        };
+        let available = is_available(workload, pod, now);
         counts.available += i32::from(available);
         if workload.kind.is_on(pod, &workload.updated_revision) {
             counts.updated += 1;
@@ -80,6 +94,15 @@ pub fn update_pending(workload: &Workload) -> bool {
     workload.observed_generation < workload.generation
         || workload.stable_revision != workload.updated_revision
         || workload.updated_replicas < workload.replicas
+}
+
+/// Whether a pod has been ready for long enough.
+pub fn is_available(workload: &Workload, pod: &Pod, now: Timestamp) -> bool {
+    // Another cluster's clock matters only where time does.
+    match workload.min_ready_seconds {
+        ..=0 => pod.ready_since.is_some(),
+        _ => available_from(workload, pod).is_some_and(|from| from <= now),
+    }
 }
 
 /// From when on a pod counts as available.
@@ -232,7 +255,7 @@ mod tests {
     fn a_status_that_knows_more_than_pods_is_believed() {
         let mut workload = fixtures::workload("east", "web", 3);
         let pods: Vec<_> = ["web-0", "web-1", "web-2"].map(|name| fixtures::pod(name, "v2", Some(0))).into();
-        let told = PodCounts { updated: 3, updated_ready: 2, updated_available: 1, available: 2, terminating: 0 };
+        let told = PodCounts { updated: 3, updated_ready: 2, updated_available: 1, available: 2, ..PodCounts::default() };
         let numbers = |workload: &Workload, pods: Option<&[Arc<Pod>]>| {
             counts(workload, pods, fixtures::at(0)).map(|c| (c.updated, c.updated_ready, c.updated_available))
         };

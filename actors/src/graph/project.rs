@@ -102,8 +102,12 @@ fn pod(pod: &core::Pod) -> Pod {
     }
 }
 
-/// The first reason why a container waits, other than the two every healthy pod starts with.
+/// Why the pod failed as a whole, or the first reason why a container waits, other than the two every healthy pod starts
+/// with.
 fn trouble(status: &core::PodStatus) -> Option<String> {
+    if status.phase.as_deref() == Some("Failed") {
+        return Some(status.reason.clone().unwrap_or_else(|| "Failed".to_owned()));
+    }
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let mut reasons = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone());
     reasons.find(|reason| reason != "ContainerCreating" && reason != "PodInitializing")

@@ -67,6 +67,7 @@ impl Reading {
             updated_available: available,
             available: self.available,
             terminating: 0,
+            tolerated: 0,
         };
         Self { told: Some(told), ..self }
     }

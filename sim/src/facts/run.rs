@@ -12,6 +12,8 @@ pub struct RunFacts {
     pub name: String,
     /// Its batches.
     pub batches: Vec<BatchFacts>,
+    /// The failed pods of one workload that it passes over.
+    pub tolerated: Option<Quantity>,
     /// `status.phase`.
     pub phase: String,
     /// `status.batchStatus.currentBatchIndex`.
@@ -144,6 +146,7 @@ impl RunFacts {
 
     fn read_batches(&mut self, spec: &Value) {
         let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
         self.batches.resize(batches.len(), BatchFacts::default());
         for (facts, batch) in self.batches.iter_mut().zip(batches) {
             facts.breakpoint = batch["breakpoint"] == true;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Action, HUB, Kind, ObjectRef, Scenario, Step, Strike, Time};
+use super::{Action, HUB, ImageIn, Kind, ObjectRef, Scenario, Step, Strike, Time};
 use crate::{coverage, invariants, operator};
 
 type Problem = (String, String);
@@ -97,12 +97,11 @@ fn action(scenario: &Scenario, field: &str, action: &Action) -> Result<(), Probl
         Action::InjureActor(injure) => {
             operator::victim(injure).map(|_| ()).map_err(|problem| (format!("{field}.injure-actor"), problem))
         }
-        Action::Command(_)
-        | Action::Trigger(_)
-        | Action::MarkBadImage(_)
-        | Action::MarkGoodImage(_)
-        | Action::CrashOperator(_)
-        | Action::RestartOperator(_) => Ok(()),
+        Action::MarkBadImage(image) | Action::MarkGoodImage(image) => match image {
+            ImageIn::Everywhere(_) => Ok(()),
+            ImageIn::Cluster { cluster, .. } => known_cluster(scenario, &format!("{field}.cluster"), Some(cluster)),
+        },
+        Action::Command(_) | Action::Trigger(_) | Action::CrashOperator(_) | Action::RestartOperator(_) => Ok(()),
     }
 }
 

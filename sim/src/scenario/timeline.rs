@@ -72,9 +72,9 @@ pub enum Action {
     /// A user deletes an object.
     Delete(ObjectRef),
     /// Pods of this image do not become ready any more.
-    MarkBadImage(String),
+    MarkBadImage(ImageIn),
     /// Pods of this image become ready again.
-    MarkGoodImage(String),
+    MarkGoodImage(ImageIn),
     /// A fault strikes.
     Fault(Strike),
     /// The operator crashes, now or around a write.
@@ -83,6 +83,21 @@ pub enum Action {
     RestartOperator(Restart),
     /// An actor is hurt.
     InjureActor(Injure),
+}
+
+/// An image, everywhere or in one cluster's registry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ImageIn {
+    /// Everywhere.
+    Everywhere(String),
+    /// In one cluster.
+    Cluster {
+        /// The image.
+        image: String,
+        /// The cluster.
+        cluster: String,
+    },
 }
 
 /// New images.
