@@ -7,6 +7,7 @@ pub mod admission;
 pub mod batch;
 pub mod command;
 pub mod condition;
+pub mod deadline;
 #[cfg(test)]
 mod fixtures;
 pub mod goals;

@@ -21,6 +21,7 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rollouts.status.triggerCount", "a repeated create of a run is the same create"),
     ("rolloutruns.spec.policies", "what happens when things do not go as planned is for the user to say"),
     ("rolloutruns.status.command", "a command takes effect exactly once"),
+    ("rolloutruns.status.progress", "a progress deadline outlives the operator that began to count"),
     ("rolloutruns.status.waits", "every wait has a typed reason"),
     ("rolloutstrategies.policies", "what happens when things do not go as planned is for the user to say"),
     ("rolloutstrategies.spec", "declared to be refused, where upstream prunes it and runs an empty strategy"),

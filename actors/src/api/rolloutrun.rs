@@ -223,6 +223,27 @@ pub struct RolloutRunStatus {
     /// What the current step waits for (Slipway's addition).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<WaitStatus>,
+    /// The last progress of the current step, where there is a deadline for it (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<StepProgress>,
+}
+
+/// The last progress of a step (Slipway's addition).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepProgress {
+    /// Index of the batch; absent for the canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<i32>,
+    /// State of the step.
+    #[serde(default, skip_serializing_if = "StepState::is_default")]
+    pub state: StepState,
+    /// The most available updated pods that the step had in this state.
+    #[serde(default)]
+    pub available: i32,
+    /// Since when it has had no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// How far the batches of a run are.

@@ -23,6 +23,9 @@ pub fn rollout(old: &RolloutStatus, new: &RolloutStatus, now: Timestamp) -> Opti
 pub fn run(old: &RolloutRunStatus, new: &RolloutRunStatus, now: Timestamp) -> Option<Timestamp> {
     let bare = |status: &RolloutRunStatus| {
         let mut bare = RolloutRunStatus { target_statuses: Vec::new(), waits: Vec::new(), ..status.clone() };
+        if let Some(progress) = &mut bare.progress {
+            (progress.available, progress.since) = (0, None);
+        }
         let records = bare.batch_status.iter_mut().flat_map(|batch| &mut batch.records);
         records.filter(|record| record.state != StepState::Succeeded).for_each(|record| record.targets.clear());
         bare

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        IntOrString, Policies, ResourceMatch, RolloutStrategy,
+        IntOrString, ResourceMatch, RolloutStrategy,
+        policy::{ProgressDeadlinePolicy, TemplateChangePolicy},
         rolloutrun::{RolloutRunBatchStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     decide::select::matches,
@@ -20,7 +21,15 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
         strategy.batch_v2.as_ref().is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
     let policies = strategy.policies.as_ref();
     let fields = [
-        ("policies", policies.is_some_and(|policies| *policies != Policies::default())),
+        (
+            "policies.progressDeadlinePolicy",
+            policies.is_some_and(|policies| policies.progress_deadline_policy == ProgressDeadlinePolicy::Rollback),
+        ),
+        (
+            "policies.templateChangePolicy",
+            policies.is_some_and(|policies| policies.template_change_policy == TemplateChangePolicy::Restart),
+        ),
+        ("policies.clusterFailurePolicy", policies.is_some_and(|policies| policies.cluster_failure_policy.is_some())),
         ("canary", strategy.canary.is_some()),
         ("canaryV2", strategy.canary_v2.is_some()),
         ("webhooks", !strategy.webhooks.is_empty()),

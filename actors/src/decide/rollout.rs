@@ -434,6 +434,7 @@ fn new_run(view: &RolloutView, name: &str, batches: &Value) -> Value {
             "targetType": target_type,
             "trafficTopologyRefs": spec.traffic_topology_refs,
             "batch": batches,
+            "policies": view.strategy.as_ref().and_then(|strategy| strategy.policies.as_ref()),
         },
     })
 }

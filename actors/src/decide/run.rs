@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     batch::{self, Progress},
     command::{self, Command, Effect, Pending, Situation},
-    condition, pace, patch, status, toleration,
+    condition, deadline, pace, patch, status, toleration,
 };
 use crate::{
     api::{
@@ -92,6 +92,11 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     waits.sort();
     waits.dedup();
     observe(view, run, &mut status, now);
+    if let Some(error) = deadline::keep(run, &old, &mut status, &waits, now) {
+        status.error = Some(error);
+        status.progress = None;
+        waits = vec![stopped(run, &status)];
+    }
     conditions(&mut status, now);
     status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
     result.waits = waits;
@@ -118,7 +123,11 @@ fn wake(
     now: Timestamp,
 ) -> Option<(Timestamp, &'static str)> {
     let failed = toleration::due(view, run, status, now);
-    let reasons = [(later, "numbers are written"), (failed, "pods in trouble count as failed")];
+    let reasons = [
+        (later, "numbers are written"),
+        (failed, "pods in trouble count as failed"),
+        (deadline::due(run, status), "a step has made no progress for too long"),
+    ];
     reasons.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
 }
 

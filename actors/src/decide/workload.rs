@@ -255,7 +255,8 @@ mod tests {
     fn a_status_that_knows_more_than_pods_is_believed() {
         let mut workload = fixtures::workload("east", "web", 3);
         let pods: Vec<_> = ["web-0", "web-1", "web-2"].map(|name| fixtures::pod(name, "v2", Some(0))).into();
-        let told = PodCounts { updated: 3, updated_ready: 2, updated_available: 1, available: 2, ..PodCounts::default() };
+        let told =
+            PodCounts { updated: 3, updated_ready: 2, updated_available: 1, available: 2, ..PodCounts::default() };
         let numbers = |workload: &Workload, pods: Option<&[Arc<Pod>]>| {
             counts(workload, pods, fixtures::at(0)).map(|c| (c.updated, c.updated_ready, c.updated_available))
         };
