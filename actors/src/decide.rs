@@ -19,6 +19,7 @@ pub mod pace;
 pub mod partition;
 pub mod patch;
 pub mod plan;
+pub mod rollback;
 pub mod rollout;
 pub mod run;
 pub mod select;

@@ -88,6 +88,19 @@ pub enum Release {
         /// The failed pods that the window passes over; none when absent.
         tolerance: Option<Tolerance>,
     },
+    /// Back to an earlier revision, until at most `remaining` pods are on any other.
+    Back {
+        /// The revision to return to.
+        revision: String,
+        /// Whether the template is to be put back, if it is another.
+        restore: bool,
+        /// The most pods that may stay on another revision.
+        remaining: i32,
+        /// The sliding window; without one the whole step at once.
+        window: Option<IntOrPercent>,
+        /// Whether pods are to move now; otherwise what is so far is kept.
+        moving: bool,
+    },
 }
 
 /// The failed pods of one workload that a step passes over.

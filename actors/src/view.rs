@@ -87,6 +87,8 @@ pub struct Workload {
     pub strategy_manager: Option<String>,
     /// Our own hash of `spec.template`.
     pub template_hash: String,
+    /// Who last changed `spec.template`, by managed fields.
+    pub template_manager: Option<String>,
     /// Pods kept on the old revision.
     pub partition: i32,
     /// Pods wanted.
@@ -143,6 +145,13 @@ pub struct Pod {
     pub terminating: bool,
     /// Why a container waits, for example `ImagePullBackOff`.
     pub trouble: Option<String>,
+}
+
+impl Pod {
+    /// The number at the end of its name, where its kind gives it one.
+    pub fn ordinal(&self) -> Option<i32> {
+        self.key.name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok())
+    }
 }
 
 /// A route of one cluster. In this version it is only observed.

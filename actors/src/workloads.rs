@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, ObjectMeta};
 use kube::{
     ResourceExt,
     api::{ApiResource, DynamicObject},
@@ -64,6 +64,12 @@ trait Kind: Sync {
     /// Whether its pods are its own, so that they can be counted one by one. Otherwise its status alone tells.
     fn owns_pods(&self) -> bool {
         true
+    }
+
+    /// Whether a partition counts ordinals, from 0 up. Otherwise pods on the updated revision come first, whichever they
+    /// are.
+    fn has_ordinals(&self) -> bool {
+        false
     }
 
     /// Whether the revision that a pod's label names is the one that the status calls `revision`.
@@ -163,6 +169,11 @@ impl WorkloadKind {
         self.rules().owns_pods()
     }
 
+    /// Whether a partition counts ordinals, from 0 up, rather than any pods.
+    pub fn has_ordinals(self) -> bool {
+        self.rules().has_ordinals()
+    }
+
     /// Whether a canary can be made by copying the workload: what has no pods of its own has no copies either.
     pub fn can_be_copied(self) -> bool {
         self.owns_pods()
@@ -210,7 +221,8 @@ impl WorkloadKind {
             progressing: progressing.map(|text| serde_json::from_str(text).map_err(|_| text.clone())),
             recorded_strategy: object.annotations().get(keys::ANNOTATION_RECORDED_STRATEGY).cloned(),
             update_strategy: spec["updateStrategy"].clone(),
-            strategy_manager: strategy_manager(meta.managed_fields.as_deref().unwrap_or_default()),
+            strategy_manager: manager(meta, "/f:spec/f:updateStrategy"),
+            template_manager: manager(meta, "/f:spec/f:template"),
             template_hash: template_hash(&spec["template"]),
             partition: reading.partition,
             desired: reading.desired,
@@ -246,14 +258,14 @@ impl fmt::Display for WorkloadKind {
     }
 }
 
-/// The manager of the newest entry that owns something of `spec.updateStrategy`.
-fn strategy_manager(entries: &[ManagedFieldsEntry]) -> Option<String> {
+/// The manager of the newest entry that owns something below a field.
+fn manager(meta: &ObjectMeta, field: &str) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.is_some_and(|fields| fields.pointer("/f:spec/f:updateStrategy").is_some())
+        fields.is_some_and(|fields| fields.pointer(field).is_some())
     };
-    let newest = entries.iter().filter(owns).max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
-    newest.and_then(|entry| entry.manager.clone())
+    let entries = meta.managed_fields.iter().flatten().filter(owns);
+    entries.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
 }
 
 /// Sixteen hexadecimal digits that differ where templates differ, whatever the order of their fields.

@@ -116,7 +116,10 @@ fn run(before: Option<&RunFacts>, run: &RunFacts) -> Vec<String> {
     }
     let mut told = Vec::new();
     for (index, (was, is)) in before.batches.iter().zip(&run.batches).enumerate() {
-        told.extend(batch(index, run.batches.len(), was, is));
+        told.extend(batch(index, run, was, is));
+    }
+    if let (None, Some(from)) = (before.back_from, run.back_from) {
+        told.push(format!("run {name} turns back at batch {}", from + 1));
     }
     if before.error != run.error {
         told.push(match &run.error {
@@ -154,12 +157,15 @@ fn quantity(quantity: Quantity) -> String {
     }
 }
 
-fn batch(index: usize, of: usize, before: &BatchFacts, after: &BatchFacts) -> Option<String> {
-    let number = format!("batch {} of {of}", index + 1);
+fn batch(index: usize, run: &RunFacts, before: &BatchFacts, after: &BatchFacts) -> Option<String> {
+    let number = format!("batch {} of {}", index + 1, run.batches.len());
+    let back = run.back_from.is_some();
     if before.state == after.state {
-        return (after.begun && !before.begun).then(|| format!("{number} begins"));
+        return (!back && after.begun && !before.begun).then(|| format!("{number} begins"));
     }
     match after.state.as_str() {
+        "Running" if back => Some(format!("{number} is being undone")),
+        "Succeeded" if back => Some(format!("{number} is undone")),
         "Running" => Some(format!("{number} begins")),
         "Succeeded" => Some(format!("{number} is done")),
         "Skipped" => Some(format!("{number} is skipped")),
@@ -173,6 +179,8 @@ fn phase(run: &RunFacts, before: &str) -> Option<String> {
         "Paused" if run.at_breakpoint() => Some(format!("{number} is paused at its breakpoint")),
         "Paused" => Some(format!("run {name} is paused in {number}")),
         "Progressing" if before == "Paused" => Some(format!("run {name} goes on with {number}")),
+        "Canceling" if run.back_from.is_some() => Some(format!("run {name} is at its start again")),
+        "Canceled" if run.condition_reason("Progressing") == "RolledBack" => Some(format!("run {name} is rolled back")),
         "Canceling" => Some(format!("run {name} is being canceled")),
         "Succeeded" => Some(format!("run {name} succeeded")),
         "Canceled" => Some(format!("run {name} is canceled")),

@@ -119,6 +119,9 @@ pub struct TriggerStatus {
     /// Name of the run that it led to.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run_name: String,
+    /// Name of the run that is taken back, if the trigger was the command `rollback`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rollback_of: String,
 }
 
 open_enum!(

@@ -12,6 +12,7 @@ use super::shared::rules;
 use super::shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, MetadataPatch, ObjectTypeRef,
     RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, TolerationStrategy, TrafficStrategy, WaitStatus,
+    WorkloadRevision,
 };
 use super::{IntOrString, Time};
 
@@ -110,6 +111,20 @@ pub struct RolloutRunSpec {
     /// What happens when things do not go as planned (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<Policies>,
+    /// Present in a run that takes back what another one did (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RolloutRunRollback>,
+}
+
+/// What a run takes back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunRollback {
+    /// Name of the run that is taken back.
+    pub run_name: String,
+    /// Revisions that the workloads return to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<WorkloadRevision>,
 }
 
 /// The canary step of a run.
@@ -226,6 +241,13 @@ pub struct RolloutRunStatus {
     /// The last progress of the current step, where there is a deadline for it (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<StepProgress>,
+    /// Revisions that the workloads had before the run, which a rollback returns to (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stable_revisions: Vec<WorkloadRevision>,
+    /// Present once the run is being rolled back: batches are undone from the current one to the first (Slipway's
+    /// addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackStatus>,
 }
 
 /// The last progress of a step (Slipway's addition).
@@ -244,6 +266,26 @@ pub struct StepProgress {
     /// Since when it has had no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
+}
+
+/// How a rollback began, and how far templates are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackStatus {
+    /// Index of the batch that is undone first.
+    pub from_batch_index: i32,
+    /// Revisions that are rolled back. Only a trigger starts them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<WorkloadRevision>,
+    /// Workloads whose template is the stable one again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<CrossClusterObjectNameReference>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When every batch was undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_time: Option<Time>,
 }
 
 /// How far the batches of a run are.

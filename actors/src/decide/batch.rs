@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::{
     condition, goals,
     partition::PARKED,
+    rollback,
     run::{self, error},
     select, status, toleration,
     workload::obstacle,
 };
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, intorpercent,
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, WorkloadRevision, intorpercent,
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
     },
     intent::Wait,
@@ -38,6 +39,10 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     if let Some(error) = unfit(run) {
         return Progress::Failed(error);
     }
+    if let Err(error) = rollback::restored(view, run, status) {
+        return Progress::Failed(error);
+    }
+    let direction = Direction::of(run, status);
     let progress = status.batch_status.get_or_insert_default();
     let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
     let batches = run::batches(run);
@@ -48,11 +53,11 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         );
         return Progress::Failed(error("Error", "InvalidSpec", message));
     };
-    let last = index + 1 == batches.len();
+    let last = direction.is_last(index, batches.len());
     let gate = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index),
         StepState::Running => toleration::judge(view, run, status, now)
-            .and_then(|tolerated| all_updated(view, run, batch, last, tolerated, now)),
+            .and_then(|tolerated| all_updated(view, run, batch, &direction, index, tolerated, now)),
         StepState::ResourceRecycling if last => Ok(left_behind(view, run, false)),
         _ => Ok(Vec::new()),
     };
@@ -64,7 +69,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     let progress = status.batch_status.get_or_insert_default();
     let next = match &progress.current_batch_state {
         StepState::None => {
-            if batch.breakpoint {
+            if batch.breakpoint && direction.stops_at(index) {
                 status.phase = RolloutRunPhase::Paused;
             }
             StepState::Pending
@@ -75,7 +80,17 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         StepState::PostBatchStepHook => StepState::ResourceRecycling,
         StepState::ResourceRecycling => StepState::Succeeded,
         StepState::Succeeded if last => {
-            status.phase = RolloutRunPhase::PostRollout;
+            match status.rollback.as_mut() {
+                None => status.phase = RolloutRunPhase::PostRollout,
+                Some(rollback) => {
+                    rollback.finish_time = Some(condition::time(now));
+                    status.phase = RolloutRunPhase::Canceling;
+                }
+            }
+            return Progress::Moved;
+        }
+        StepState::Succeeded if status.rollback.is_some() => {
+            rollback::enter(progress, progress.current_batch_index - 1);
             return Progress::Moved;
         }
         StepState::Succeeded => {
@@ -104,6 +119,52 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     }
     progress.current_batch_state = next;
     Progress::Moved
+}
+
+/// Which way a run goes through its batches.
+struct Direction<'a> {
+    run: &'a RolloutRun,
+    /// Present on the way back: index of the batch that is undone first, and what the workloads return to.
+    back: Option<(usize, Vec<WorkloadRevision>)>,
+}
+
+impl<'a> Direction<'a> {
+    fn of(run: &'a RolloutRun, status: &RolloutRunStatus) -> Self {
+        let back = status
+            .rollback
+            .as_ref()
+            .map(|rollback| (usize::try_from(rollback.from_batch_index).unwrap_or(0), status.stable_revisions.clone()));
+        Self { run, back }
+    }
+
+    fn is_last(&self, index: usize, batches: usize) -> bool {
+        if self.back.is_some() { index == 0 } else { index + 1 == batches }
+    }
+
+    /// Whoever asks for a rollback need not ask for its first batch once more.
+    fn stops_at(&self, index: usize) -> bool {
+        self.back.as_ref().is_none_or(|(from, _)| *from != index)
+    }
+
+    /// How many pods are to be on the updated revision once the batch is done, which on the way back is the stable one.
+    fn wanted(&self, target: &RolloutRunStepTarget, workload: &Workload, index: usize) -> Option<i32> {
+        match &self.back {
+            None => Some(intorpercent::parse(&target.replicas).ok()?.scaled(workload.desired)),
+            Some(_) => Some(workload.desired - rollback::remaining(self.run, workload, index)),
+        }
+    }
+
+    /// The revision whose template the workload is to have first.
+    fn template(&self, workload: &Workload) -> Option<&str> {
+        let (_, revisions) = self.back.as_ref()?;
+        let same = |entry: &&WorkloadRevision| entry.cluster == workload.cluster && entry.name == workload.key.name;
+        revisions.iter().find(same).map(|entry| &*entry.revision)
+    }
+
+    /// Whether the run has nothing to do with this workload: on the way back, if it never moved it.
+    fn passes(&self, workload: &Workload) -> bool {
+        self.back.is_some() && self.template(workload).is_none()
+    }
 }
 
 /// What of the plan cannot be carried out.
@@ -165,7 +226,8 @@ fn all_updated(
     view: &RolloutView,
     run: &RolloutRun,
     batch: &RolloutRunStep,
-    last: bool,
+    direction: &Direction<'_>,
+    index: usize,
     tolerated: impl Fn(&Workload) -> i32,
     now: Timestamp,
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
@@ -174,8 +236,9 @@ fn all_updated(
         match look_up(view, run, target) {
             Lookup::Absent(error) => return Err(error),
             Lookup::Unknown(wait) => waits.push(wait),
+            Lookup::Found(workload) if direction.passes(workload) => {}
             Lookup::Found(workload) => {
-                let condition = not_updated(view, target, workload, last, tolerated(workload), now);
+                let condition = not_updated(view, target, workload, direction, index, tolerated(workload), now);
                 waits.extend(condition.map(|condition| wait(workload, condition)));
             }
         }
@@ -188,11 +251,12 @@ fn not_updated(
     view: &RolloutView,
     target: &RolloutRunStepTarget,
     workload: &Workload,
-    last: bool,
+    direction: &Direction<'_>,
+    index: usize,
     tolerated: i32,
     now: Timestamp,
 ) -> Option<String> {
-    let Ok(replicas) = intorpercent::parse(&target.replicas) else {
+    let Some(wanted) = direction.wanted(target, workload, index) else {
         return Some(format!("replicas {:?} to be a number or a percentage", target.replicas));
     };
     let report = status::report(view, workload);
@@ -200,10 +264,12 @@ fn not_updated(
     if workload.observed_generation < workload.generation {
         return Some(format!("its controller to observe generation {}{refused}", workload.generation));
     }
+    if let Some(revision) = direction.template(workload).filter(|revision| *revision != workload.updated_revision) {
+        return Some(format!("the template of revision {revision} to be put back{refused}"));
+    }
     let Some(counts) = status::counts(view, workload, now) else {
         return Some(format!("its pods to be listed{refused}"));
     };
-    let wanted = replicas.scaled(workload.desired);
     if counts.updated_available + tolerated < wanted {
         let trouble = report.and_then(|report| report.pods.as_deref()).and_then(|pods| {
             let broken = pods
@@ -218,7 +284,7 @@ fn not_updated(
             trouble.unwrap_or_default()
         ));
     }
-    if !last {
+    if !direction.is_last(index, run::batches(direction.run).len()) {
         return None;
     }
     if workload.replicas > workload.desired {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{condition::time, patch};
-use crate::api::{CommandStatus, RolloutRunPhase, keys};
+use crate::api::{CommandStatus, RolloutRunPhase, RolloutRunStatus, keys};
 
 /// A command taken from its annotation and not finished yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,11 +43,13 @@ pub enum Command {
     ForceSkip,
     /// End the run; pods stay as they are.
     Cancel,
+    /// Return every target to its stable revision, batch by batch.
+    Rollback,
 }
 
 impl Command {
     /// Every spelling, in the order in which documentation lists them.
-    pub const NAMES: [(&'static str, Self); 7] = [
+    pub const NAMES: [(&'static str, Self); 8] = [
         ("pause", Self::Pause),
         ("continue", Self::Continue),
         ("resume", Self::Continue),
@@ -55,6 +57,7 @@ impl Command {
         ("skip", Self::Skip),
         ("force-skip-current-batch", Self::ForceSkip),
         ("cancel", Self::Cancel),
+        ("rollback", Self::Rollback),
     ];
 
     /// The command of that spelling.
@@ -72,7 +75,16 @@ impl fmt::Display for Command {
 
 /// What a run looks like to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Situation {
+pub struct Situation {
+    /// Where it stands.
+    pub at: Standing,
+    /// Whether it is on its way back to the stable revision.
+    pub rolling_back: bool,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
     /// The run has ended.
     Completed,
     /// A cancel is under way.
@@ -90,14 +102,16 @@ pub enum Situation {
 
 impl Situation {
     /// Reads the situation off a run's status.
-    pub fn of(phase: &RolloutRunPhase, error: bool) -> Self {
-        match phase {
-            RolloutRunPhase::Succeeded | RolloutRunPhase::Canceled => Self::Completed,
-            RolloutRunPhase::Canceling => Self::Canceling,
-            RolloutRunPhase::Pausing | RolloutRunPhase::Paused => Self::Paused { error },
-            _ if error => Self::Stopped,
-            _ => Self::Running,
-        }
+    pub fn of(status: &RolloutRunStatus) -> Self {
+        let error = status.error.is_some();
+        let at = match status.phase {
+            RolloutRunPhase::Succeeded | RolloutRunPhase::Canceled => Standing::Completed,
+            RolloutRunPhase::Canceling => Standing::Canceling,
+            RolloutRunPhase::Pausing | RolloutRunPhase::Paused => Standing::Paused { error },
+            _ if error => Standing::Stopped,
+            _ => Standing::Running,
+        };
+        Self { at, rolling_back: status.rollback.is_some() }
     }
 }
 
@@ -114,23 +128,31 @@ pub enum Effect {
     SkipBatch,
     /// Phase becomes Canceling.
     Cancel,
+    /// The run turns round: the batches are undone, from the current one to the first.
+    RollBack,
 }
 
 /// The table of commands: what each does in each situation, or why it does nothing.
 pub fn effect(command: Command, now: Situation) -> Result<Effect, &'static str> {
-    use Command::{Cancel, Continue, ForceSkip, Pause, Retry, Skip};
-    match (command, now) {
-        (_, Situation::Completed) => Err("the run has ended"),
-        (Cancel, Situation::Canceling) => Err("the run is being canceled already"),
-        (_, Situation::Canceling) => Err("the run is being canceled"),
+    use Command::{Cancel, Continue, ForceSkip, Pause, Retry, Rollback, Skip};
+    use Standing::{Canceling, Completed, Paused, Stopped};
+    match (command, now.at) {
+        (Rollback, Completed) => {
+            Err("the run has ended; given to the Rollout, it starts a run that takes this one back")
+        }
+        (_, Completed) => Err("the run has ended"),
+        (Rollback, _) if now.rolling_back => Err("the run is being rolled back already"),
+        (Rollback, _) => Ok(Effect::RollBack),
+        (Cancel, Canceling) => Err("the run is being canceled already"),
+        (_, Canceling) => Err("the run is being canceled"),
         (Cancel, _) => Ok(Effect::Cancel),
         (ForceSkip, _) => Ok(Effect::SkipBatch),
-        (Pause, Situation::Paused { .. }) => Err("the run is paused already"),
+        (Pause, Paused { .. }) => Err("the run is paused already"),
         (Pause, _) => Ok(Effect::Pause),
-        (Continue, Situation::Paused { .. }) => Ok(Effect::Continue),
+        (Continue, Paused { .. }) => Ok(Effect::Continue),
         (Continue, _) => Err("the run is not paused"),
-        (Retry, Situation::Stopped | Situation::Paused { error: true }) => Ok(Effect::ClearError),
-        (Skip, Situation::Stopped | Situation::Paused { error: true }) => Ok(Effect::SkipBatch),
+        (Retry, Stopped | Paused { error: true }) => Ok(Effect::ClearError),
+        (Skip, Stopped | Paused { error: true }) => Ok(Effect::SkipBatch),
         (Retry, _) => Err("the run has not stopped with an error"),
         (Skip, _) => Err("the run has not stopped with an error; force-skip-current-batch gives up a healthy batch"),
     }
@@ -200,28 +222,95 @@ mod tests {
 
     use super::*;
 
+    const STANDINGS: [Standing; 6] = [
+        Standing::Running,
+        Standing::Paused { error: false },
+        Standing::Stopped,
+        Standing::Paused { error: true },
+        Standing::Canceling,
+        Standing::Completed,
+    ];
+
+    fn situations() -> impl Iterator<Item = Situation> {
+        let both = |at| [false, true].map(|rolling_back| Situation { at, rolling_back });
+        STANDINGS.into_iter().flat_map(both)
+    }
+
+    fn show(outcome: Result<Effect, &str>) -> String {
+        outcome.map_or_else(|why| format!("- ({why})"), |effect| format!("{effect:?}"))
+    }
+
+    fn name(situation: Situation) -> String {
+        format!("{:?}{}", situation.at, if situation.rolling_back { ", rolling back" } else { "" })
+    }
+
     #[test]
     fn the_table_of_commands() {
-        let situations = [
-            Situation::Running,
-            Situation::Paused { error: false },
-            Situation::Stopped,
-            Situation::Paused { error: true },
-            Situation::Canceling,
-            Situation::Completed,
-        ];
         let mut table = String::new();
-        for situation in situations {
+        for situation in situations() {
             for (word, command) in Command::NAMES {
-                let outcome = match effect(command, situation) {
-                    Ok(effect) => format!("{effect:?}"),
-                    Err(why) => format!("- ({why})"),
-                };
-                let situation = format!("{situation:?}");
-                writeln!(table, "{situation:22} {word:25} {outcome}").unwrap();
+                writeln!(table, "{:38} {word:25} {}", name(situation), show(effect(command, situation))).unwrap();
             }
         }
         insta::assert_snapshot!(table);
+    }
+
+    /// What a run looks like after an effect.
+    fn after(situation: Situation, effect: Effect) -> Situation {
+        let error = matches!(situation.at, Standing::Stopped | Standing::Paused { error: true });
+        let paused = matches!(situation.at, Standing::Paused { .. });
+        let at = match effect {
+            Effect::Pause => Standing::Paused { error },
+            Effect::Continue if error => Standing::Stopped,
+            Effect::ClearError | Effect::SkipBatch if paused => Standing::Paused { error: false },
+            Effect::Continue | Effect::ClearError | Effect::SkipBatch | Effect::RollBack => Standing::Running,
+            Effect::Cancel => Standing::Canceling,
+        };
+        Situation { at, rolling_back: situation.rolling_back || effect == Effect::RollBack }
+    }
+
+    /// Two commands take effect one after the other: the table says which of the two decides where the run goes.
+    #[test]
+    fn the_table_of_pairs() {
+        let mut table = String::new();
+        let names = || Command::NAMES.into_iter().filter(|(word, _)| *word != "resume");
+        for situation in situations().filter(|situation| situation.at != Standing::Completed) {
+            for (first_word, first) in names() {
+                for (second_word, second) in names().filter(|(word, _)| *word != first_word) {
+                    let first = effect(first, situation);
+                    let between = first.map_or(situation, |effect| after(situation, effect));
+                    let second = effect(second, between);
+                    let end = second.map_or(between, |effect| after(between, effect));
+                    let winner = match (first, second) {
+                        (_, Ok(_)) => second_word,
+                        (Ok(_), Err(_)) => first_word,
+                        (Err(_), Err(_)) => "neither",
+                    };
+                    writeln!(
+                        table,
+                        "{:36} {first_word:25} then {second_word:25} → {:36} ({winner})",
+                        name(situation),
+                        name(end)
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    /// What is being canceled or has ended never goes forward again, and what is rolled back stays rolled back.
+    #[test]
+    fn no_command_turns_a_cancel_or_a_rollback_round() {
+        for situation in situations() {
+            for (_, command) in Command::NAMES {
+                let Ok(effect) = effect(command, situation) else { continue };
+                let end = after(situation, effect);
+                assert!(end.rolling_back || !situation.rolling_back, "{situation:?} {command}");
+                let canceled = situation.at == Standing::Canceling;
+                assert!(!canceled || end.rolling_back, "{situation:?} {command}");
+            }
+        }
     }
 
     #[test]

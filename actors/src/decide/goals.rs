@@ -3,9 +3,9 @@
 //! Goals follow from the *stored* status alone. So a step's effect never comes before the status that authorises it,
 //! and a graph that starts anew comes to the same goals.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{kinds, run, select, toleration};
+use super::{kinds, rollback, run, select, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -67,7 +67,7 @@ pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Opti
     }
     let batch = status.batch_status.as_ref()?;
     let current = usize::try_from(batch.current_batch_index).ok()?;
-    let last = current + 1 == run::batches(run).len();
+    let last = run::is_last(run, status, current);
     if last && matches!(batch.current_batch_state, StepState::ResourceRecycling | StepState::Succeeded) {
         return None;
     }
@@ -86,6 +86,9 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
     let Some(status) = run.status.as_ref() else { return Release::Parked };
     if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() {
         return Release::Parked;
+    }
+    if let Some(rollback) = &status.rollback {
+        return rollback::release(run, status, rollback, workload);
     }
     let Some(batch) = status.batch_status.as_ref() else { return Release::Parked };
     let current = usize::try_from(batch.current_batch_index).unwrap_or(0);
@@ -139,6 +142,16 @@ pub fn entries<'a>(
     workload: &'a Workload,
 ) -> impl Iterator<Item = (usize, &'a RolloutRunStepTarget)> {
     run::batches(run).iter().enumerate().filter_map(|(index, batch)| Some((index, target(run, batch, workload)?)))
+}
+
+/// What the batch of that index wants of the workload.
+pub fn target_in<'a>(run: &'a RolloutRun, workload: &Workload, index: usize) -> Option<&'a RolloutRunStepTarget> {
+    target(run, run::batches(run).get(index)?, workload)
+}
+
+/// The workloads that any batch has among its targets.
+pub fn targets<'a>(view: &'a RolloutView, run: &RolloutRun) -> impl Iterator<Item = &'a Arc<Workload>> {
+    select::workloads(&view.members).filter(|workload| is_target(run, workload))
 }
 
 fn target<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {

@@ -1,10 +1,12 @@
 //! How many pods stay on the old revision.
 
+use std::sync::Arc;
+
 use super::workload::update_pending;
 use crate::{
-    api::keys::FIELD_MANAGER,
+    api::{intorpercent::IntOrPercent, keys::FIELD_MANAGER},
     intent::Release,
-    view::{PodCounts, Workload},
+    view::{Pod, PodCounts, Workload},
 };
 
 /// The partition of a parked workload: above any number of replicas, so that neither a new template nor a scale-up
@@ -18,7 +20,7 @@ pub const PARKED: i32 = i32::MAX;
 ///
 /// `counts` are the pods by revision; while they are unknown, or the controller has not seen the newest template yet,
 /// a sliding window releases nothing.
-pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCounts>) -> i32 {
+pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCounts>, pods: Option<&[Arc<Pod>]>) -> i32 {
     let desired = workload.desired;
     match release {
         Release::Parked => PARKED,
@@ -46,7 +48,55 @@ pub fn partition(release: &Release, workload: &Workload, counts: Option<PodCount
             // Ours only falls; somebody else's may stand below what the window has released.
             if foreign(workload) { wanted } else { workload.partition.min(wanted) }
         }
+        Release::Back { revision, .. } if workload.updated_revision != *revision => PARKED,
+        // What the controller has not seen yet may be our own last write.
+        Release::Back { .. } if workload.observed_generation < workload.generation => workload.partition,
+        Release::Back { remaining, window, moving, .. } => {
+            let Some(counts) = counts else { return workload.partition };
+            let room = room(workload, counts, pods.unwrap_or_default(), *window);
+            match pods {
+                Some(pods) if workload.kind.has_ordinals() => back(workload, pods, *moving, *remaining, room),
+                _ if update_pending(workload) || counts.updated < desired => {
+                    let left = (desired - counts.updated).max(0);
+                    if *moving { left - (left - remaining).clamp(0, room) } else { left }
+                }
+                _ => PARKED,
+            }
+        }
     }
+}
+
+/// Whether the controller has seen the template of that revision as the newest.
+pub fn has_template(workload: &Workload, revision: &str) -> bool {
+    workload.observed_generation >= workload.generation && workload.updated_revision == revision
+}
+
+/// The pods that are given up: those on another revision than the one to return to.
+fn given_up<'a>(workload: &'a Workload, pods: &'a [Arc<Pod>]) -> impl Iterator<Item = &'a Arc<Pod>> {
+    pods.iter().filter(|pod| !pod.terminating && !workload.kind.is_on(pod, &workload.updated_revision))
+}
+
+/// How many pods may be taken down now on the way back.
+fn room(workload: &Workload, counts: PodCounts, pods: &[Arc<Pod>], window: Option<IntOrPercent>) -> i32 {
+    let Some(window) = window else { return workload.desired };
+    // What cannot start on the revision that is given up would hold up its own replacement.
+    let broken = given_up(workload, pods).filter(|pod| pod.ready_since.is_none() && pod.trouble.is_some()).count();
+    let broken = i32::try_from(broken).unwrap_or(i32::MAX);
+    let unavailable = (workload.desired - counts.available - broken).max(0);
+    (window.scaled(workload.desired).max(1) - unavailable).max(0)
+}
+
+/// The partition that leaves the lowest ordinals on the revision that is given up, `remaining` of them in the end.
+fn back(workload: &Workload, pods: &[Arc<Pod>], moving: bool, remaining: i32, room: i32) -> i32 {
+    let mut ordinals: Vec<i32> = given_up(workload, pods).filter_map(|pod| pod.ordinal()).collect();
+    ordinals.sort_unstable();
+    let (Some(lowest), left) = (ordinals.first(), i32::try_from(ordinals.len()).unwrap_or(i32::MAX)) else {
+        // Parking must not find the workload between two revisions.
+        return if update_pending(workload) { 0 } else { PARKED };
+    };
+    let taken = if moving { (left - remaining).clamp(0, room) } else { 0 };
+    let keep = usize::try_from(left - taken).unwrap_or(0);
+    keep.checked_sub(1).and_then(|last| ordinals.get(last)).map_or(*lowest, |last| last + 1)
 }
 
 /// Whether the partition was last written by somebody else.
@@ -96,7 +146,7 @@ mod tests {
             let mut workload = fixtures::workload("east", "web", desired);
             workload.partition = now;
             let counts = PodCounts { updated_available: available, ..PodCounts::default() };
-            assert_eq!(partition(&release, &workload, Some(counts)), wanted, "{release:?} of {desired} at {now}");
+            assert_eq!(partition(&release, &workload, Some(counts), None), wanted, "{release:?} of {desired} at {now}");
         }
     }
 
@@ -108,7 +158,7 @@ mod tests {
         let release = step(Percent(100), Some(Int(1)));
         for (manager, wanted) in [(None, 0), (Some("slipway"), 0), (Some("argocd-controller"), 3)] {
             workload.strategy_manager = manager.map(str::to_owned);
-            assert_eq!(partition(&release, &workload, counts), wanted, "{manager:?}");
+            assert_eq!(partition(&release, &workload, counts, None), wanted, "{manager:?}");
         }
     }
 
@@ -117,19 +167,19 @@ mod tests {
         let mut workload = fixtures::workload("east", "web", 5);
         (workload.partition, workload.updated_replicas) = (0, 5);
         let held = Release::Held { replicas: Percent(100) };
-        assert_eq!(partition(&held, &workload, None), 0, "between two revisions it is left alone");
+        assert_eq!(partition(&held, &workload, None, None), 0, "between two revisions it is left alone");
         workload.stable_revision.clone_from(&workload.updated_revision);
-        assert_eq!(partition(&held, &workload, None), PARKED);
+        assert_eq!(partition(&held, &workload, None, None), PARKED);
     }
 
     #[test]
     fn a_window_waits_until_pods_and_revisions_are_known() {
         let mut workload = fixtures::workload("east", "web", 5);
         let release = step(Int(3), Some(Int(1)));
-        assert_eq!(partition(&release, &workload, None), PARKED);
+        assert_eq!(partition(&release, &workload, None, None), PARKED);
         workload.generation += 1;
         let counts = PodCounts { updated_available: 5, ..PodCounts::default() };
-        assert_eq!(partition(&release, &workload, Some(counts)), PARKED);
+        assert_eq!(partition(&release, &workload, Some(counts), None), PARKED);
     }
 
     fn count() -> impl Strategy<Value = IntOrPercent> {
@@ -152,11 +202,87 @@ mod tests {
             workload.partition = now;
             let counts = PodCounts { updated_available: available, tolerated, ..PodCounts::default() };
             let allowed = replicas.scaled(desired);
-            let next = partition(&step(replicas, window), &workload, Some(counts));
+            let next = partition(&step(replicas, window), &workload, Some(counts), None);
             prop_assert!(desired - next <= allowed);
             prop_assert!(next <= now.max(desired - allowed));
             if let Some(window) = window && now >= desired {
                 prop_assert!(desired - next <= available + tolerated + window.scaled(desired).max(1));
+            }
+        }
+    }
+
+    /// `revisions` by ordinal: `n` on the new revision, `s` on the stable one, `d` new and not ready, `b` new and broken,
+    /// `-` stable and not ready yet.
+    fn pods(revisions: &str) -> Vec<Arc<Pod>> {
+        let pod = |(ordinal, state): (usize, char)| {
+            let revision = if "ndb".contains(state) { "v2" } else { "v1" };
+            let pod = fixtures::pod(&format!("web-{ordinal}"), revision, "ns".contains(state).then_some(0));
+            let trouble = (state == 'b').then(|| "CrashLoopBackOff".to_owned());
+            Arc::new(Pod { trouble, ..pod.as_ref().clone() })
+        };
+        revisions.chars().enumerate().map(pod).collect()
+    }
+
+    fn undo(revisions: &str, remaining: i32, window: Option<IntOrPercent>, moving: bool) -> i32 {
+        let pods = pods(revisions);
+        let mut workload = fixtures::workload("east", "web", i32::try_from(pods.len()).unwrap());
+        workload.updated_revision = "v1".into();
+        workload.updated_replicas = i32::try_from(pods.iter().filter(|pod| pod.revision == "v1").count()).unwrap();
+        let counts = crate::decide::count(&workload, &pods, fixtures::at(100));
+        let release = Release::Back { revision: "v1".into(), restore: true, remaining, window, moving };
+        partition(&release, &workload, Some(counts), Some(&pods))
+    }
+
+    #[test]
+    fn the_way_back() {
+        // (pods, may remain, window, moving) → partition
+        let table = [
+            ("ssnnn", 3, None, true, 5),
+            ("ssnnn", 1, None, true, 3),
+            ("ssnnn", 0, None, true, 2),
+            ("ssnnn", 0, None, false, 5),
+            ("ssnnn", 0, Some(Int(1)), true, 4),
+            ("ssnn-", 0, Some(Int(1)), true, 4),
+            ("ssnns", 0, Some(Int(1)), true, 3),
+            ("ssdnn", 0, Some(Int(1)), true, 5),
+            ("ssbnn", 0, Some(Int(1)), true, 4),
+            ("ssnnn", 0, Some(Percent(50)), true, 2),
+            ("sssss", 0, None, true, PARKED),
+        ];
+        for (revisions, remaining, window, moving, wanted) in table {
+            assert_eq!(undo(revisions, remaining, window, moving), wanted, "{revisions} to {remaining} by {window:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_moves_before_the_template_is_back() {
+        let mut workload = fixtures::workload("east", "web", 5);
+        let back = Release::Back { revision: "v1".into(), restore: true, remaining: 0, window: None, moving: true };
+        workload.partition = 2;
+        assert_eq!(partition(&back, &workload, None, None), PARKED, "the template is v2");
+        workload.updated_revision = "v1".into();
+        assert_eq!(partition(&back, &workload, None, None), 2, "the pods are not known");
+        workload.generation += 1;
+        assert_eq!(partition(&back, &workload, Some(PodCounts::default()), Some(&[])), 2, "not observed");
+    }
+
+    proptest! {
+        /// Undoing leaves what the earlier batches allow, and takes down no more serving pods than the window.
+        #[test]
+        fn the_way_back_is_as_narrow_as_the_way_there(
+            revisions in "[nsdb-]{1,12}",
+            remaining in 0..12i32,
+            window in prop::option::of(count()),
+        ) {
+            let partition = undo(&revisions, remaining, window, true);
+            let new = |(ordinal, state): &(usize, char)| "ndb".contains(*state) && *ordinal >= usize::try_from(partition).unwrap();
+            let taken: Vec<_> = revisions.chars().enumerate().filter(new).collect();
+            let left = revisions.chars().filter(|state| "ndb".contains(*state)).count() - taken.len();
+            let all = revisions.chars().filter(|state| "ndb".contains(*state)).count();
+            prop_assert!(left >= usize::try_from(remaining).unwrap().min(all));
+            if let Some(window) = window {
+                let width = window.scaled(i32::try_from(revisions.len()).unwrap()).max(1);
+                prop_assert!(taken.len() <= usize::try_from(width).unwrap());
             }
         }
     }

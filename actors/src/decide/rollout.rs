@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     batch::place,
-    command, condition, goals, history, kinds, naming, pace, patch, plan, run, select, status,
+    command::{self, Command, Pending},
+    condition, goals, history, kinds, naming, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
     workload::{next_available, recorded_partition, update_pending},
 };
@@ -97,6 +98,9 @@ fn ended_runs(view: &RolloutView, now: Timestamp) -> Vec<HubWrite> {
 /// The revisions of a run that ended before every pod had them. Auto does not start those again.
 fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
     let Some(status) = run.status.as_ref().filter(|status| status.phase.is_completed()) else { return Vec::new() };
+    if let Some(rollback) = status.rollback.as_ref().filter(|_| run::rolled_back(status)) {
+        return rollback.revisions.clone();
+    }
     let sized = || status.target_statuses.iter().filter(|target| target.replicas > 0);
     if status.phase == RolloutRunPhase::Succeeded && sized().all(|target| target.updated_replicas >= target.replicas) {
         return Vec::new();
@@ -140,10 +144,12 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
         status.phase = RolloutPhase::Initialized;
         condition::set(&mut status.conditions, "Progressing", false, "", "", now);
         // A trigger that comes while a run cannot be created takes its place.
-        let creating = creating(&status) && !view.runs.contains_key(&status.rollout_id);
+        // Nothing is created that the stored status does not name yet.
+        let authorised = status.rollout_id != old.rollout_id;
+        let creating = creating(&old) && !view.runs.contains_key(&old.rollout_id);
         if creating && !triggered(view, &status) {
             writes.extend(create(view, &workloads, &mut status, now));
-        } else if obstacle.is_none() {
+        } else if obstacle.is_none() && !authorised {
             take_trigger = start(view, &workloads, &mut status, now);
         }
     }
@@ -319,14 +325,14 @@ fn start(
             let name = run_name(view, workloads, &value, count);
             if view.runs.contains_key(&name) {
                 set(false, "FailedCreate", format!("rolloutRun {name} exists already: give another name, or none"));
-                status.trigger = Some(TriggerStatus { id, value, run_name: name });
+                status.trigger = Some(TriggerStatus { id, value, run_name: name, ..TriggerStatus::default() });
                 return None;
             }
             set(true, "Create", format!("construct rolloutRun {name}"));
             status.trigger_count = Some(count);
             status.rollout_id.clone_from(&name);
             status.canceled_revisions.clear();
-            status.trigger = Some(TriggerStatus { id, value, run_name: name });
+            status.trigger = Some(TriggerStatus { id, value, run_name: name, ..TriggerStatus::default() });
         }
     }
     None
@@ -372,6 +378,10 @@ fn create(
     now: Timestamp,
 ) -> Option<HubWrite> {
     let name = status.rollout_id.clone();
+    if let Some(source) = status.trigger.as_ref().filter(|trigger| !trigger.rollback_of.is_empty()) {
+        let source = source.rollback_of.clone();
+        return create_rollback(view, &source, status, now);
+    }
     let Some(strategy) = &view.strategy else { return None };
     // A plan made of the clusters that happen to answer would leave out the others.
     if let Some((cluster, why)) = select::unreliable(view).next() {
@@ -400,6 +410,24 @@ fn create(
             Some(HubWrite::CreateRun { key, run })
         }
     }
+}
+
+/// Creates the run that takes back the run `source`, along the same plan.
+fn create_rollback(view: &RolloutView, source: &str, status: &mut RolloutStatus, now: Timestamp) -> Option<HubWrite> {
+    let name = status.rollout_id.clone();
+    let Some((spec, of_source)) = view.runs.get(source).and_then(|run| Some((&run.spec, run.status.as_ref()?))) else {
+        let message = format!("rolloutRun {name}: rolloutRun {source}, which it takes back, is not kept any more");
+        condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
+        return None;
+    };
+    if let Some(error) = &view.create_error {
+        let message = format!("rolloutRun {name}: {error}");
+        condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
+    }
+    let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
+    let mut run = new_run(view, &key.name, &json!(spec.batch));
+    run["spec"]["rollback"] = json!({ "runName": source, "revisions": of_source.stable_revisions });
+    Some(HubWrite::CreateRun { key, run })
 }
 
 fn new_run(view: &RolloutView, name: &str, batches: &Value) -> Value {
@@ -456,8 +484,12 @@ fn take_command(
         return None;
     }
     let Some(run) = active else {
-        let why = Err("no run is under way".to_owned());
-        status.command = Some(command::acknowledge(&pending, why, now));
+        let outcome = if Command::parse(&pending.command) == Some(Command::Rollback) {
+            take_back(view, &pending, status, now)
+        } else {
+            Err("no run is under way".to_owned())
+        };
+        status.command = Some(command::acknowledge(&pending, outcome, now));
         return None;
     };
     let name = run.metadata.name.clone().unwrap_or_default();
@@ -482,6 +514,45 @@ fn take_command(
         key: patch::key(&run.metadata),
         patch: patch::annotations(version, [(keys::ANNOTATION_PENDING_COMMAND, Some(text))]),
     })
+}
+
+/// Authorises a run that takes back the last one.
+fn take_back(
+    view: &RolloutView,
+    pending: &Pending,
+    status: &mut RolloutStatus,
+    now: Timestamp,
+) -> Result<String, String> {
+    if view.rollout.spec.disabled {
+        return Err("spec.disabled is set: no run starts".to_owned());
+    }
+    if creating(status) && !view.runs.contains_key(&status.rollout_id) {
+        return Err(format!("rolloutRun {} is about to start: give the command to it", status.rollout_id));
+    }
+    let Some(last) = view.runs.get(&status.rollout_id) else {
+        return Err("there is no run to take back: none was made, or it is not kept any more".to_owned());
+    };
+    let last_name = last.metadata.name.clone().unwrap_or_default();
+    let of_last = last.status.clone().unwrap_or_default();
+    if run::rolled_back(&of_last) {
+        return Err(format!("rolloutRun {last_name} is rolled back already"));
+    }
+    if of_last.stable_revisions.is_empty() {
+        return Err(format!("rolloutRun {last_name} has no revision on record to return to"));
+    }
+    let count = status.trigger_count.unwrap_or(0) + 1;
+    let name = run_name(view, &select::selected(view), "", count);
+    let message = format!("construct rolloutRun {name}, which takes back {last_name}");
+    condition::set(&mut status.conditions, "Trigger", true, "Create", message, now);
+    status.trigger_count = Some(count);
+    status.rollout_id.clone_from(&name);
+    status.trigger = Some(TriggerStatus {
+        id: pending.id.clone(),
+        value: String::new(),
+        run_name: name.clone(),
+        rollback_of: last_name.clone(),
+    });
+    Ok(format!("rolloutRun {name} takes back {last_name}"))
 }
 
 /// Once status has an id on record, the annotation that carried it is of no more use.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     batch::{self, Progress},
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, pace, patch, status, toleration,
+    condition, deadline, pace, patch, rollback, status, toleration,
 };
 use crate::{
     api::{
@@ -82,6 +82,9 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     let mut status = old.clone();
     status.observed_generation = meta.generation.unwrap_or_default();
     resize_records(run, &mut status);
+    if !status.phase.is_completed() {
+        rollback::begin_after(run, &mut status, now);
+    }
     if let Some(pending) = pending.as_ref().filter(|pending| !acknowledged(&status, pending)) {
         obey(run, pending, &mut status, now);
     }
@@ -92,6 +95,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     waits.sort();
     waits.dedup();
     observe(view, run, &mut status, now);
+    rollback::remember(&mut status);
     if let Some(error) = deadline::keep(run, &old, &mut status, &waits, now) {
         status.error = Some(error);
         status.progress = None;
@@ -197,14 +201,14 @@ fn acknowledged(status: &RolloutRunStatus, pending: &Pending) -> bool {
 fn obey(run: &RolloutRun, pending: &Pending, status: &mut RolloutRunStatus, now: Timestamp) {
     let outcome = match Command::parse(&pending.command) {
         None => Err(command::unknown(&pending.command)),
-        Some(command) => command::effect(command, Situation::of(&status.phase, status.error.is_some()))
-            .map(|effect| apply(run, effect, status))
+        Some(command) => command::effect(command, Situation::of(status))
+            .map(|effect| apply(run, effect, status, now))
             .map_err(|why| format!("{command}: {why}")),
     };
     status.command = Some(command::acknowledge(pending, outcome, now));
 }
 
-fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus) -> String {
+fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: Timestamp) -> String {
     match effect {
         Effect::Pause => {
             status.phase = RolloutRunPhase::Pausing;
@@ -216,6 +220,7 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus) -> Str
         }
         Effect::ClearError => {
             status.error = None;
+            rollback::restore_again(status);
             "the error is cleared, and the step is tried again".to_owned()
         }
         Effect::Cancel => {
@@ -226,24 +231,43 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus) -> Str
             status.error = None;
             skip(run, status)
         }
+        Effect::RollBack => {
+            rollback::begin(status, now);
+            "every workload returns to its stable revision, batch by batch".to_owned()
+        }
     }
 }
 
 /// Marks the current batch Skipped and moves behind it. Behind the last batch only the marks on the workloads are left
 /// to be taken off.
 fn skip(run: &RolloutRun, status: &mut RolloutRunStatus) -> String {
+    let back = status.rollback.is_some();
+    let Some(index) = current(status) else { return "there is no batch yet".to_owned() };
+    let last = is_last(run, status, index);
     let Some(batch) = status.batch_status.as_mut() else { return "there is no batch yet".to_owned() };
-    let index = usize::try_from(batch.current_batch_index).unwrap_or(0);
     if let Some(record) = batch.records.get_mut(index) {
         record.state = StepState::Skipped;
     }
-    if index + 1 < batches(run).len() {
+    if last {
+        batch.current_batch_state = StepState::ResourceRecycling;
+    } else if back {
+        rollback::enter(batch, batch.current_batch_index - 1);
+    } else {
         batch.current_batch_index += 1;
         batch.current_batch_state = StepState::None;
-    } else {
-        batch.current_batch_state = StepState::ResourceRecycling;
     }
-    format!("batch {} is skipped, and its pods stay as they are", index + 1)
+    let what = if back { "undoing batch" } else { "batch" };
+    format!("{what} {} is skipped, and its pods stay as they are", index + 1)
+}
+
+/// The index of the current batch.
+fn current(status: &RolloutRunStatus) -> Option<usize> {
+    usize::try_from(status.batch_status.as_ref()?.current_batch_index).ok()
+}
+
+/// Whether no batch comes after the one of that index, in the direction in which the run goes.
+pub fn is_last(run: &RolloutRun, status: &RolloutRunStatus, index: usize) -> bool {
+    if status.rollback.is_some() { index == 0 } else { index + 1 == batches(run).len() }
 }
 
 /// Takes every transition that the API's state allows. Returns what the next one waits for.
@@ -362,11 +386,18 @@ fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
 fn conditions(status: &mut RolloutRunStatus, now: Timestamp) {
     let (holds, reason, message) = match (&status.phase, &status.error) {
         (RolloutRunPhase::Succeeded, _) => (false, "Completed", "rolloutRun is completed"),
+        (RolloutRunPhase::Canceled, _) if rolled_back(status) => (false, "RolledBack", "rolloutRun is rolled back"),
         (RolloutRunPhase::Canceled, _) => (false, "Canceled", "rolloutRun is canceled"),
+        (_, None) if status.rollback.is_some() => (true, "RollingBack", "rolloutRun is being rolled back"),
         (RolloutRunPhase::Canceling, _) | (_, None) => (true, "Running", "rolloutRun is running"),
         (_, Some(_)) => (false, "Error", "rolloutRun stop rolling since error exist"),
     };
     condition::set(&mut status.conditions, "Progressing", holds, reason, message, now);
+}
+
+/// Whether every batch was undone.
+pub fn rolled_back(status: &RolloutRunStatus) -> bool {
+    status.rollback.as_ref().is_some_and(|rollback| rollback.finish_time.is_some())
 }
 
 /// A wait as status shows it: one that was there before keeps its start.
@@ -418,6 +449,12 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
         let batch = format!("batch {} of {total}", index + 1);
         match after {
             _ if before == after => {}
+            StepState::Running if new.rollback.is_some() => {
+                add(false, "BatchRollingBack", format!("{batch} is being undone"));
+            }
+            StepState::Succeeded if new.rollback.is_some() => {
+                add(false, "BatchRolledBack", format!("{batch} is undone"))
+            }
             StepState::Running => add(false, "BatchStarted", format!("{batch} starts to update pods")),
             StepState::Succeeded => add(false, "BatchSucceeded", format!("{batch} is done")),
             StepState::Skipped => add(false, "BatchSkipped", format!("{batch} is skipped")),
@@ -427,8 +464,14 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
     if let Some(error) = new.error.as_ref().filter(|error| old.error.as_ref() != Some(error)) {
         add(true, "FailedRunStep", format!("{}: {}", error.code, error.message));
     }
+    if old.rollback.is_none() && new.rollback.is_some() {
+        add(true, "RollingBack", "every workload returns to its stable revision, batch by batch".to_owned());
+    }
     if old.phase != new.phase {
         match new.phase {
+            RolloutRunPhase::Canceled if rolled_back(new) => {
+                add(false, "RolledBack", "rolloutRun is rolled back".to_owned());
+            }
             RolloutRunPhase::Paused => add(false, "Paused", paused(run, new).condition),
             RolloutRunPhase::Succeeded => add(false, "Completed", "rolloutRun is completed".to_owned()),
             RolloutRunPhase::Canceled => add(false, "StepCanceled", "rolloutRun is canceled".to_owned()),

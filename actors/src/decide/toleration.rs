@@ -101,7 +101,8 @@ impl<'a> Step<'a> {
     fn current(run: &'a RolloutRun, status: &'a RolloutRunStatus) -> Option<Self> {
         let toleration = run.spec.batch.as_ref()?.toleration.as_ref()?;
         let progress = status.batch_status.as_ref()?;
-        if progress.current_batch_state != StepState::Running {
+        // On the way back every pod counts.
+        if progress.current_batch_state != StepState::Running || status.rollback.is_some() {
             return None;
         }
         let index = usize::try_from(progress.current_batch_index).ok()?;

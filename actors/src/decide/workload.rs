@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 use super::{
-    partition::{PARKED, partition},
+    partition::{PARKED, has_template, partition},
     toleration,
 };
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
 pub struct WorkloadStep {
     /// The JSON merge patch to send, guarded by the resourceVersion in it; `None` when the goal is met.
     pub patch: Option<Value>,
+    /// The revision whose template is laid over the workload's in the same write.
+    pub restore: Option<String>,
+    /// A broken pod that holds up its own replacement; it is deleted, if it is still this one.
+    pub delete: Option<Arc<Pod>>,
     /// When to decide again though nothing changed: a ready pod becomes available by the passing of time alone.
     pub wake: Option<Timestamp>,
 }
@@ -35,18 +39,36 @@ pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod
         let failed = tolerance.and_then(|tolerance| toleration::next_failed(workload, pods, tolerance.since, now));
         next_available(workload, pods, now).into_iter().chain(failed).min()
     });
-    let changes = match goal {
+    let (changes, delete) = match goal {
         WorkloadGoal::Controlled { rollout, release, progressing, .. } => {
             let counts = counts(workload, pods, now).map(|counts| PodCounts {
                 tolerated: tolerance
                     .map_or(0, |most| toleration::tolerated(workload, pods.unwrap_or_default(), most, now)),
                 ..counts
             });
-            controlled(rollout, release, progressing.as_ref(), workload, counts)
+            let changes = controlled(rollout, release, progressing.as_ref(), workload, counts, pods);
+            (changes, broken(release, workload, pods.unwrap_or_default()))
         }
-        WorkloadGoal::Released => released(workload),
+        WorkloadGoal::Released => (released(workload), None),
     };
-    WorkloadStep { patch: changes.into_patch(&workload.resource_version), wake }
+    let restore = changes.restore.clone();
+    let patch = changes.into_patch(&workload.resource_version);
+    // A pod goes only once everything that decides about its successor has been read back.
+    WorkloadStep { delete: delete.filter(|_| patch.is_none()), patch, restore, wake }
+}
+
+/// The pod that a rollback replaces next without asking its controller, because it serves nobody. The controller of a
+/// StatefulSet would wait for it for ever; whoever asks for a rollback asks for this.
+fn broken(release: &Release, workload: &Workload, pods: &[Arc<Pod>]) -> Option<Arc<Pod>> {
+    let Release::Back { revision, moving: true, .. } = release else { return None };
+    if !workload.kind.has_ordinals() || !has_template(workload, revision) {
+        return None;
+    }
+    let broken = |pod: &&Arc<Pod>| !workload.kind.is_on(pod, revision) && !pod.terminating && pod.ready_since.is_none();
+    // Where the stable revision is the current one, a pod below the partition comes back on it too.
+    let everywhere = workload.stable_revision == *revision;
+    let due = |pod: &&Arc<Pod>| pod.ordinal().is_some_and(|ordinal| everywhere || ordinal >= workload.partition);
+    pods.iter().filter(broken).filter(due).max_by_key(|pod| pod.ordinal()).cloned()
 }
 
 /// What a batch asks of `workload`'s pods, as far as it is known.
@@ -126,6 +148,7 @@ struct Changes {
     labels: BTreeMap<&'static str, Option<String>>,
     annotations: BTreeMap<&'static str, Option<String>>,
     spec: Option<Value>,
+    restore: Option<String>,
 }
 
 impl Changes {
@@ -138,7 +161,8 @@ impl Changes {
     }
 
     fn into_patch(self, resource_version: &str) -> Option<Value> {
-        if self.labels.is_empty() && self.annotations.is_empty() && self.spec.is_none() {
+        let nothing = self.labels.is_empty() && self.annotations.is_empty() && self.spec.is_none();
+        if nothing && self.restore.is_none() {
             return None;
         }
         let mut metadata = Map::from_iter([("resourceVersion".to_owned(), json!(resource_version))]);
@@ -162,6 +186,7 @@ fn controlled(
     progressing: Option<&ProgressingInfo>,
     workload: &Workload,
     counts: Option<PodCounts>,
+    pods: Option<&[Arc<Pod>]>,
 ) -> Changes {
     let mut changes = Changes::default();
     let label = workload.kind.name().to_lowercase();
@@ -179,11 +204,18 @@ fn controlled(
         if workload.recorded_strategy.is_none() {
             changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(workload.update_strategy.to_string()));
         }
-        let wanted = partition(release, workload, counts);
+        let wanted = partition(release, workload, counts, pods);
         // A share that comes to the same number is left as it is written.
         if wanted != workload.partition {
             changes.set_partition(workload, &json!(wanted));
         }
+    }
+    // Where the controller has not seen the newest template, nobody knows yet whether it is another.
+    if let Release::Back { revision, restore: true, .. } = release
+        && workload.observed_generation >= workload.generation
+        && workload.updated_revision != *revision
+    {
+        changes.restore = Some(revision.clone());
     }
     changes
 }

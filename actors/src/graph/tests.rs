@@ -234,7 +234,7 @@ async fn health_follows_the_answers() {
     // A write that gets no answer says the same, and a later answer to anything takes it back.
     server.set_mode(Mode::Hanging);
     let patch = json!({"spec": {"replicas": 1}});
-    let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch };
+    let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch, restore: None };
     let (told, outcome) = futures::channel::oneshot::channel();
     let reply = Box::new(move |outcome| drop(told.send(outcome)));
     let _ = cluster.cast(ClusterMsg::Write { request, reply });

@@ -232,7 +232,14 @@ impl WorkloadState {
         let now = self.context.now();
         let step = decide::workload(&self.order.goal, &self.workload, pods.as_deref(), now);
         self.set_wake(step.wake, now);
-        let Some(patch) = step.patch else {
+        let (cluster, key) = (&self.workload.cluster, &self.workload.key);
+        let request = if let Some(patch) = step.patch {
+            tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
+            Request::Workload { kind: self.workload.kind, key: key.clone(), patch, restore: step.restore }
+        } else if let Some(pod) = step.delete {
+            tracing::info!(rollout = %self.rollout, cluster, object = %pod.key, "deleting broken pod");
+            Request::DeletePod(pod)
+        } else {
             self.error = None;
             self.backoff.reset();
             return;
@@ -242,9 +249,6 @@ impl WorkloadState {
         }
         let serial = self.context.serial();
         let me = self.me.clone();
-        let (cluster, key) = (&self.workload.cluster, &self.workload.key);
-        tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
-        let request = Request::Workload { kind: self.workload.kind, key: key.clone(), patch };
         let reply = Box::new(move |outcome| {
             let _ = me.cast(WorkloadMsg::Written { serial, outcome });
         });

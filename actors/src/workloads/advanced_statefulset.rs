@@ -28,6 +28,10 @@ impl Kind for AdvancedStatefulSet {
         Resource { group: "apps.kruise.io", version: "v1beta1", kind: "StatefulSet", plural: "statefulsets" }
     }
 
+    fn has_ordinals(&self) -> bool {
+        true
+    }
+
     fn partition_path(&self) -> &'static [&'static str] {
         &["rollingUpdate", "partition"]
     }

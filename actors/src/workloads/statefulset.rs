@@ -31,6 +31,10 @@ impl Kind for StatefulSet {
         Resource { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" }
     }
 
+    fn has_ordinals(&self) -> bool {
+        true
+    }
+
     fn partition_path(&self) -> &'static [&'static str] {
         &["rollingUpdate", "partition"]
     }

@@ -26,6 +26,8 @@ pub struct RunFacts {
     pub conditions: std::collections::BTreeMap<String, (String, String, String)>,
     /// Annotations that ask for something.
     pub requests: Vec<String>,
+    /// The batch that was undone first, counted from 0, once the run is on its way back.
+    pub back_from: Option<usize>,
     /// Whether it is gone.
     pub gone: bool,
 }
@@ -115,6 +117,8 @@ impl RunFacts {
         self.index = usize::try_from(int(&status["batchStatus"]["currentBatchIndex"])).unwrap_or_default();
         self.state = text(&status["batchStatus"]["currentBatchState"]);
         self.requests = requests(change.new);
+        let back = &status["rollback"];
+        self.back_from = back.is_object().then(|| usize::try_from(int(&back["fromBatchIndex"])).unwrap_or_default());
         self.error = status["error"].is_object().then(|| {
             let of = |key: &str| text(&status["error"][key]);
             (of("code"), of("reason"), of("message"))
@@ -168,6 +172,16 @@ impl RunFacts {
     /// Whether it has come to its end.
     pub fn ended(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Canceled")
+    }
+
+    /// The reason of a condition; empty without one.
+    pub fn condition_reason(&self, kind: &str) -> &str {
+        self.conditions.get(kind).map_or("", |(_, reason, _)| reason)
+    }
+
+    /// Whether whoever asked for a rollback has let a batch pass: it is the first to be undone.
+    pub fn asked_to_undo(&self, index: usize) -> bool {
+        self.back_from.is_some_and(|from| from == index)
     }
 
     /// Whether it stands at the breakpoint of its current batch.

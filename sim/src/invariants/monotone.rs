@@ -10,7 +10,7 @@ impl Invariant for Monotone {
     fn about(&self) -> About {
         About {
             name: "monotone",
-            sentence: "the current batch, the state of each batch and the end of a run never go back",
+            sentence: "the current batch, the state of each batch and the end of a run never go back, but in a rollback",
             reference: "DESIGN section 5, monotone steps",
             live: true,
         }
@@ -27,6 +27,9 @@ impl Invariant for Monotone {
 
 fn backwards(before: &RunFacts, after: &RunFacts) -> Option<String> {
     let name = &after.name;
+    if after.back_from.is_some() {
+        return forwards(before, after);
+    }
     if before.index > after.index {
         return Some(format!("run {name} went from batch {} back to batch {}", before.index + 1, after.index + 1));
     }
@@ -47,6 +50,17 @@ fn backwards(before: &RunFacts, after: &RunFacts) -> Option<String> {
             format!("the record of batch {} of run {name} went from {from} back to `{to}`", index + 1)
         })
     })
+}
+
+/// On the way back batches are undone in order, and the run does not turn round again.
+fn forwards(before: &RunFacts, after: &RunFacts) -> Option<String> {
+    let name = &after.name;
+    if before.back_from.is_some() && before.index < after.index {
+        let (from, to) = (before.index + 1, after.index + 1);
+        return Some(format!("run {name} is rolled back and went from batch {from} on to batch {to}"));
+    }
+    (before.ended() && before.phase != after.phase)
+        .then(|| format!("run {name} left its end: {} became {}", before.phase, after.phase))
 }
 
 fn rank(state: &str) -> usize {

@@ -19,7 +19,9 @@ impl Invariant for NoStepPastBreakpoint {
     fn observe(&mut self, facts: &Facts, delta: &Delta, _: &Change<'_>) -> Option<String> {
         let Delta::Run { index, before: Some(_) } = delta else { return None };
         let run = facts.runs.get(*index)?;
-        let passed = run.batches.iter().position(|batch| batch.breakpoint && batch.begun && !batch.continued)?;
+        let mut batches = run.batches.iter().enumerate();
+        let (passed, _) = batches
+            .find(|(index, batch)| batch.breakpoint && batch.begun && !batch.continued && !run.asked_to_undo(*index))?;
         Some(format!("batch {} of run {} began without a continue at its breakpoint", passed + 1, run.name))
     }
 }

@@ -164,6 +164,8 @@ pub enum Command {
     ForceSkipCurrentBatch,
     /// `cancel`
     Cancel,
+    /// `rollback`
+    Rollback,
 }
 
 impl Command {
@@ -177,6 +179,7 @@ impl Command {
             Self::Skip => "skip",
             Self::ForceSkipCurrentBatch => "force-skip-current-batch",
             Self::Cancel => "cancel",
+            Self::Rollback => "rollback",
         }
     }
 }

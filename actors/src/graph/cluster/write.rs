@@ -1,7 +1,12 @@
 //! One write to an API server, and what came of it.
 
+use std::sync::Arc;
+
 use k8s_openapi::{
-    api::core::v1::{Event, EventSource, ObjectReference},
+    api::{
+        apps::v1::ControllerRevision,
+        core::v1::{Event, EventSource, ObjectReference, Pod},
+    },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::{
@@ -9,12 +14,13 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::response::Status,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{REQUEST_TIMEOUT, watch::TimedOut};
 use crate::{
     api::{self, keys::FIELD_MANAGER},
+    decide::patch::merge_patch,
     graph::{
         effects::{Context, within},
         project::{Projected, project},
@@ -30,8 +36,11 @@ use crate::{
 pub(crate) enum Request {
     /// To one of our objects.
     Hub(HubWrite),
-    /// A merge patch of a workload, guarded by the resourceVersion in it.
-    Workload { kind: WorkloadKind, key: ObjectKey, patch: Value },
+    /// A merge patch of a workload, guarded by the resourceVersion in it; with the template of an earlier revision laid
+    /// over it, if one is named.
+    Workload { kind: WorkloadKind, key: ObjectKey, patch: Value, restore: Option<String> },
+    /// Deletes a pod, if it is still as it was.
+    DeletePod(Arc<crate::view::Pod>),
     /// An event about one of our objects.
     Notice(Notice),
 }
@@ -42,7 +51,8 @@ impl Request {
         match self {
             Self::Hub(write) => Some(write.target().0.into()),
             Self::Workload { kind, .. } => Some(Subject::Workloads { kind: *kind }),
-            Self::Notice(_) => None,
+            // Which watch shows the pod is its workload's to know.
+            Self::DeletePod(_) | Self::Notice(_) => None,
         }
     }
 }
@@ -104,9 +114,14 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
         Request::Hub(HubWrite::DeleteRun { key, uid, resource_version }) => {
             writer.delete(key, uid, resource_version).await
         }
-        Request::Workload { kind, key, patch } => {
-            writer.patch(&Subject::Workloads { kind: *kind }, key, patch, false).await
+        Request::Workload { kind, key, patch, restore } => {
+            let subject = Subject::Workloads { kind: *kind };
+            match restore {
+                None => writer.patch(&subject, key, patch, false).await,
+                Some(revision) => writer.restore(&subject, key, patch, revision).await,
+            }
         }
+        Request::DeletePod(pod) => writer.delete_pod(pod).await,
         Request::Notice(notice) => writer.record(notice).await,
     }
 }
@@ -130,6 +145,41 @@ impl Writer<'_> {
         match answer {
             Ok(object) => self.done(subject, object),
             Err(Failure::Conflict) => self.conflict(subject, key).await,
+            Err(failure) => failure.into(),
+        }
+    }
+
+    /// Patches the workload with the template of an earlier revision beside what `patch` says. The template is laid over
+    /// the one that is there now, whole, so that nothing of the newer one stays.
+    async fn restore(&self, subject: &Subject, key: &ObjectKey, patch: &Value, revision: &str) -> Outcome {
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let revisions: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &key.namespace);
+        let (workload, stable) = match (self.limit(api.get(&key.name)).await, self.limit(revisions.get(revision)).await)
+        {
+            (Ok(workload), Ok(stable)) => (workload, stable),
+            (_, Err(Failure::NotFound(_))) => {
+                return Outcome::Invalid(format!(
+                    "controllerrevision {}/{revision}, which holds the stable template, is gone: put that template back \
+                     yourself",
+                    key.namespace
+                ));
+            }
+            (Err(failure), _) | (_, Err(failure)) => return failure.into(),
+        };
+        match with_template(patch, &workload.data, stable.data.as_ref().map(|data| &data.0)) {
+            Ok(patch) => self.patch(subject, key, &patch, false).await,
+            Err(why) => Outcome::Invalid(format!("controllerrevision {}/{revision}: {why}", key.namespace)),
+        }
+    }
+
+    async fn delete_pod(&self, pod: &crate::view::Pod) -> Outcome {
+        let (uid, resource_version) = (Some(pod.uid.clone()), Some(pod.resource_version.clone()));
+        let preconditions = Preconditions { uid, resource_version };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.key.namespace);
+        match self.limit(api.delete(&pod.key.name, &params)).await {
+            // A pod that has changed may serve by now, and its watch will tell.
+            Ok(_) | Err(Failure::NotFound(_) | Failure::Conflict) => Outcome::Noted,
             Err(failure) => failure.into(),
         }
     }
@@ -284,6 +334,32 @@ fn event(notice: &Notice, now: Time) -> Event {
         last_timestamp: Some(now),
         count: Some(1),
         ..Event::default()
+    }
+}
+
+/// The merge patch that gives a workload the template of a revision beside what `patch` says.
+fn with_template(patch: &Value, workload: &Value, revision: Option<&Value>) -> Result<Value, &'static str> {
+    let template = revision.and_then(|data| data.pointer("/spec/template")).and_then(Value::as_object);
+    let mut template = template.ok_or("has no data.spec.template: put the stable template back yourself")?.clone();
+    // Controllers write down how the template is to be laid over another one.
+    template.remove("$patch");
+    let change = merge_patch(&workload["spec"]["template"], &Value::Object(template));
+    let mut patch = patch.clone();
+    if let Some(change) = change {
+        json_merge(&mut patch, &json!({ "spec": { "template": change } }));
+    }
+    Ok(patch)
+}
+
+/// Puts what is new into a patch. Nulls are instructions here and stay.
+fn json_merge(patch: &mut Value, more: &Value) {
+    match (patch, more) {
+        (Value::Object(patch), Value::Object(more)) => {
+            for (key, value) in more {
+                json_merge(patch.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (patch, more) => *patch = more.clone(),
     }
 }
 

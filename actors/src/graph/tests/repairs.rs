@@ -29,7 +29,7 @@ async fn what_a_watch_shows_before_a_late_answer_stands() {
         pass(5).await;
         server.delay_next_answer();
         let patch = json!({"spec": {"replicas": 4}});
-        let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch };
+        let request = Request::Workload { kind: WorkloadKind::StatefulSet, key: key("web"), patch, restore: None };
         let (told, outcome) = futures::channel::oneshot::channel();
         let reply = Box::new(move |outcome| drop(told.send(outcome)));
         let _ = cluster.cast(ClusterMsg::Write { request, reply });
