@@ -5,9 +5,11 @@
 
 pub mod admission;
 pub mod batch;
+pub mod canary;
 pub mod command;
 pub mod condition;
 pub mod deadline;
+pub mod direction;
 #[cfg(test)]
 mod fixtures;
 pub mod goals;
@@ -34,5 +36,5 @@ pub use self::{
     command::Command,
     partition::PARKED,
     rollout::rollout,
-    workload::{WorkloadStep, count, workload},
+    workload::{WorkloadStep, WorkloadWrite, count, workload},
 };

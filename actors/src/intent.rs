@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::{intorpercent::IntOrPercent, keys::ProgressingInfo},
+    api::{MetadataPatch, intorpercent::IntOrPercent, keys::ProgressingInfo},
     view::{ObjectKey, WorkloadId},
 };
 
@@ -114,6 +114,7 @@ pub struct Tolerance {
 
 /// What a workload actor is to bring about and keep so.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every workload is controlled")]
 pub enum WorkloadGoal {
     /// Under the control of a Rollout.
     Controlled {
@@ -123,11 +124,24 @@ pub enum WorkloadGoal {
         release: Release,
         /// The annotation that says which batch moves it; `None` removes it.
         progressing: Option<ProgressingInfo>,
+        /// The copy to keep beside it, if one is wanted.
+        canary: Option<CanaryGoal>,
         /// Whether its pods must be counted.
         watch_pods: bool,
     },
     /// Put back as it was before the Rollout took it, as far as that rolls nothing.
     Released,
+    /// A copy that nobody needs any more: gone.
+    Discarded,
+}
+
+/// The copy of a workload that a canary is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryGoal {
+    /// Its pods.
+    pub replicas: i32,
+    /// Labels and annotations laid over its pods'.
+    pub patch: MetadataPatch,
 }
 
 /// A Kubernetes event about one of our objects.

@@ -85,6 +85,8 @@ pub struct Workload {
     pub update_strategy: Value,
     /// Who last changed `spec.updateStrategy`, by managed fields.
     pub strategy_manager: Option<String>,
+    /// The hash of the template that a canary was copied from; absent for all others.
+    pub copied_template: Option<String>,
     /// Our own hash of `spec.template`.
     pub template_hash: String,
     /// Who last changed `spec.template`, by managed fields.

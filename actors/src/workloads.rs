@@ -4,6 +4,7 @@
 //! means what. All of them are the same to the decisions: a [`Workload`] whose partition keeps pods on the old revision.
 
 mod advanced_statefulset;
+pub(crate) mod canary;
 mod cloneset;
 mod collaset;
 mod fields;
@@ -223,6 +224,7 @@ impl WorkloadKind {
             update_strategy: spec["updateStrategy"].clone(),
             strategy_manager: manager(meta, "/f:spec/f:updateStrategy"),
             template_manager: manager(meta, "/f:spec/f:template"),
+            copied_template: object.annotations().get(keys::ANNOTATION_CANARY_TEMPLATE).cloned(),
             template_hash: template_hash(&spec["template"]),
             partition: reading.partition,
             desired: reading.desired,

@@ -185,6 +185,19 @@ impl Facts {
         self.runs.iter().rev().find(|run| !run.ended() && !run.gone && run.targets_of(id).next().is_some())
     }
 
+    /// How many pods the copy at `id` may have: what the run's canary asks for beside the workload that it is a copy of.
+    pub fn canary_allowed(&self, id: &WorkloadId) -> i32 {
+        let name = id.name.strip_suffix("-canary").unwrap_or_default().to_owned();
+        let original = WorkloadId { name, ..id.clone() };
+        let Some(workload) = self.workloads.get(&original) else { return 0 };
+        self.runs
+            .iter()
+            .filter(|run| !run.gone)
+            .map(|run| run.canary_of(&original, workload.desired))
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Whether a batch is moving pods.
     pub fn in_batch(&self) -> bool {
         self.runs.iter().any(|run| !run.gone && !run.ended() && has_begun(&run.state))

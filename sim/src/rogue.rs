@@ -23,7 +23,10 @@ pub(crate) async fn act(sabotage: Sabotage, sites: BTreeMap<String, (Site, Arc<W
         Sabotage::AnnotationLeft => leave(&sites, &recorder).await,
         Sabotage::ErrorLogged => tracing::error!("a defect"),
         Sabotage::Panic => panic!("a defect"),
-        Sabotage::PartitionTooLow | Sabotage::BreakpointIgnored | Sabotage::WritesSwallowed => {}
+        Sabotage::PartitionTooLow
+        | Sabotage::CanaryTooLarge
+        | Sabotage::BreakpointIgnored
+        | Sabotage::WritesSwallowed => {}
     }
 }
 

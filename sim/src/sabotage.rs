@@ -13,6 +13,8 @@ use crate::link::Wanted;
 pub enum Sabotage {
     /// Every partition is one too low.
     PartitionTooLow,
+    /// A canary is one pod too large.
+    CanaryTooLarge,
     /// Two serving pods are deleted as soon as a batch begins.
     PodsDeleted,
     /// A pause at a breakpoint is written as progress.
@@ -47,6 +49,7 @@ impl Sabotage {
         let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Tampered::Not };
         let changed = match self {
             Self::PartitionTooLow if wanted.plural == "statefulsets" => lower_partition(&mut value),
+            Self::CanaryTooLarge if wanted.plural == "statefulsets" => enlarge_canary(&mut value),
             Self::BreakpointIgnored if wanted.plural == "rolloutruns" && value["status"]["phase"] == "Paused" => {
                 value["status"]["phase"] = "Progressing".into();
                 true
@@ -56,6 +59,13 @@ impl Sabotage {
         };
         if changed { Tampered::Changed(Bytes::from(value.to_string())) } else { Tampered::Not }
     }
+}
+
+fn enlarge_canary(value: &mut Value) -> bool {
+    let of_canary = value["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-canary"));
+    let Some(replicas) = value["spec"]["replicas"].as_i64().filter(|_| of_canary) else { return false };
+    value["spec"]["replicas"] = (replicas + 1).into();
+    true
 }
 
 fn lower_partition(value: &mut Value) -> bool {

@@ -115,6 +115,9 @@ fn run(before: Option<&RunFacts>, run: &RunFacts) -> Vec<String> {
         return vec![format!("run {name} is gone")];
     }
     let mut told = Vec::new();
+    if before.canary_state != run.canary_state {
+        told.extend(canary(&run.canary_state));
+    }
     for (index, (was, is)) in before.batches.iter().zip(&run.batches).enumerate() {
         told.extend(batch(index, run, was, is));
     }
@@ -157,6 +160,15 @@ fn quantity(quantity: Quantity) -> String {
     }
 }
 
+fn canary(state: &str) -> Option<String> {
+    match state {
+        "Running" => Some("the canary begins".to_owned()),
+        "PostCanaryStepHook" => Some("the canary is up".to_owned()),
+        "Succeeded" => Some("the canary is gone".to_owned()),
+        _ => None,
+    }
+}
+
 fn batch(index: usize, run: &RunFacts, before: &BatchFacts, after: &BatchFacts) -> Option<String> {
     let number = format!("batch {} of {}", index + 1, run.batches.len());
     let back = run.back_from.is_some();
@@ -177,7 +189,11 @@ fn phase(run: &RunFacts, before: &str) -> Option<String> {
     let (name, number) = (&run.name, format!("batch {} of {}", run.index + 1, run.batches.len()));
     match run.phase.as_str() {
         "Paused" if run.at_breakpoint() => Some(format!("{number} is paused at its breakpoint")),
+        "Paused" if run.canary_state == "ResourceRecycling" => Some(format!("run {name} is paused with its canary")),
         "Paused" => Some(format!("run {name} is paused in {number}")),
+        "Progressing" if before == "Paused" && run.canary_state == "ResourceRecycling" => {
+            Some(format!("run {name} goes on, without its canary"))
+        }
         "Progressing" if before == "Paused" => Some(format!("run {name} goes on with {number}")),
         "Canceling" if run.back_from.is_some() => Some(format!("run {name} is at its start again")),
         "Canceled" if run.condition_reason("Progressing") == "RolledBack" => Some(format!("run {name} is rolled back")),

@@ -55,12 +55,17 @@ fn seeds_that_failed_once() {
 /// The operator crashes at each of its writes in turn, before and after it lands, and the end is the same.
 #[test]
 fn a_crash_at_every_write_changes_nothing() {
-    let scenario = named("crash-at-every-write");
-    let writes = run(&scenario, SEED).writes;
+    for name in ["crash-at-every-write", "canary-crash", "rollback-crash"] {
+        crash_at_every_write(&named(name));
+    }
+}
+
+fn crash_at_every_write(scenario: &Scenario) {
+    let writes = run(scenario, SEED).writes;
     assert!(writes > 10, "only {writes} writes");
     for write in 1..=writes {
         for landed in [false, true] {
-            let outcome = run_with(&scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
+            let outcome = run_with(scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
             assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
         }
     }
@@ -72,6 +77,7 @@ fn every_defect_is_noticed() {
     for (sabotage, invariant) in [
         (Sabotage::AnnotationLeft, "nothing_left_behind"),
         (Sabotage::PartitionTooLow, "exposure_ceiling"),
+        (Sabotage::CanaryTooLarge, "exposure_ceiling"),
         (Sabotage::PodsDeleted, "capacity_floor"),
         (Sabotage::BreakpointIgnored, "no_step_past_breakpoint"),
         (Sabotage::BatchSetBack, "monotone"),
@@ -80,7 +86,11 @@ fn every_defect_is_noticed() {
         (Sabotage::ErrorLogged, "no_alarm"),
         (Sabotage::Panic, "no_alarm"),
     ] {
-        let name = if sabotage == Sabotage::AnnotationLeft { "rollout-deleted" } else { "quick-start" };
+        let name = match sabotage {
+            Sabotage::AnnotationLeft => "rollout-deleted",
+            Sabotage::CanaryTooLarge => "canary",
+            _ => "quick-start",
+        };
         let outcome = run_with(&named(name), SEED, Options { crash_at: None, sabotage: Some(sabotage) });
         assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
         let replay = format!("replay: slipway simulate scenarios/{name}.yaml --seed 1");

@@ -33,6 +33,8 @@ pub const ANNOTATION_RECORDED_STRATEGY: &str = "slipway.rollout.kusionstack.io/u
 /// Annotation on a Rollout (Slipway's addition): the kinds of which it has taken workloads, as `apps/v1 StatefulSet`,
 /// separated by commas.
 pub const ANNOTATION_WORKLOAD_KINDS: &str = "slipway.rollout.kusionstack.io/workload-kinds";
+/// Annotation on a canary (Slipway's addition): our hash of the template that it was copied from.
+pub const ANNOTATION_CANARY_TEMPLATE: &str = "slipway.rollout.kusionstack.io/canary-template";
 /// Annotation on a Rollout or a run (Slipway's addition): a command that was taken in and is not acknowledged yet.
 pub const ANNOTATION_PENDING_COMMAND: &str = "slipway.rollout.kusionstack.io/pending-command";
 /// Annotation on a Rollout (Slipway's addition): a trigger that was taken in and has not led to a run yet.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    condition, goals,
+    condition,
+    direction::Direction,
+    goals,
     partition::PARKED,
     rollback,
     run::{self, error},
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, WorkloadRevision, intorpercent,
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, intorpercent,
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
     },
     intent::Wait,
@@ -53,7 +55,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         );
         return Progress::Failed(error("Error", "InvalidSpec", message));
     };
-    let last = direction.is_last(index, batches.len());
+    let last = direction.is_last(index);
     let gate = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index),
         StepState::Running => toleration::judge(view, run, status, now)
@@ -65,6 +67,10 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         Err(error) => return Progress::Failed(error),
         Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
         Ok(_) => {}
+    }
+    if status.batch_status.get_or_insert_default().current_batch_state == StepState::Succeeded {
+        leave(status, last, now);
+        return Progress::Moved;
     }
     let progress = status.batch_status.get_or_insert_default();
     let next = match &progress.current_batch_state {
@@ -79,25 +85,6 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         StepState::Running => StepState::PostBatchStepHook,
         StepState::PostBatchStepHook => StepState::ResourceRecycling,
         StepState::ResourceRecycling => StepState::Succeeded,
-        StepState::Succeeded if last => {
-            match status.rollback.as_mut() {
-                None => status.phase = RolloutRunPhase::PostRollout,
-                Some(rollback) => {
-                    rollback.finish_time = Some(condition::time(now));
-                    status.phase = RolloutRunPhase::Canceling;
-                }
-            }
-            return Progress::Moved;
-        }
-        StepState::Succeeded if status.rollback.is_some() => {
-            rollback::enter(progress, progress.current_batch_index - 1);
-            return Progress::Moved;
-        }
-        StepState::Succeeded => {
-            progress.current_batch_index += 1;
-            progress.current_batch_state = StepState::None;
-            return Progress::Moved;
-        }
         other => {
             let message =
                 format!("status.batchStatus.currentBatchState {other} is no state of a batch: skip or cancel");
@@ -121,49 +108,20 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     Progress::Moved
 }
 
-/// Which way a run goes through its batches.
-struct Direction<'a> {
-    run: &'a RolloutRun,
-    /// Present on the way back: index of the batch that is undone first, and what the workloads return to.
-    back: Option<(usize, Vec<WorkloadRevision>)>,
-}
-
-impl<'a> Direction<'a> {
-    fn of(run: &'a RolloutRun, status: &RolloutRunStatus) -> Self {
-        let back = status
-            .rollback
-            .as_ref()
-            .map(|rollback| (usize::try_from(rollback.from_batch_index).unwrap_or(0), status.stable_revisions.clone()));
-        Self { run, back }
-    }
-
-    fn is_last(&self, index: usize, batches: usize) -> bool {
-        if self.back.is_some() { index == 0 } else { index + 1 == batches }
-    }
-
-    /// Whoever asks for a rollback need not ask for its first batch once more.
-    fn stops_at(&self, index: usize) -> bool {
-        self.back.as_ref().is_none_or(|(from, _)| *from != index)
-    }
-
-    /// How many pods are to be on the updated revision once the batch is done, which on the way back is the stable one.
-    fn wanted(&self, target: &RolloutRunStepTarget, workload: &Workload, index: usize) -> Option<i32> {
-        match &self.back {
-            None => Some(intorpercent::parse(&target.replicas).ok()?.scaled(workload.desired)),
-            Some(_) => Some(workload.desired - rollback::remaining(self.run, workload, index)),
+/// Goes from a batch that is done to the next one, or to the end, in the direction in which the run goes.
+fn leave(status: &mut RolloutRunStatus, last: bool, now: Timestamp) {
+    let progress = status.batch_status.get_or_insert_default();
+    match (&mut status.rollback, last) {
+        (None, true) => status.phase = RolloutRunPhase::PostRollout,
+        (Some(rollback), true) => {
+            rollback.finish_time = Some(condition::time(now));
+            status.phase = RolloutRunPhase::Canceling;
         }
-    }
-
-    /// The revision whose template the workload is to have first.
-    fn template(&self, workload: &Workload) -> Option<&str> {
-        let (_, revisions) = self.back.as_ref()?;
-        let same = |entry: &&WorkloadRevision| entry.cluster == workload.cluster && entry.name == workload.key.name;
-        revisions.iter().find(same).map(|entry| &*entry.revision)
-    }
-
-    /// Whether the run has nothing to do with this workload: on the way back, if it never moved it.
-    fn passes(&self, workload: &Workload) -> bool {
-        self.back.is_some() && self.template(workload).is_none()
+        (Some(_), false) => rollback::enter(progress, progress.current_batch_index - 1),
+        (None, false) => {
+            progress.current_batch_index += 1;
+            progress.current_batch_state = StepState::None;
+        }
     }
 }
 
@@ -175,7 +133,6 @@ fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
         return invalid("spec.batch.batches is empty: write at least one batch, or cancel".to_owned());
     }
     let asked = [
-        ("spec.canary", run.spec.canary.is_some()),
         ("spec.webhooks", !run.spec.webhooks.is_empty()),
         ("spec.batch.batches[].traffic", batches.iter().any(|batch| batch.traffic.is_some())),
     ];
@@ -284,7 +241,7 @@ fn not_updated(
             trouble.unwrap_or_default()
         ));
     }
-    if !direction.is_last(index, run::batches(direction.run).len()) {
+    if !direction.is_last(index) {
         return None;
     }
     if workload.replicas > workload.desired {
@@ -334,12 +291,13 @@ pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<
 }
 
 /// What the workload's actor could not do, for the end of a sentence.
-fn last_error(view: &RolloutView, workload: &Workload) -> String {
+pub fn last_error(view: &RolloutView, workload: &Workload) -> String {
     let error = status::report(view, workload).and_then(|report| report.error.as_deref());
     error.map(|error| format!(" (last attempt: {error})")).unwrap_or_default()
 }
 
-fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
+/// The wait for another Rollout to give the workload up, if one controls it.
+pub fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
     let other = goals::owner(view, workload)?;
     let mut wait = wait(workload, format!("Rollout {other} to give it up: two Rollouts select it"));
     wait.unblock = Some(format!("correct spec.workloadRef.match of Rollout {other} or of this one"));
@@ -354,9 +312,13 @@ fn unmarked_by(view: &RolloutView, run: &RolloutRun, workload: &Workload, index:
     (!marked).then(|| wait(workload, format!("to be marked as progressing{}", last_error(view, workload))))
 }
 
-enum Lookup<'a> {
+/// What a target comes to.
+pub enum Lookup<'a> {
+    /// This workload.
     Found(&'a Arc<Workload>),
+    /// Nobody can say yet.
     Unknown(Wait),
+    /// None, though its cluster answers.
     Absent(CodeReasonMessage),
 }
 
@@ -366,7 +328,7 @@ pub fn find<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStep
 }
 
 /// A workload that does not show is only absent if its cluster can be relied on.
-fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepTarget) -> Lookup<'a> {
+pub fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepTarget) -> Lookup<'a> {
     let kind = run.spec.target_type.as_ref().map_or_else(String::new, |kind| match WorkloadKind::of_target(kind) {
         Some(kind) => kind.noun(),
         None => kind.kind.to_lowercase(),
@@ -402,7 +364,8 @@ fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepT
     }
 }
 
-fn wait(workload: &Workload, condition: String) -> Wait {
+/// A wait for something about a workload.
+pub fn wait(workload: &Workload, condition: String) -> Wait {
     Wait { cluster: workload.cluster.clone(), object: object(workload), condition, unblock: None }
 }
 

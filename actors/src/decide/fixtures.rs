@@ -36,6 +36,7 @@ pub(super) fn workload(cluster: &str, name: &str, desired: i32) -> Workload {
         update_strategy: json!({"type": "RollingUpdate", "rollingUpdate": {"partition": i32::MAX}}),
         strategy_manager: None,
         template_hash: "h2".into(),
+        copied_template: None,
         template_manager: None,
         partition: i32::MAX,
         desired,

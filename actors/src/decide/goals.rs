@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{kinds, rollback, run, select, toleration};
+use super::{canary, kinds, rollback, run, select, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -15,6 +15,9 @@ use crate::{
     intent::{Release, WorkloadGoal},
     view::{RolloutView, Workload, WorkloadId},
 };
+
+/// Kind of a run's owner, in the mark on workloads.
+pub const OWNER_KIND: &str = "Rollout";
 
 /// The goals of a Rollout that is not being deleted, or whose run is not over yet.
 pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<WorkloadId, WorkloadGoal> {
@@ -40,6 +43,12 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
         };
         goals.insert(workload.id(), goal);
     }
+    let wanted = |copy: &Workload| {
+        let mut targets = active.into_iter().flat_map(|run| targets(view, run).map(move |target| (run, target)));
+        targets.any(|(run, target)| canary::id_of_copy(target) == copy.id() && canary::wanted(run, target).is_some())
+    };
+    let copies = canary::copies(view).filter(|copy| !wanted(copy));
+    goals.extend(copies.map(|copy| (copy.id(), WorkloadGoal::Discarded)));
     goals
 }
 
@@ -47,9 +56,12 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
 pub fn released(view: &RolloutView) -> BTreeMap<WorkloadId, WorkloadGoal> {
     let rollout = view.rollout.metadata.name.as_deref();
     let ours = view.members.values().flat_map(|member| member.workloads.values());
-    ours.filter(|workload| workload.rollout.as_deref() == rollout && !workload.deleting)
+    let mut goals: BTreeMap<_, _> = ours
+        .filter(|workload| workload.rollout.as_deref() == rollout && !workload.deleting)
         .map(|workload| (workload.id(), WorkloadGoal::Released))
-        .collect()
+        .collect();
+    goals.extend(canary::copies(view).map(|copy| (copy.id(), WorkloadGoal::Discarded)));
+    goals
 }
 
 /// The other Rollout that controls this workload, if one does. A name that no Rollout bears counts for nothing.
@@ -65,6 +77,9 @@ pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Opti
     if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
         return None;
     }
+    if !canary::finished(run, status) {
+        return canary::progressing(run, rollout, workload);
+    }
     let batch = status.batch_status.as_ref()?;
     let current = usize::try_from(batch.current_batch_index).ok()?;
     let last = run::is_last(run, status, current);
@@ -73,7 +88,7 @@ pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Opti
     }
     let (index, _) = entries(run, workload).take_while(|(index, _)| *index <= current).last()?;
     Some(ProgressingInfo {
-        kind: "Rollout".to_owned(),
+        kind: OWNER_KIND.to_owned(),
         rollout: rollout.to_owned(),
         rollout_id: run.metadata.name.clone().unwrap_or_default(),
         canary: None,
@@ -132,6 +147,7 @@ fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload) -> Wo
         rollout: rollout.to_owned(),
         release,
         progressing: run.and_then(|run| progressing(run, rollout, workload)),
+        canary: run.and_then(|run| canary::wanted(run, workload)),
         watch_pods: run.is_some() && workload.kind.owns_pods(),
     }
 }
@@ -159,5 +175,6 @@ fn target<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workload: &Workload) 
 }
 
 fn is_target(run: &RolloutRun, workload: &Workload) -> bool {
-    run::batches(run).iter().any(|batch| target(run, batch, workload).is_some())
+    canary::target(run, workload).is_some()
+        || run::batches(run).iter().any(|batch| target(run, batch, workload).is_some())
 }

@@ -6,7 +6,7 @@ use crate::{
     api::{
         IntOrString, ResourceMatch, RolloutStrategy,
         policy::{ProgressDeadlinePolicy, TemplateChangePolicy},
-        rolloutrun::{RolloutRunBatchStrategy, RolloutRunStep, RolloutRunStepTarget},
+        rolloutrun::{RolloutRunBatchStrategy, RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     decide::select::matches,
     view::Workload,
@@ -30,8 +30,8 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
             policies.is_some_and(|policies| policies.template_change_policy == TemplateChangePolicy::Restart),
         ),
         ("policies.clusterFailurePolicy", policies.is_some_and(|policies| policies.cluster_failure_policy.is_some())),
-        ("canary", strategy.canary.is_some()),
-        ("canaryV2", strategy.canary_v2.is_some()),
+        ("canary.traffic", strategy.canary.as_ref().is_some_and(|canary| canary.traffic.is_some())),
+        ("canaryV2.traffic", strategy.canary_v2.as_ref().is_some_and(|canary| canary.traffic.is_some())),
         ("webhooks", !strategy.webhooks.is_empty()),
         ("batch.batches[].traffic", traffic_v1),
         ("batchV2.batches[].traffic", traffic_v2),
@@ -84,9 +84,40 @@ pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Resu
         return Err(format!("{field}.batches is empty: write at least one batch"));
     }
     for (index, batch) in batches.iter().enumerate() {
-        check(&format!("{field}.batches[{index}]"), batch)?;
+        check(&format!("{field}.batches[{index}]"), &batch.targets)?;
     }
     Ok(RolloutRunBatchStrategy { batches, toleration })
+}
+
+/// Expands the canary of `strategy`, if it has one, whichever form it has. `Err` says what it leads to instead.
+pub fn canary(
+    strategy: &RolloutStrategy,
+    workloads: &[&Arc<Workload>],
+) -> Result<Option<RolloutRunCanaryStrategy>, String> {
+    let (field, canary) = if let Some(canary) = &strategy.canary_v2 {
+        let groups = canary.targets.iter();
+        let targets = groups.flat_map(|group| {
+            targets(workloads, group.match_targets.as_ref(), &group.replicas, group.replica_sliding_window.as_ref())
+        });
+        let plan = RolloutRunCanaryStrategy {
+            targets: targets.collect(),
+            traffic: canary.traffic.clone(),
+            properties: canary.properties.clone(),
+            pod_template_metadata_patch: canary.template_metadata_patch.clone(),
+        };
+        ("canaryV2", plan)
+    } else if let Some(canary) = &strategy.canary {
+        let plan = RolloutRunCanaryStrategy {
+            targets: targets(workloads, canary.match_targets.as_ref(), &canary.replicas, None).collect(),
+            traffic: canary.traffic.clone(),
+            properties: canary.properties.clone(),
+            pod_template_metadata_patch: canary.template_metadata_patch.clone(),
+        };
+        ("canary", plan)
+    } else {
+        return Ok(None);
+    };
+    check(field, &canary.targets).map(|()| Some(canary))
 }
 
 /// The targets of one group, in the order of the workloads.
@@ -108,12 +139,12 @@ fn targets<'a>(
     })
 }
 
-fn check(path: &str, batch: &RolloutRunStep) -> Result<(), String> {
-    if batch.targets.is_empty() {
-        return Err(format!("{path} matches no workload: correct its matchTargets, or remove the batch"));
+fn check(path: &str, targets: &[RolloutRunStepTarget]) -> Result<(), String> {
+    if targets.is_empty() {
+        return Err(format!("{path} matches no workload: correct its matchTargets, or remove it"));
     }
     let mut seen = BTreeSet::new();
-    match batch.targets.iter().find(|target| !seen.insert((&target.cluster, &target.name))) {
+    match targets.iter().find(|target| !seen.insert((&target.cluster, &target.name))) {
         None => Ok(()),
         Some(twice) => Err(format!("{path} names {} twice: make its target groups disjoint", twice.name_ref())),
     }

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::{condition, goals, run};
+use super::{canary, condition, goals, run};
 use crate::{
     api::{
         CodeReasonMessage, CrossClusterObjectNameReference, RolloutRun, RolloutRunPhase, RolloutRunStatus,
@@ -18,13 +18,14 @@ use crate::{
 };
 
 /// Turns a run round: from here on its batches are undone.
-pub fn begin(status: &mut RolloutRunStatus, now: Timestamp) {
+pub fn begin(run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) {
+    if !canary::finished(run, status) {
+        canary::give_up(status);
+    }
     let batch = status.batch_status.get_or_insert_default();
     // What has moved no pod yet has nothing to undo.
-    let from = match run::releases_pods(&batch.current_batch_state) {
-        true => batch.current_batch_index,
-        false => (batch.current_batch_index - 1).max(0),
-    };
+    let begun = run::releases_pods(&batch.current_batch_state);
+    let from = if begun { batch.current_batch_index } else { (batch.current_batch_index - 1).max(0) };
     enter(batch, from);
     status.rollback = Some(RollbackStatus {
         from_batch_index: from,
@@ -46,7 +47,7 @@ pub fn begin_after(run: &RolloutRun, status: &mut RolloutRunStatus, now: Timesta
     let batch = status.batch_status.get_or_insert_default();
     batch.current_batch_index = last.max(0);
     batch.current_batch_state = StepState::Running;
-    begin(status, now);
+    begin(run, status, now);
 }
 
 /// Goes on with undoing the batch of that index.
@@ -137,13 +138,13 @@ pub fn restored(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunSta
         if stable(status, workload).is_none() || workload.observed_generation < workload.generation {
             continue;
         }
-        let known = is_restored(&rollback, workload);
-        match has_stable_template(status, workload) {
-            true if !known => {
-                rollback.restored.push(CrossClusterObjectNameReference::new(&*workload.cluster, &*workload.key.name))
-            }
-            false if known && result.is_ok() => result = Err(replaced(status, workload)),
-            _ => {}
+        let (is, was) = (has_stable_template(status, workload), is_restored(&rollback, workload));
+        if is && !was {
+            let place = CrossClusterObjectNameReference::new(&*workload.cluster, &*workload.key.name);
+            rollback.restored.push(place);
+        }
+        if was && !is && result.is_ok() {
+            result = Err(replaced(status, workload));
         }
     }
     rollback.restored.sort();

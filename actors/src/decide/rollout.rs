@@ -396,17 +396,22 @@ fn create(
         fail(message);
         return None;
     }
-    match plan::batches(strategy, workloads) {
+    let planned =
+        plan::canary(strategy, workloads).and_then(|canary| Ok((canary, plan::batches(strategy, workloads)?)));
+    match planned {
         Err(message) => {
             fail(format!("RolloutStrategy {}: {message}", view.rollout.spec.strategy_ref));
             None
         }
-        Ok(batches) => {
+        Ok((canary, batches)) => {
             if let Some(error) = &view.create_error {
                 fail(format!("rolloutRun {name}: {error}"));
             }
             let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
-            let run = new_run(view, &key.name, &json!(batches));
+            let mut run = new_run(view, &key.name, &json!(batches));
+            if let Some(canary) = canary {
+                run["spec"]["canary"] = json!(canary);
+            }
             Some(HubWrite::CreateRun { key, run })
         }
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     batch::{self, Progress},
+    canary,
     command::{self, Command, Effect, Pending, Situation},
     condition, deadline, pace, patch, rollback, status, toleration,
 };
@@ -38,6 +39,11 @@ pub struct RunStep {
 /// The batches of a run.
 pub fn batches(run: &RolloutRun) -> &[RolloutRunStep] {
     run.spec.batch.as_ref().map_or(&[], |batch| &batch.batches)
+}
+
+/// The kind of the run's targets, if it is one that can be rolled out.
+pub fn kind(run: &RolloutRun) -> Option<WorkloadKind> {
+    run.spec.target_type.as_ref().and_then(WorkloadKind::of_target)
 }
 
 /// Whether a target of the run means this workload; without a cluster it means one of that name anywhere.
@@ -232,7 +238,7 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
             skip(run, status)
         }
         Effect::RollBack => {
-            rollback::begin(status, now);
+            rollback::begin(run, status, now);
             "every workload returns to its stable revision, batch by batch".to_owned()
         }
     }
@@ -241,6 +247,10 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
 /// Marks the current batch Skipped and moves behind it. Behind the last batch only the marks on the workloads are left
 /// to be taken off.
 fn skip(run: &RolloutRun, status: &mut RolloutRunStatus) -> String {
+    if !canary::finished(run, status) {
+        canary::give_up(status);
+        return "the canary is skipped: it is taken away, and the batches follow".to_owned();
+    }
     let back = status.rollback.is_some();
     let Some(index) = current(status) else { return "there is no batch yet".to_owned() };
     let last = is_last(run, status, index);
@@ -277,17 +287,24 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
             RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout => {
                 status.phase = RolloutRunPhase::Progressing;
             }
+            // A canary that goes is not kept half.
+            RolloutRunPhase::Pausing if canary::is_leaving(run, status) => match canary::step(view, run, status, now) {
+                Progress::Moved => {}
+                Progress::Waiting(waits) => return waits,
+                Progress::Failed(_) => status.phase = RolloutRunPhase::Paused,
+            },
             RolloutRunPhase::Pausing => status.phase = RolloutRunPhase::Paused,
             RolloutRunPhase::Paused => return vec![paused(run, status)],
             RolloutRunPhase::Canceling => {
-                let waits = batch::left_behind(view, run, true);
+                let mut waits = canary::left_behind(view, run);
+                waits.extend(batch::left_behind(view, run, true));
                 if !waits.is_empty() {
                     return waits;
                 }
                 status.phase = RolloutRunPhase::Canceled;
             }
             RolloutRunPhase::Progressing if status.error.is_some() => return vec![stopped(run, status)],
-            RolloutRunPhase::Progressing => match batch::step(view, run, status, now) {
+            RolloutRunPhase::Progressing => match current_step(view, run, status, now) {
                 Progress::Moved => {}
                 Progress::Waiting(waits) => return waits,
                 Progress::Failed(error) => status.error = Some(error),
@@ -306,11 +323,25 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
     }
 }
 
+fn current_step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Progress {
+    if canary::finished(run, status) {
+        batch::step(view, run, status, now)
+    } else {
+        canary::step(view, run, status, now)
+    }
+}
+
 fn paused(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
     let batch = status.batch_status.as_ref();
     let index = batch.map_or(0, |batch| i64::from(batch.current_batch_index)) + 1;
     let breakpoint = batch.is_some_and(|batch| batch.current_batch_state == StepState::Pending);
-    let at = if breakpoint { format!("at the breakpoint of batch {index}") } else { format!("in batch {index}") };
+    let at = if !canary::finished(run, status) {
+        "with its canary".to_owned()
+    } else if breakpoint {
+        format!("at the breakpoint of batch {index}")
+    } else {
+        format!("in batch {index}")
+    };
     Wait {
         cluster: String::new(),
         object: object(run),
@@ -374,6 +405,11 @@ fn observe(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
     all.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
     all.dedup_by(|a, b| (&a.cluster, &a.name) == (&b.cluster, &b.name));
     status.target_statuses = status::keep_unknown(view, &status.target_statuses, all);
+    if !canary::finished(run, status)
+        && let Some(record) = status.canary_status.as_mut()
+    {
+        record.targets = canary::target_statuses(view, run, now);
+    }
     let Some(progress) = status.batch_status.as_mut() else { return };
     let current = usize::try_from(progress.current_batch_index).unwrap_or(0);
     let state = progress.current_batch_state.clone();
@@ -440,6 +476,14 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
             message,
         });
     };
+    let canary = |status: &RolloutRunStatus| status.canary_status.as_ref().map(|canary| canary.state.clone());
+    if canary(old) != canary(new) {
+        match canary(new) {
+            Some(StepState::Running) => add(false, "CanaryStarted", "the canary is made".to_owned()),
+            Some(StepState::Succeeded) => add(false, "CanaryRecycled", "the canary is gone".to_owned()),
+            _ => {}
+        }
+    }
     let total = batches(run).len();
     let state = |status: &RolloutRunStatus, index: usize| {
         status.batch_status.as_ref().and_then(|batch| batch.records.get(index)).map(|record| record.state.clone())
@@ -453,7 +497,7 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
                 add(false, "BatchRollingBack", format!("{batch} is being undone"));
             }
             StepState::Succeeded if new.rollback.is_some() => {
-                add(false, "BatchRolledBack", format!("{batch} is undone"))
+                add(false, "BatchRolledBack", format!("{batch} is undone"));
             }
             StepState::Running => add(false, "BatchStarted", format!("{batch} starts to update pods")),
             StepState::Succeeded => add(false, "BatchSucceeded", format!("{batch} is done")),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{fixtures, rollout, workload};
+use super::{fixtures, rollout, workload, workload::WorkloadWrite};
 use crate::{
     api::{Rollout, RolloutRun, keys::ProgressingInfo},
     intent::{HubKind, HubWrite},
@@ -41,7 +41,8 @@ impl Walk {
                 let member = self.view.members.get_mut(&id.cluster).unwrap();
                 let pods = member.reports[id].pods.clone();
                 let before = member.workloads[id].clone();
-                if let Some(patch) = workload(goal, &before, pods.as_deref(), fixtures::at(self.second)).patch {
+                let step = workload(goal, &before, None, pods.as_deref(), fixtures::at(self.second));
+                if let Some(WorkloadWrite::Patch { patch, .. }) = step.write {
                     let after = apply(&before, &patch, &mut self.version);
                     if after.partition != before.partition {
                         let (cluster, name) = (&id.cluster, &id.name);

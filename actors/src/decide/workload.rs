@@ -6,12 +6,13 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 use super::{
+    canary,
     partition::{PARKED, has_template, partition},
     toleration,
 };
 use crate::{
     api::keys::{self, ProgressingInfo},
-    intent::{Release, Tolerance, WorkloadGoal},
+    intent::{CanaryGoal, Release, Tolerance, WorkloadGoal},
     view::{Pod, PodCounts, Workload},
 };
 
@@ -19,18 +20,48 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct WorkloadStep {
-    /// The JSON merge patch to send, guarded by the resourceVersion in it; `None` when the goal is met.
-    pub patch: Option<Value>,
-    /// The revision whose template is laid over the workload's in the same write.
-    pub restore: Option<String>,
-    /// A broken pod that holds up its own replacement; it is deleted, if it is still this one.
-    pub delete: Option<Arc<Pod>>,
+    /// What to write; `None` when the goal is met.
+    pub write: Option<WorkloadWrite>,
     /// When to decide again though nothing changed: a ready pod becomes available by the passing of time alone.
     pub wake: Option<Timestamp>,
 }
 
-/// Decides the next write of one workload. `pods` is `None` as long as they are not known.
-pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod>]>, now: Timestamp) -> WorkloadStep {
+/// One write for the sake of a workload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkloadWrite {
+    /// A JSON merge patch, guarded by the resourceVersion in it, with the template of an earlier revision laid over the
+    /// workload's if one is named.
+    Patch {
+        /// The patch.
+        patch: Value,
+        /// The revision.
+        restore: Option<String>,
+    },
+    /// Deletes a pod that serves nobody and holds up its own replacement, if it is still as it was.
+    DeletePod(Arc<Pod>),
+    /// Makes the copy beside it, or brings it up to date.
+    Canary(CanaryGoal),
+    /// Deletes the workload itself: it is a copy that nobody needs any more.
+    Discard,
+}
+
+/// Decides the next write of one workload. `copy` is its canary, if there is one; `pods` is `None` as long as they are
+/// not known.
+pub fn workload(
+    goal: &WorkloadGoal,
+    workload: &Workload,
+    copy: Option<&Workload>,
+    pods: Option<&[Arc<Pod>]>,
+    now: Timestamp,
+) -> WorkloadStep {
+    let WorkloadGoal::Controlled { rollout, release, progressing, canary, .. } = goal else {
+        let write = match goal {
+            WorkloadGoal::Discarded => Some(WorkloadWrite::Discard),
+            _ if workload.deleting => None,
+            _ => released(workload).into_write(&workload.resource_version),
+        };
+        return WorkloadStep { write, wake: None };
+    };
     if workload.deleting {
         return WorkloadStep::default();
     }
@@ -39,22 +70,26 @@ pub fn workload(goal: &WorkloadGoal, workload: &Workload, pods: Option<&[Arc<Pod
         let failed = tolerance.and_then(|tolerance| toleration::next_failed(workload, pods, tolerance.since, now));
         next_available(workload, pods, now).into_iter().chain(failed).min()
     });
-    let (changes, delete) = match goal {
-        WorkloadGoal::Controlled { rollout, release, progressing, .. } => {
-            let counts = counts(workload, pods, now).map(|counts| PodCounts {
-                tolerated: tolerance
-                    .map_or(0, |most| toleration::tolerated(workload, pods.unwrap_or_default(), most, now)),
-                ..counts
-            });
-            let changes = controlled(rollout, release, progressing.as_ref(), workload, counts, pods);
-            (changes, broken(release, workload, pods.unwrap_or_default()))
-        }
-        WorkloadGoal::Released => (released(workload), None),
-    };
-    let restore = changes.restore.clone();
-    let patch = changes.into_patch(&workload.resource_version);
+    let known = pods.unwrap_or_default();
+    let counts = counts(workload, pods, now).map(|counts| PodCounts {
+        tolerated: tolerance.map_or(0, |most| toleration::tolerated(workload, known, most, now)),
+        ..counts
+    });
+    let changes = controlled(rollout, release, progressing.as_ref(), workload, counts, pods);
     // A pod goes only once everything that decides about its successor has been read back.
-    WorkloadStep { delete: delete.filter(|_| patch.is_none()), patch, restore, wake }
+    let write = changes
+        .into_write(&workload.resource_version)
+        .or_else(|| broken(release, workload, known).map(WorkloadWrite::DeletePod))
+        .or_else(|| stale_copy(canary.as_ref(), workload, copy).map(WorkloadWrite::Canary));
+    WorkloadStep { write, wake }
+}
+
+/// The copy that is wanted and is not there, or not as it is to be. One that is being deleted is made anew once it is
+/// gone.
+fn stale_copy(wanted: Option<&CanaryGoal>, workload: &Workload, copy: Option<&Workload>) -> Option<CanaryGoal> {
+    let stale =
+        |goal: &&CanaryGoal| copy.is_none_or(|copy| !copy.deleting && !canary::is_current(copy, workload, goal));
+    wanted.filter(stale).cloned()
 }
 
 /// The pod that a rollback replaces next without asking its controller, because it serves nobody. The controller of a
@@ -160,7 +195,7 @@ impl Changes {
         }
     }
 
-    fn into_patch(self, resource_version: &str) -> Option<Value> {
+    fn into_write(self, resource_version: &str) -> Option<WorkloadWrite> {
         let nothing = self.labels.is_empty() && self.annotations.is_empty() && self.spec.is_none();
         if nothing && self.restore.is_none() {
             return None;
@@ -176,7 +211,7 @@ impl Changes {
         if let Some(spec) = self.spec {
             patch["spec"] = spec;
         }
-        Some(patch)
+        Some(WorkloadWrite::Patch { patch, restore: self.restore })
     }
 }
 
@@ -271,6 +306,35 @@ mod tests {
     use super::*;
     use crate::{api::intorpercent::IntOrPercent, decide::fixtures, workloads::WorkloadKind};
 
+    fn patch(goal: &WorkloadGoal, set: &Workload) -> Option<Value> {
+        match workload(goal, set, None, None, fixtures::at(0)).write? {
+            WorkloadWrite::Patch { patch, .. } => Some(patch),
+            other => panic!("{other:?} is no patch"),
+        }
+    }
+
+    #[test]
+    fn a_copy_is_made_refreshed_and_waited_for() {
+        let set = fixtures::workload("east", "web", 5);
+        let wanted = CanaryGoal { replicas: 2, patch: crate::api::MetadataPatch::default() };
+        let goal = WorkloadGoal::Controlled {
+            rollout: "demo".into(),
+            release: Release::Parked,
+            progressing: None,
+            canary: Some(wanted.clone()),
+            watch_pods: true,
+        };
+        let mut copy = fixtures::workload("east", "web-canary", 2);
+        copy.copied_template = Some(set.template_hash.clone());
+        let write = |copy: Option<&Workload>| workload(&goal, &set, copy, None, fixtures::at(0)).write;
+        let made = Some(WorkloadWrite::Canary(wanted));
+        assert_eq!(write(None), made, "there is none");
+        assert_eq!(write(Some(&copy)), None, "it is as it is to be");
+        assert_eq!(write(Some(&Workload { desired: 3, ..copy.clone() })), made, "its size");
+        assert_eq!(write(Some(&Workload { copied_template: Some("h1".into()), ..copy.clone() })), made, "its template");
+        assert_eq!(write(Some(&Workload { deleting: true, desired: 3, ..copy })), None, "it goes first");
+    }
+
     #[test]
     fn a_skewed_clock_matters_only_where_time_does() {
         let mut workload = fixtures::workload("east", "web", 1);
@@ -311,9 +375,10 @@ mod tests {
             rollout: "demo".into(),
             release: Release::Parked,
             progressing: None,
+            canary: None,
             watch_pods: false,
         };
-        let patch = workload(&goal, &set, None, fixtures::at(0)).patch.unwrap();
+        let patch = patch(&goal, &set).unwrap();
         assert_eq!(
             patch,
             json!({
@@ -333,7 +398,7 @@ mod tests {
     #[test]
     fn release_rolls_nothing() {
         let partition = |set: &Workload| {
-            let patch = workload(&WorkloadGoal::Released, set, None, fixtures::at(0)).patch?;
+            let patch = patch(&WorkloadGoal::Released, set)?;
             patch.pointer("/spec/updateStrategy/rollingUpdate/partition").and_then(Value::as_i64)
         };
         let mut up_to_date = fixtures::workload("east", "web", 5);
@@ -347,7 +412,7 @@ mod tests {
         assert_eq!(partition(&given_up), None, "a pod of a revision that was given up would roll");
 
         let unobserved = Workload { generation: 3, ..up_to_date };
-        assert_eq!(workload(&WorkloadGoal::Released, &unobserved, None, fixtures::at(0)).patch, None);
+        assert_eq!(patch(&WorkloadGoal::Released, &unobserved), None);
     }
 
     #[test]
@@ -356,8 +421,9 @@ mod tests {
             rollout: "demo".into(),
             release: Release::Held { replicas: IntOrPercent::Int(1) },
             progressing: None,
+            canary: None,
             watch_pods: true,
         };
-        assert_eq!(workload(&goal, &fixtures::workload("east", "web", 5), None, fixtures::at(0)).patch, None);
+        assert_eq!(workload(&goal, &fixtures::workload("east", "web", 5), None, None, fixtures::at(0)).write, None);
     }
 }

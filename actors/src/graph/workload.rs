@@ -16,7 +16,7 @@ use super::{
     subject::Subject,
 };
 use crate::{
-    decide,
+    decide::{self, WorkloadWrite},
     intent::WorkloadGoal,
     view::{ObjectKey, Pod, Workload, WorkloadId, WorkloadReport},
 };
@@ -31,6 +31,8 @@ const RETRY_CAP: Duration = Duration::from_secs(30);
 pub(crate) struct Order {
     pub(crate) goal: WorkloadGoal,
     pub(crate) workload: Arc<Workload>,
+    /// Its canary, if there is one.
+    pub(crate) copy: Option<Arc<Workload>>,
 }
 
 /// Reports, by workload.
@@ -78,6 +80,8 @@ pub(crate) struct WorkloadState {
     order: Order,
     /// The workload as last seen, which may be by our own write.
     workload: Arc<Workload>,
+    /// Its canary as last seen.
+    copy: Option<Arc<Workload>>,
     subscription: Option<Subscription>,
     pods: Mirror<ObjectKey, Arc<Pod>>,
     /// Why the pods cannot be known, if the API server said so.
@@ -104,7 +108,7 @@ impl Actor for WorkloadActor {
     ) -> Result<WorkloadState, ActorProcessingErr> {
         let WorkloadArgs { context, rollout, order, orders, reports, cluster } = args;
         orders.attach(waker(&me));
-        let workload = order.workload.clone();
+        let (workload, copy) = (order.workload.clone(), order.copy.clone());
         let backoff = context.backoff(&format!("write {} {}", workload.cluster, workload.key), RETRY_FIRST, RETRY_CAP);
         let mut state = WorkloadState {
             context,
@@ -115,6 +119,7 @@ impl Actor for WorkloadActor {
             reports,
             order,
             workload,
+            copy,
             subscription: None,
             pods: Mirror::default(),
             unlisted: None,
@@ -176,6 +181,9 @@ impl WorkloadState {
             if !Arc::ptr_eq(&order.workload, &self.order.workload) {
                 self.workload = order.workload.clone();
             }
+            if order.copy != self.order.copy {
+                self.copy.clone_from(&order.copy);
+            }
             self.order = order;
         }
         for (about, fact) in self.subscription.as_ref().map(Subscription::drain).unwrap_or_default() {
@@ -230,23 +238,26 @@ impl WorkloadState {
     fn decide(&mut self) {
         let pods = self.known_pods();
         let now = self.context.now();
-        let step = decide::workload(&self.order.goal, &self.workload, pods.as_deref(), now);
+        let step = decide::workload(&self.order.goal, &self.workload, self.copy.as_deref(), pods.as_deref(), now);
         self.set_wake(step.wake, now);
-        let (cluster, key) = (&self.workload.cluster, &self.workload.key);
-        let request = if let Some(patch) = step.patch {
-            tracing::info!(rollout = %self.rollout, cluster, object = %key, %patch, "writing workload");
-            Request::Workload { kind: self.workload.kind, key: key.clone(), patch, restore: step.restore }
-        } else if let Some(pod) = step.delete {
-            tracing::info!(rollout = %self.rollout, cluster, object = %pod.key, "deleting broken pod");
-            Request::DeletePod(pod)
-        } else {
-            self.error = None;
-            self.backoff.reset();
-            return;
+        let (cluster, key, kind) = (&self.workload.cluster, &self.workload.key, self.workload.kind);
+        let request = match step.write {
+            Some(WorkloadWrite::Patch { patch, restore }) => {
+                Request::Workload { kind, key: key.clone(), patch, restore }
+            }
+            Some(WorkloadWrite::DeletePod(pod)) => Request::DeletePod(pod),
+            Some(WorkloadWrite::Canary(canary)) => Request::Canary { kind, key: key.clone(), canary },
+            Some(WorkloadWrite::Discard) => Request::Discard(self.workload.clone()),
+            None => {
+                self.error = None;
+                self.backoff.reset();
+                return;
+            }
         };
         if self.in_flight.is_some() || self.retry.is_some() {
             return;
         }
+        tracing::info!(rollout = %self.rollout, cluster, object = %key, ?request, "writing workload");
         let serial = self.context.serial();
         let me = self.me.clone();
         let reply = Box::new(move |outcome| {
@@ -267,9 +278,12 @@ impl WorkloadState {
         let is_conflict = matches!(outcome, Outcome::Conflict(_));
         if let Outcome::Done(Projected::Workload(workload)) | Outcome::Conflict(Some(Projected::Workload(workload))) =
             outcome
-            && !Projected::Workload(workload.clone()).precedes(&Projected::Workload(self.workload.clone()))
         {
-            self.workload = workload;
+            if workload.key != self.workload.key {
+                self.copy = Some(workload);
+            } else if !Projected::Workload(workload.clone()).precedes(&Projected::Workload(self.workload.clone())) {
+                self.workload = workload;
+            }
         }
         let Some(error) = error else {
             self.error = None;

@@ -10,6 +10,10 @@ use crate::scenario::HUB;
 pub struct RunFacts {
     /// Its name.
     pub name: String,
+    /// What its canary wants of whom.
+    pub canary: Vec<TargetFacts>,
+    /// `status.canaryStatus.state`.
+    pub canary_state: String,
     /// Its batches.
     pub batches: Vec<BatchFacts>,
     /// The failed pods of one workload that it passes over.
@@ -116,6 +120,7 @@ impl RunFacts {
         self.phase = text(&status["phase"]);
         self.index = usize::try_from(int(&status["batchStatus"]["currentBatchIndex"])).unwrap_or_default();
         self.state = text(&status["batchStatus"]["currentBatchState"]);
+        self.canary_state = text(&status["canaryStatus"]["state"]);
         self.requests = requests(change.new);
         let back = &status["rollback"];
         self.back_from = back.is_object().then(|| usize::try_from(int(&back["fromBatchIndex"])).unwrap_or_default());
@@ -149,6 +154,8 @@ impl RunFacts {
     }
 
     fn read_batches(&mut self, spec: &Value) {
+        let canary = spec["canary"]["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.canary = canary.iter().filter_map(target).collect();
         let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
         self.batches.resize(batches.len(), BatchFacts::default());
@@ -162,6 +169,13 @@ impl RunFacts {
     /// What the run wants of a workload, batch by batch.
     pub fn targets_of<'a>(&'a self, id: &'a WorkloadId) -> impl Iterator<Item = (&'a BatchFacts, &'a TargetFacts)> {
         self.batches.iter().flat_map(move |batch| batch.targets.iter().filter(|t| t.is(id)).map(move |t| (batch, t)))
+    }
+
+    /// How many pods the canary of a workload of `desired` pods may have now.
+    pub fn canary_of(&self, id: &WorkloadId, desired: i32) -> i32 {
+        let there = matches!(self.canary_state.as_str(), "Running" | "PostCanaryStepHook" | "ResourceRecycling");
+        let target = self.canary.iter().find(|target| target.is(id)).filter(|_| there && !self.ended());
+        target.map_or(0, |target| target.replicas.of(desired))
     }
 
     /// The counts the run has authorised for a workload so far.

@@ -130,7 +130,7 @@ impl WorkloadFacts {
         let by_roll = change.who == Who::Cluster && self.open().any(|open| open == ordinal);
         let answered = self.foreign.contains(&ordinal) || self.retemplated.contains(&ordinal);
         let ours = change.who == Who::Operator || (by_roll && !answered);
-        if !(went && ours && ordinal < self.desired) {
+        if !(went && ours && ordinal < self.desired) || self.is_copy() {
             return false;
         }
         let allowance = self.allowances.get(&ordinal).copied().filter(|_| by_roll).unwrap_or_default();
@@ -156,6 +156,11 @@ impl WorkloadFacts {
         self.partition >= self.desired && self.partition > 0
     }
 
+    /// Whether it is a canary's copy. Its pods are beside the workload's, so that none of those is exposed or taken down.
+    pub fn is_copy(&self) -> bool {
+        self.ours.iter().any(|key| key.ends_with("/canary-resource"))
+    }
+
     /// Whether there is a revision to move to.
     pub fn pending(&self) -> bool {
         self.stable != self.updated
@@ -163,7 +168,7 @@ impl WorkloadFacts {
 
     /// The pods the operator put on the update revision, as long as there is one to move to.
     pub fn exposed(&self) -> usize {
-        if !self.pending() {
+        if !self.pending() || self.is_copy() {
             return 0;
         }
         self.pods.values().filter(|pod| pod.revision == self.updated && !pod.foreign).count()

@@ -3,7 +3,7 @@
 use super::{About, Ending, Invariant};
 use crate::facts::{Facts, RunFacts};
 
-/// After the end of a run its workloads carry no `progressing-info` and no command is left on Rollout or run; after
+/// After the end of a run its canary is gone, its workloads carry no `progressing-info` and no command is left on Rollout or run; after
 /// the Rollout is gone its workloads carry nothing of ours, but for the record of the user's strategy where an update
 /// is pending, and its runs are gone.
 pub(super) struct NothingLeftBehind;
@@ -27,8 +27,13 @@ impl Invariant for NothingLeftBehind {
         let active = facts.runs.iter().any(|run| !run.gone && !run.ended());
         requests(facts)
             .or_else(|| if rollouts_gone { after_rollout(facts) } else { None })
-            .or_else(|| if active { None } else { progressing(facts) })
+            .or_else(|| if active { None } else { progressing(facts).or_else(|| canary(facts)) })
     }
+}
+
+fn canary(facts: &Facts) -> Option<String> {
+    let (id, _) = facts.workloads.iter().find(|(_, workload)| workload.is_copy())?;
+    Some(format!("canary {id} is still there"))
 }
 
 fn requests(facts: &Facts) -> Option<String> {

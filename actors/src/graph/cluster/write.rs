@@ -10,7 +10,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::response::Status,
 };
@@ -19,16 +19,19 @@ use sha2::{Digest, Sha256};
 
 use super::{REQUEST_TIMEOUT, watch::TimedOut};
 use crate::{
-    api::{self, keys::FIELD_MANAGER},
-    decide::patch::merge_patch,
+    api::{
+        self,
+        keys::{FIELD_MANAGER, FINALIZER_CANARY_RELEASE, LABEL_CANARY_RESOURCE},
+    },
+    decide::{canary::SUFFIX, patch, patch::merge_patch},
     graph::{
         effects::{Context, within},
         project::{Projected, project},
         subject::Subject,
     },
-    intent::{HubKind, HubWrite, Notice},
-    view::ObjectKey,
-    workloads::WorkloadKind,
+    intent::{CanaryGoal, HubKind, HubWrite, Notice},
+    view::{ObjectKey, Pod as PodView, Workload},
+    workloads::{WorkloadKind, canary},
 };
 
 /// A write.
@@ -39,8 +42,12 @@ pub(crate) enum Request {
     /// A merge patch of a workload, guarded by the resourceVersion in it; with the template of an earlier revision laid
     /// over it, if one is named.
     Workload { kind: WorkloadKind, key: ObjectKey, patch: Value, restore: Option<String> },
+    /// Makes a workload's canary, or brings it up to date.
+    Canary { kind: WorkloadKind, key: ObjectKey, canary: CanaryGoal },
+    /// Deletes a canary, our finalizer first, if it is still this one.
+    Discard(Arc<Workload>),
     /// Deletes a pod, if it is still as it was.
-    DeletePod(Arc<crate::view::Pod>),
+    DeletePod(Arc<PodView>),
     /// An event about one of our objects.
     Notice(Notice),
 }
@@ -50,7 +57,8 @@ impl Request {
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Self::Hub(write) => Some(write.target().0.into()),
-            Self::Workload { kind, .. } => Some(Subject::Workloads { kind: *kind }),
+            Self::Discard(workload) => Some(Subject::Workloads { kind: workload.kind }),
+            Self::Workload { kind, .. } | Self::Canary { kind, .. } => Some(Subject::Workloads { kind: *kind }),
             // Which watch shows the pod is its workload's to know.
             Self::DeletePod(_) | Self::Notice(_) => None,
         }
@@ -121,6 +129,8 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
                 Some(revision) => writer.restore(&subject, key, patch, revision).await,
             }
         }
+        Request::Canary { kind, key, canary } => writer.canary(*kind, key, canary).await,
+        Request::Discard(workload) => writer.discard(workload).await,
         Request::DeletePod(pod) => writer.delete_pod(pod).await,
         Request::Notice(notice) => writer.record(notice).await,
     }
@@ -172,7 +182,84 @@ impl Writer<'_> {
         }
     }
 
-    async fn delete_pod(&self, pod: &crate::view::Pod) -> Outcome {
+    /// Copies the workload as it is now. A copy that is there already is changed into the one that is wanted.
+    async fn canary(&self, kind: WorkloadKind, key: &ObjectKey, goal: &CanaryGoal) -> Outcome {
+        let subject = Subject::Workloads { kind };
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let name = format!("{}{SUFFIX}", key.name);
+        let workload = match self.limit(api.get(&key.name)).await {
+            Ok(workload) => json!(workload),
+            Err(failure) => return failure.into(),
+        };
+        let wanted = canary::copy(kind, &workload, &name, goal);
+        let copy = match self.limit(api.get(&name)).await {
+            Ok(copy) => copy,
+            Err(Failure::NotFound(_)) => return self.create_copy(&subject, key, &wanted).await,
+            Err(failure) => return failure.into(),
+        };
+        if !copy.labels().contains_key(LABEL_CANARY_RESOURCE) {
+            let noun = kind.noun();
+            return Outcome::Invalid(format!("{noun} {}/{name} exists and is no canary: rename it", key.namespace));
+        }
+        match canary::refresh(&json!(copy), &wanted) {
+            None => self.done(&subject, copy),
+            Some(patch) => {
+                let key = ObjectKey { namespace: key.namespace.clone(), name };
+                self.patch(&subject, &key, &patch, false).await
+            }
+        }
+    }
+
+    async fn create_copy(&self, subject: &Subject, key: &ObjectKey, copy: &Value) -> Outcome {
+        let object: DynamicObject = match serde_json::from_value(copy.clone()) {
+            Ok(object) => object,
+            Err(error) => return Outcome::Invalid(format!("the canary of {key} is no object: {error}")),
+        };
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match self.limit(api.create(&params, &object)).await {
+            Ok(object) => self.done(subject, object),
+            Err(failure) => failure.into(),
+        }
+    }
+
+    async fn discard(&self, workload: &Workload) -> Outcome {
+        let subject = Subject::Workloads { kind: workload.kind };
+        let (key, uid) = (&workload.key, &workload.uid);
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let gone = || Outcome::Deleted { key: key.clone(), uid: uid.clone() };
+        let mut copy = match self.limit(api.get(&key.name)).await {
+            Ok(copy) if copy.metadata.uid.as_ref() == Some(uid) => copy,
+            Ok(_) | Err(Failure::NotFound(_)) => return gone(),
+            Err(failure) => return failure.into(),
+        };
+        let mut finalizers = copy.metadata.finalizers.clone().unwrap_or_default();
+        let before = finalizers.len();
+        finalizers.retain(|finalizer| finalizer != FINALIZER_CANARY_RELEASE);
+        if finalizers.len() < before {
+            let version = copy.metadata.resource_version.as_deref().unwrap_or_default();
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            let patch = patch::finalizers(version, &finalizers);
+            copy = match self.limit(api.patch(&key.name, &params, &Patch::Merge(patch))).await {
+                Ok(copy) => copy,
+                Err(Failure::NotFound(_)) => return gone(),
+                Err(Failure::Conflict) => return self.conflict(&subject, key).await,
+                Err(failure) => return failure.into(),
+            };
+        }
+        if copy.metadata.deletion_timestamp.is_some() {
+            return self.done(&subject, copy);
+        }
+        let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.limit(api.delete(&key.name, &params)).await {
+            Ok(answer) => answer.either(|object| self.done(&subject, object), |_| gone()),
+            Err(Failure::NotFound(_) | Failure::Conflict) => gone(),
+            Err(failure) => failure.into(),
+        }
+    }
+
+    async fn delete_pod(&self, pod: &PodView) -> Outcome {
         let (uid, resource_version) = (Some(pod.uid.clone()), Some(pod.resource_version.clone()));
         let preconditions = Preconditions { uid, resource_version };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };

@@ -9,6 +9,7 @@ use ractor::{Actor, ActorCell, ActorRef};
 
 use super::RolloutMsg;
 use crate::{
+    decide::canary,
     graph::{
         Injury,
         child::Child,
@@ -74,9 +75,10 @@ impl Children {
     ) {
         let mut orders = BTreeMap::new();
         for (id, goal) in goals {
-            if let Some(workload) = members.get(&id.cluster).and_then(|member| member.workloads.get(&id)) {
-                let order = Order { goal, workload: workload.clone() };
-                orders.insert(id, order);
+            let Some(member) = members.get(&id.cluster) else { continue };
+            if let Some(workload) = member.workloads.get(&id) {
+                let copy = member.workloads.get(&canary::id_of_copy(workload)).cloned();
+                orders.insert(id, Order { goal, workload: workload.clone(), copy });
             }
         }
         self.workloads.retain(|id, workload| {
@@ -92,8 +94,9 @@ impl Children {
         });
         for (id, order) in orders {
             if let Some(workload) = self.workloads.get_mut(&id) {
-                let is_same =
-                    Arc::ptr_eq(&workload.order.workload, &order.workload) && workload.order.goal == order.goal;
+                let is_same = Arc::ptr_eq(&workload.order.workload, &order.workload)
+                    && workload.order.goal == order.goal
+                    && workload.order.copy == order.copy;
                 if !is_same {
                     workload.order = order.clone();
                     workload.orders.push((), order);

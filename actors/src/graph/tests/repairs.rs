@@ -159,11 +159,11 @@ async fn a_refusal_to_list_pods_is_reported() {
     let (context, cluster) = cluster(&server).await;
     let reports = Reports::new();
     let (rollout, release) = ("web".to_owned(), Release::Parked);
-    let goal = WorkloadGoal::Controlled { rollout, release, progressing: None, watch_pods: true };
+    let goal = WorkloadGoal::Controlled { rollout, release, progressing: None, canary: None, watch_pods: true };
     let args = WorkloadArgs {
         context,
         rollout: key("web"),
-        order: Order { goal, workload },
+        order: Order { goal, workload, copy: None },
         orders: Inbox::new(),
         reports: reports.clone(),
         cluster: cluster.clone(),

@@ -1,0 +1,275 @@
+//! The states of the canary: `"" → Pending → PreCanaryStepHook → Running → PostCanaryStepHook → ResourceRecycling →
+//! Succeeded`.
+//!
+//! A canary is a copy of each target, beside it and on the new template, so that no pod of the target itself moves. It
+//! always waits for `continue`, and goes before the first batch begins, or when the run is canceled or rolled back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    batch::{self, Lookup, Progress},
+    condition, goals,
+    run::{self, error},
+    status,
+};
+use crate::{
+    api::{
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, RolloutWorkloadStatus, StepState,
+        intorpercent, keys,
+        keys::{CanaryProgressingInfo, ProgressingInfo},
+        rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStepTarget},
+    },
+    intent::{CanaryGoal, Wait},
+    view::{RolloutView, Workload, WorkloadId},
+    workloads::WorkloadKind,
+};
+
+/// What follows a workload's name in its canary's.
+pub const SUFFIX: &str = "-canary";
+
+/// Whether the run has no canary to deal with any more.
+pub fn finished(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
+    run.spec.canary.is_none() || state(status) == StepState::Succeeded
+}
+
+fn state(status: &RolloutRunStatus) -> StepState {
+    status.canary_status.as_ref().map(|canary| canary.state.clone()).unwrap_or_default()
+}
+
+/// Whether the canary is being taken away, and nothing but that.
+pub fn is_leaving(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
+    run.spec.canary.is_some()
+        && state(status) == StepState::ResourceRecycling
+        && status.phase != RolloutRunPhase::Paused
+}
+
+/// Ends the step early: what it made is taken away, and the batches follow.
+pub fn give_up(status: &mut RolloutRunStatus) {
+    status.canary_status.get_or_insert_default().state = StepState::ResourceRecycling;
+}
+
+/// Takes one transition of the canary, if it may be taken.
+pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Progress {
+    let Some(canary) = &run.spec.canary else { return Progress::Moved };
+    if let Some(error) = unfit(run, canary) {
+        return Progress::Failed(error);
+    }
+    let state = state(status);
+    let gate = match state {
+        StepState::None if !run::kind(run).is_none_or(WorkloadKind::can_be_copied) => {
+            // Nothing to copy: on to the batches.
+            let record = status.canary_status.get_or_insert_default();
+            (record.start_time, record.finish_time) = (Some(condition::time(now)), Some(condition::time(now)));
+            record.state = StepState::Succeeded;
+            return Progress::Moved;
+        }
+        StepState::None => ready_to_begin(view, run, canary),
+        StepState::Running => all_available(view, run, canary),
+        StepState::ResourceRecycling => Ok(left_behind(view, run)),
+        _ => Ok(Vec::new()),
+    };
+    match gate {
+        Err(error) => return Progress::Failed(error),
+        Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
+        Ok(_) => {}
+    }
+    let next = match state {
+        StepState::None => StepState::Pending,
+        StepState::Pending => StepState::PreCanaryStepHook,
+        StepState::PreCanaryStepHook => StepState::Running,
+        StepState::Running => StepState::PostCanaryStepHook,
+        StepState::PostCanaryStepHook => {
+            status.phase = RolloutRunPhase::Paused;
+            StepState::ResourceRecycling
+        }
+        StepState::ResourceRecycling => StepState::Succeeded,
+        other => {
+            let message = format!("status.canaryStatus.state {other} is no state of a canary: skip or cancel");
+            return Progress::Failed(error("Error", "UnknownStepState", message));
+        }
+    };
+    let record = status.canary_status.get_or_insert_default();
+    match next {
+        StepState::PreCanaryStepHook => record.start_time = Some(condition::time(now)),
+        StepState::Succeeded => record.finish_time = Some(condition::time(now)),
+        _ => {}
+    }
+    record.state = next;
+    Progress::Moved
+}
+
+fn unfit(run: &RolloutRun, canary: &RolloutRunCanaryStrategy) -> Option<CodeReasonMessage> {
+    if canary.traffic.is_some() {
+        let message = "spec.canary.traffic is not implemented in this version: remove it, or cancel".to_owned();
+        return Some(error("Error", "NotImplemented", message));
+    }
+    let suffixed = canary.targets.iter().find(|target| target.name.ends_with(SUFFIX));
+    if let Some(target) = suffixed {
+        let message = format!(
+            "spec.canary target {}: a name that ends in {SUFFIX} is a canary's: rename the workload, or skip the canary",
+            target.name_ref()
+        );
+        return Some(error("Error", "InvalidSpec", message));
+    }
+    let targets = canary.targets.iter();
+    let mut counts = targets.map(|target| (target, intorpercent::parse(&target.replicas)));
+    let (target, why) = counts.find_map(|(target, count)| Some((target, count.err()?)))?;
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let message = format!("rolloutrun {name}: spec.canary target {}: replicas: {why}", target.name_ref());
+    Some(error("Error", "InvalidSpec", message))
+}
+
+fn ready_to_begin(
+    view: &RolloutView,
+    run: &RolloutRun,
+    canary: &RolloutRunCanaryStrategy,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    each(view, run, canary, |workload| {
+        let marked = matches!(&workload.progressing, Some(Ok(info))
+            if Some(&info.rollout_id) == run.metadata.name.as_ref() && info.canary.is_some());
+        batch::unowned(view, workload).or_else(|| {
+            let error = batch::last_error(view, workload);
+            (!marked).then(|| batch::wait(workload, format!("to be marked as progressing{error}")))
+        })
+    })
+}
+
+/// A canary is done when each copy runs as many pods as it is to have, all of them on the template of today.
+fn all_available(
+    view: &RolloutView,
+    run: &RolloutRun,
+    canary: &RolloutRunCanaryStrategy,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    each(view, run, canary, |workload| {
+        let goal = wanted(run, workload)?;
+        let refused = batch::last_error(view, workload);
+        let Some(copy) = find(view, workload) else {
+            return Some(batch::wait(workload, format!("its canary to be made{refused}")));
+        };
+        let condition = if !is_current(copy, workload, &goal) {
+            format!("to be a copy of {}{refused}", workload.key.name)
+        } else if copy.observed_generation < copy.generation {
+            format!("its controller to observe generation {}", copy.generation)
+        } else if copy.updated_replicas.min(copy.available) < goal.replicas {
+            format!("{} of {} pods available", copy.updated_replicas.min(copy.available), goal.replicas)
+        } else {
+            return None;
+        };
+        Some(batch::wait(copy, condition))
+    })
+}
+
+fn each(
+    view: &RolloutView,
+    run: &RolloutRun,
+    canary: &RolloutRunCanaryStrategy,
+    wait: impl Fn(&Workload) -> Option<Wait>,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    let mut waits = Vec::new();
+    for target in &canary.targets {
+        match batch::look_up(view, run, target) {
+            Lookup::Absent(error) => return Err(error),
+            Lookup::Unknown(unknown) => waits.push(unknown),
+            Lookup::Found(workload) => waits.extend(wait(workload)),
+        }
+    }
+    Ok(waits)
+}
+
+/// What of the canary is still there, and marks of it. A target that is gone may have left its copy all the same.
+pub fn left_behind(view: &RolloutView, run: &RolloutRun) -> Vec<Wait> {
+    let Some(canary) = &run.spec.canary else { return Vec::new() };
+    let mut waits: Vec<Wait> =
+        copies(view).map(|copy| batch::wait(copy, format!("to go{}", batch::last_error(view, copy)))).collect();
+    for target in &canary.targets {
+        match batch::look_up(view, run, target) {
+            Lookup::Unknown(wait) if view.members.contains_key(&target.cluster) => waits.push(wait),
+            Lookup::Found(workload) if is_marked(run, workload) => {
+                let error = batch::last_error(view, workload);
+                waits.push(batch::wait(workload, format!("the mark of the canary to be taken off{error}")));
+            }
+            _ => {}
+        }
+    }
+    waits
+}
+
+fn is_marked(run: &RolloutRun, workload: &Workload) -> bool {
+    matches!(&workload.progressing, Some(Ok(info))
+        if Some(&info.rollout_id) == run.metadata.name.as_ref() && info.canary.is_some())
+}
+
+/// The copies that this Rollout made, whatever for.
+pub fn copies(view: &RolloutView) -> impl Iterator<Item = &Arc<Workload>> {
+    let rollout = view.rollout.metadata.name.as_deref();
+    let all = view.members.values().flat_map(|member| member.workloads.values());
+    all.filter(move |workload| is_copy(workload) && workload.rollout.as_deref() == rollout)
+}
+
+fn is_copy(workload: &Workload) -> bool {
+    workload.labels.contains_key(keys::LABEL_CANARY_RESOURCE) && workload.key.name.ends_with(SUFFIX)
+}
+
+/// The id of a workload's copy.
+pub fn id_of_copy(workload: &Workload) -> WorkloadId {
+    let mut id = workload.id();
+    id.name.push_str(SUFFIX);
+    id
+}
+
+/// A workload's copy, if there is one.
+pub fn find<'a>(view: &'a RolloutView, workload: &Workload) -> Option<&'a Arc<Workload>> {
+    view.members.get(&workload.cluster)?.workloads.get(&id_of_copy(workload)).filter(|copy| is_copy(copy))
+}
+
+/// The workload that is a copy of `workload` is what it is to be.
+pub fn is_current(copy: &Workload, workload: &Workload, goal: &CanaryGoal) -> bool {
+    !copy.deleting && copy.copied_template.as_ref() == Some(&workload.template_hash) && copy.desired == goal.replicas
+}
+
+/// The copy that the run wants of a workload by what is stored.
+pub fn wanted(run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
+    let status = run.status.as_ref()?;
+    if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() {
+        return None;
+    }
+    let there = match state(status) {
+        StepState::Running | StepState::PostCanaryStepHook => true,
+        // It waits for `continue` here, and goes afterwards.
+        StepState::ResourceRecycling => status.phase == RolloutRunPhase::Paused,
+        _ => false,
+    };
+    let canary = run.spec.canary.as_ref().filter(|_| there)?;
+    let target = target(run, workload)?;
+    Some(CanaryGoal {
+        replicas: intorpercent::parse(&target.replicas).ok()?.scaled(workload.desired),
+        patch: canary.pod_template_metadata_patch.clone().unwrap_or_default(),
+    })
+}
+
+/// What the canary step wants of a workload.
+pub fn target<'a>(run: &'a RolloutRun, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {
+    run.spec.canary.as_ref()?.targets.iter().find(|target| run::means(run, target, workload))
+}
+
+/// The annotation that a workload carries while it has a canary.
+pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Option<ProgressingInfo> {
+    let status = run.status.as_ref()?;
+    target(run, workload)?;
+    (!is_leaving(run, status)).then(|| ProgressingInfo {
+        kind: goals::OWNER_KIND.to_owned(),
+        rollout: rollout.to_owned(),
+        rollout_id: run.metadata.name.clone().unwrap_or_default(),
+        canary: Some(CanaryProgressingInfo {}),
+        batch: None,
+    })
+}
+
+/// The copies as they are now.
+pub fn target_statuses(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> Vec<RolloutWorkloadStatus> {
+    let targets = run.spec.canary.iter().flat_map(|canary| &canary.targets);
+    let copies = targets.filter_map(|target| find(view, batch::find(view, run, target)?));
+    copies.map(|copy| status::workload_status(view, copy, now)).collect()
+}
