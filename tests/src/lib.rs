@@ -8,6 +8,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod gateway_api;
 pub mod kubelet;
+pub mod objects;
 pub mod operator;
 pub mod types;
 pub mod webhooks;

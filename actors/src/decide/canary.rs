@@ -143,7 +143,7 @@ fn all_available(
     canary: &RolloutRunCanaryStrategy,
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
     each(view, run, canary, |workload| {
-        let goal = wanted(run, workload)?;
+        let goal = goal(run, workload)?;
         let refused = batch::last_error(view, workload);
         let Some(copy) = find(view, workload) else {
             return Some(batch::wait(workload, format!("its canary to be made{refused}")));
@@ -241,8 +241,12 @@ pub fn wanted(run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
         StepState::ResourceRecycling => status.phase == RolloutRunPhase::Paused,
         _ => false,
     };
-    let canary = run.spec.canary.as_ref().filter(|_| there)?;
-    let target = target(run, workload)?;
+    goal(run, workload).filter(|_| there)
+}
+
+/// The copy that the canary step asks for.
+fn goal(run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
+    let (canary, target) = (run.spec.canary.as_ref()?, target(run, workload)?);
     Some(CanaryGoal {
         replicas: intorpercent::parse(&target.replicas).ok()?.scaled(workload.desired),
         patch: canary.pod_template_metadata_patch.clone().unwrap_or_default(),
@@ -272,4 +276,106 @@ pub fn target_statuses(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> 
     let targets = run.spec.canary.iter().flat_map(|canary| &canary.targets);
     let copies = targets.filter_map(|target| find(view, batch::find(view, run, target)?));
     copies.map(|copy| status::workload_status(view, copy, now)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::decide::fixtures;
+
+    fn run(state: &str, phase: &str) -> RolloutRun {
+        let target = json!([{ "cluster": "east", "name": "web", "replicas": "30%" }]);
+        let run = json!({
+            "metadata": { "name": "demo-1", "namespace": "default" },
+            "spec": {
+                "targetType": { "apiVersion": "apps/v1", "kind": "StatefulSet" },
+                "canary": { "targets": target },
+                "batch": { "batches": [{ "targets": target }] },
+            },
+            "status": { "phase": phase, "canaryStatus": { "state": state } },
+        });
+        fixtures::object::<RolloutRun>(run).as_ref().clone()
+    }
+
+    fn marked() -> Workload {
+        let mark = json!({ "kind": "Rollout", "rollout": "demo", "rolloutID": "demo-1", "canary": {} });
+        Workload {
+            progressing: Some(Ok(serde_json::from_value(mark).unwrap())),
+            ..fixtures::workload("east", "web", 5)
+        }
+    }
+
+    fn copy(available: i32) -> Workload {
+        let template = Some(fixtures::workload("east", "web", 5).template_hash);
+        let labels = [(keys::LABEL_CANARY_RESOURCE.to_owned(), "true".to_owned())].into();
+        let copy = fixtures::workload("east", "web-canary", 2);
+        Workload { copied_template: template, labels, available, updated_replicas: 2, ..copy }
+    }
+
+    /// Walks as far as the API's state lets it: the states, then what is waited for.
+    fn walk(run: &RolloutRun, workloads: Vec<Workload>) -> String {
+        let view = fixtures::view(workloads);
+        let mut status = run.status.clone().unwrap();
+        let mut states = vec![state(&status).to_string()];
+        loop {
+            match step(&view, run, &mut status, fixtures::at(0)) {
+                Progress::Moved if status.phase == RolloutRunPhase::Paused => states.push("Paused".to_owned()),
+                Progress::Moved => states.push(state(&status).to_string()),
+                Progress::Waiting(waits) => {
+                    states.extend(waits.into_iter().map(|wait| format!("waits for {} {}", wait.object, wait.condition)))
+                }
+                Progress::Failed(error) => states.push(error.message),
+            }
+            let over = status.phase == RolloutRunPhase::Paused || finished(run, &status);
+            if over || states.last().is_some_and(|last| last.contains(' ')) {
+                return states.join(" → ");
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_waits_for_what_the_api_shows() {
+        let begin = |workloads| walk(&run("", "Progressing"), workloads);
+        let recycle = |workloads| walk(&run("ResourceRecycling", "Progressing"), workloads);
+        let old = Workload { copied_template: Some("older".into()), ..copy(2) };
+        let unobserved = Workload { generation: 9, ..copy(2) };
+        let unmarked = fixtures::workload("east", "web", 5);
+        let lines = [
+            ("no mark yet", begin(vec![unmarked.clone()])),
+            ("no copy yet", begin(vec![marked()])),
+            ("an old copy", begin(vec![marked(), old])),
+            ("not observed", begin(vec![marked(), unobserved])),
+            ("not up", begin(vec![marked(), copy(1)])),
+            ("up", begin(vec![marked(), copy(2)])),
+            ("gone already", begin(vec![])),
+            ("the copy is there", recycle(vec![marked(), copy(2)])),
+            ("the mark is there", recycle(vec![marked()])),
+            ("nothing is left", recycle(vec![unmarked])),
+        ];
+        let lines: Vec<_> = lines.iter().map(|(when, what)| format!("{when:18} {what}")).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_copy_is_wanted_only_in_its_step() {
+        let table = [
+            ("", "Progressing", false),
+            ("Pending", "Progressing", false),
+            ("PreCanaryStepHook", "Progressing", false),
+            ("Running", "Progressing", true),
+            ("Running", "Paused", true),
+            ("PostCanaryStepHook", "Progressing", true),
+            ("ResourceRecycling", "Paused", true),
+            ("ResourceRecycling", "Pausing", false),
+            ("ResourceRecycling", "Progressing", false),
+            ("Succeeded", "Progressing", false),
+            ("Running", "Canceling", false),
+            ("Running", "Canceled", false),
+        ];
+        for (state, phase, expected) in table {
+            assert_eq!(wanted(&run(state, phase), &marked()).is_some(), expected, "{state} {phase}");
+        }
+    }
 }

@@ -1,0 +1,76 @@
+//! Objects on real control planes, as end-to-end tests need them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Client, ResourceExt,
+    api::{Api, DynamicObject, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::Value;
+use slipway_actors::api;
+
+/// Two minutes on a busy machine; all of it is only used up by a failure.
+const POLLS: usize = 600;
+const POLL: Duration = Duration::from_millis(200);
+
+/// The objects of a kind in the namespace `default`.
+pub fn of_kind(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    Api::default_namespaced_with(client.clone(), &resource)
+}
+
+/// Creates every object of a YAML stream.
+pub async fn create(client: &Client, manifests: &str) -> Result<()> {
+    for value in serde_saphyr::from_multiple::<Value>(manifests)? {
+        let object: DynamicObject = serde_json::from_value(value)?;
+        let types = object.types.clone().context("apiVersion and kind")?;
+        of_kind(client, &types.api_version, &types.kind).create(&PostParams::default(), &object).await?;
+    }
+    Ok(())
+}
+
+/// Installs our definitions, and waits until they are served.
+pub async fn install_crds(client: &Client) -> Result<()> {
+    let crds = Api::<CustomResourceDefinition>::all(client.clone());
+    for crd in api::crd::all() {
+        crds.create(&PostParams::default(), &crd).await?;
+        let established = kube::runtime::conditions::is_crd_established();
+        kube::runtime::wait::await_condition(crds.clone(), &crd.name_any(), established).await?;
+    }
+    Ok(())
+}
+
+/// Waits for an object to get somewhere, and tells where it was last if it does not.
+pub async fn until(
+    objects: &Api<DynamicObject>,
+    name: &str,
+    what: &str,
+    done: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    let mut last = Value::Null;
+    for _ in 0..POLLS {
+        if let Some(object) = objects.get_opt(name).await? {
+            last = serde_json::to_value(object)?;
+            if done(&last) {
+                return Ok(last);
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bail!("waited in vain until {what}; {name} is {last:#}")
+}
+
+/// Waits for an object to be gone.
+pub async fn until_gone(objects: &Api<DynamicObject>, name: &str) -> Result<()> {
+    for _ in 0..POLLS {
+        if objects.get_opt(name).await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bail!("waited in vain until {name} is gone")
+}
