@@ -318,19 +318,20 @@ mod tests {
     fn walk(run: &RolloutRun, workloads: Vec<Workload>) -> String {
         let view = fixtures::view(workloads);
         let mut status = run.status.clone().unwrap();
-        let mut states = vec![state(&status).to_string()];
+        let mut walked = vec![state(&status).to_string()];
         loop {
             match step(&view, run, &mut status, fixtures::at(0)) {
-                Progress::Moved if status.phase == RolloutRunPhase::Paused => states.push("Paused".to_owned()),
-                Progress::Moved => states.push(state(&status).to_string()),
+                Progress::Moved if status.phase == RolloutRunPhase::Paused => walked.push("Paused".to_owned()),
+                Progress::Moved => walked.push(state(&status).to_string()),
                 Progress::Waiting(waits) => {
-                    states.extend(waits.into_iter().map(|wait| format!("waits for {} {}", wait.object, wait.condition)))
+                    let waits = waits.into_iter();
+                    walked.extend(waits.map(|wait| format!("waits for {} {}", wait.object, wait.condition)));
                 }
-                Progress::Failed(error) => states.push(error.message),
+                Progress::Failed(error) => walked.push(error.message),
             }
             let over = status.phase == RolloutRunPhase::Paused || finished(run, &status);
-            if over || states.last().is_some_and(|last| last.contains(' ')) {
-                return states.join(" → ");
+            if over || walked.last().is_some_and(|last| last.contains(' ')) {
+                return walked.join(" → ");
             }
         }
     }
