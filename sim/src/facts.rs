@@ -1,10 +1,11 @@
 //! What is true in the clusters, read from every write as it happens.
 //!
-//! Computed from pods, StatefulSets, Rollouts and runs alone, with projections of its own: nothing here shares code
+//! Computed from pods, workloads, Rollouts and runs alone, with projections of its own: nothing here shares code
 //! with the operator, so that a mistake there is not repeated here.
 
 mod pod;
 mod run;
+mod species;
 mod workload;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -14,6 +15,7 @@ use serde_json::Value;
 pub use self::{
     pod::PodFacts,
     run::{BatchFacts, Quantity, RunFacts, TargetFacts, has_begun},
+    species::Species,
     workload::WorkloadFacts,
 };
 
@@ -166,8 +168,10 @@ impl Facts {
     /// Takes in a write.
     pub fn apply(&mut self, change: &Change<'_>) -> Delta {
         self.now = change.at;
+        if let Some(species) = Species::of(change.plural, change.new) {
+            return self.workload(change, species);
+        }
         match change.plural {
-            "statefulsets" => self.workload(change),
             "pods" => self.pod(change),
             "rolloutruns" => self.run(change),
             "rollouts" => self.rollout(change),
@@ -209,16 +213,16 @@ impl Facts {
         self.workloads.iter().find(|(id, _)| id.cluster == cluster && id.name == name)
     }
 
-    fn workload(&mut self, change: &Change<'_>) -> Delta {
+    fn workload(&mut self, change: &Change<'_>, species: Species) -> Delta {
         let id = change.workload_id(change.name);
         if change.verb == Verb::Delete {
             let before = self.workloads.remove(&id).map(Box::new);
             return Delta::Workload { id, before };
         }
-        let allowance = self.allowance(&id, workload::replicas(change.new));
+        let allowance = self.allowance(&id, species.desired(change.new));
         let active = self.active_run(&id).map(|run| run.authorised(&id));
         let before = self.workloads.get(&id).cloned().map(Box::new);
-        self.workloads.entry(id.clone()).or_default().update(change, allowance, active);
+        self.workloads.entry(id.clone()).or_default().update(change, species, allowance, active);
         Delta::Workload { id, before }
     }
 
@@ -235,13 +239,22 @@ impl Facts {
     fn pod(&mut self, change: &Change<'_>) -> Delta {
         let owner = change.new["metadata"]["ownerReferences"].as_array();
         let owner = owner.and_then(|all| all.iter().find(|owner| owner["controller"] == true));
-        let Some(name) = owner.and_then(|owner| owner["name"].as_str()) else { return Delta::Other };
-        let id = change.workload_id(name);
+        let owner = owner.and_then(|owner| owner["name"].as_str()).map(|name| change.workload_id(name));
+        // A pod belongs to the workload that controls it, and to what decorates it.
+        let decorates = |(id, workload): &(&WorkloadId, &WorkloadFacts)| {
+            id.cluster == change.cluster && id.namespace == change.namespace && workload.decorates(change.new)
+        };
+        let decorations = self.workloads.iter().filter(decorates).map(|(id, _)| id.clone());
+        let ids: Vec<WorkloadId> = owner.into_iter().chain(decorations).collect();
         let now = self.now;
-        let Some(workload) = self.workloads.get_mut(&id) else { return Delta::Other };
-        let before = workload.pods.get(change.name).cloned();
-        let taken_down = workload.pod(change, now);
-        Delta::Pod { id, pod: change.name.to_owned(), before, taken_down }
+        let mut delta = Delta::Other;
+        for id in ids {
+            let Some(workload) = self.workloads.get_mut(&id) else { continue };
+            let before = workload.pods.get(change.name).cloned();
+            let taken_down = workload.pod(change, &id.name, now);
+            delta = Delta::Pod { id, pod: change.name.to_owned(), before, taken_down };
+        }
+        delta
     }
 
     fn run(&mut self, change: &Change<'_>) -> Delta {

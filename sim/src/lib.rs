@@ -36,5 +36,5 @@ pub use self::{
     invariants::Verdict,
     run::{Options, Outcome, run, run_with},
     sabotage::Sabotage,
-    scenario::{Scenario, ScenarioError},
+    scenario::{Scenario, ScenarioError, WorkloadKind},
 };

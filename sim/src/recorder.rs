@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     coverage::{Coverage, Situation},
-    facts::{Change, Delta, Facts, Verb, Who},
+    facts::{Change, Delta, Facts, Species, Verb, Who},
     invariants::{Ending, Jury, Verdict},
     story::{self, Story},
     trace::{Trace, digest},
@@ -225,14 +225,16 @@ impl Inner {
 /// The part of an object that a reader of the trace looks for.
 fn essence(change: &Change<'_>) -> String {
     let (spec, status) = (&change.new["spec"], &change.new["status"]);
-    match change.plural {
-        "statefulsets" => format!(
+    if let Some(species) = Species::of(change.plural, change.new) {
+        return format!(
             " partition={} replicas={} updated={} ready={}",
-            spec["updateStrategy"]["rollingUpdate"]["partition"],
+            species.partition(change.new),
             spec["replicas"],
             status["updatedReplicas"],
             status["readyReplicas"]
-        ),
+        );
+    }
+    match change.plural {
         "rolloutruns" => {
             let batch = &status["batchStatus"];
             format!(

@@ -33,6 +33,13 @@ pub enum Sabotage {
     Panic,
 }
 
+/// Where workloads of one kind or another have their partition.
+const PARTITIONS: [&str; 3] = [
+    "/spec/updateStrategy/rollingUpdate/partition",
+    "/spec/updateStrategy/rollingUpdate/byPartition/partition",
+    "/spec/updateStrategy/partition",
+];
+
 /// What becomes of a write.
 pub(crate) enum Tampered {
     /// It passes as it is.
@@ -48,7 +55,7 @@ impl Sabotage {
     pub(crate) fn tamper(self, wanted: &Wanted, body: &Bytes) -> Tampered {
         let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Tampered::Not };
         let changed = match self {
-            Self::PartitionTooLow if wanted.plural == "statefulsets" => lower_partition(&mut value),
+            Self::PartitionTooLow => lower_partition(&mut value),
             Self::CanaryTooLarge if wanted.plural == "statefulsets" => enlarge_canary(&mut value),
             Self::BreakpointIgnored if wanted.plural == "rolloutruns" && value["status"]["phase"] == "Paused" => {
                 value["status"]["phase"] = "Progressing".into();
@@ -69,7 +76,8 @@ fn enlarge_canary(value: &mut Value) -> bool {
 }
 
 fn lower_partition(value: &mut Value) -> bool {
-    let Some(partition) = value.pointer_mut("/spec/updateStrategy/rollingUpdate/partition") else { return false };
+    let found = PARTITIONS.into_iter().find(|path| value.pointer(path).is_some());
+    let Some(partition) = found.and_then(|path| value.pointer_mut(path)) else { return false };
     let Some(number) = partition.as_i64().filter(|number| (1..1000).contains(number)) else { return false };
     *partition = (number - 1).into();
     true

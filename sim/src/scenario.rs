@@ -11,20 +11,24 @@ mod kind;
 mod quantity;
 mod timeline;
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::{
-    application::{Application, Workload},
+    application::{Application, Workload, WorkloadKind},
     expect::{Expect, ExpectRun, ExpectWorkload},
     fault::{Hang, NextAnswer, NextFault, Strike, Swarm, UNREACHABLE_FOR, Unreachable, Where},
-    kind::Kind,
+    kind::{Crds, Kind},
     quantity::{Ratio, Span, Time},
     timeline::{
-        Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, ImageIn, Injure, ObjectRef, Patch, Restart,
-        Scale, SetImage, Step,
+        Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, ImageIn, Injure, Install, ObjectRef, Patch,
+        Restart, Scale, SetImage, Step,
     },
 };
 
@@ -186,6 +190,20 @@ impl Scenario {
     /// other.
     pub fn member_names(&self) -> Vec<&str> {
         if self.clusters.is_empty() { vec![""] } else { self.clusters.iter().map(|c| c.name.as_str()).collect() }
+    }
+
+    /// The kind of a workload of the application, as `cluster/name`. What the application does not have is a StatefulSet.
+    pub fn kind_of(&self, workload: &str) -> WorkloadKind {
+        let all = self.application.iter().flat_map(|application| &application.workloads);
+        let found =
+            all.into_iter().find(|it| format!("{}/{}", cluster_name(it.cluster.as_deref()), it.name) == workload);
+        found.map_or(WorkloadKind::default(), |found| found.kind)
+    }
+
+    /// The definitions that a cluster needs for the objects it has at the start.
+    pub fn crds(&self, cluster: &str) -> BTreeSet<Crds> {
+        let here = self.manifests().into_iter().filter(|(at, _)| at == cluster);
+        here.filter_map(|(_, manifest)| Kind::of(&manifest).ok()?.crds()).collect()
     }
 
     /// The hub's objects at the start, then the members', each with its cluster; the hub is `HUB`.

@@ -20,7 +20,7 @@ use crate::{
     operator::{Order, victim},
     recorder::Recorder,
     scenario::{
-        Action, Carrier, CommandOn, Crash, HUB, ImageIn, Kind, ObjectRef, Scenario, SetImage, Step, Strike,
+        Action, Carrier, CommandOn, Crash, Crds, HUB, ImageIn, Kind, ObjectRef, Scenario, SetImage, Step, Strike,
         cluster_name,
     },
     site::{Patch, Site},
@@ -43,6 +43,13 @@ pub(crate) struct Timeline<'a> {
 impl Timeline<'_> {
     /// Creates what is there from the start.
     pub(crate) async fn prepare(&self) {
+        for cluster in self.sites.keys() {
+            for crds in self.scenario.crds(cluster) {
+                if let Err(error) = self.install(cluster, crds).await {
+                    self.recorder.tell("user", &format!("is refused: {error}"));
+                }
+            }
+        }
         for (cluster, manifest) in self.scenario.manifests() {
             self.create(&cluster, &manifest).await;
         }
@@ -76,7 +83,8 @@ impl Timeline<'_> {
             Action::Scale(scale) => {
                 let (cluster, name) = scale.workload.split_once('/').unwrap_or((HUB, &scale.workload));
                 let body = json!({"spec": {"replicas": scale.replicas}});
-                self.patch(cluster, "StatefulSet", &format!("{name}/scale"), Patch::Merge, &body).await
+                let kind = self.scenario.kind_of(&scale.workload).name();
+                self.patch(cluster, kind, &format!("{name}/scale"), Patch::Merge, &body).await
             }
             Action::Command(CommandOn::Run(command)) => self.command(command.word(), Carrier::Run).await,
             Action::Command(CommandOn::Stated { give, on }) => self.command(give.word(), *on).await,
@@ -93,6 +101,11 @@ impl Timeline<'_> {
                 let (cluster, name) = (cluster_name(p.cluster.as_deref()), self.name(&p.name)?);
                 self.recorder.tell("user", &format!("{cluster}: patches {} {name} with {}", p.kind, p.patch));
                 self.patch(&cluster, &p.kind, &name, Patch::Merge, &p.patch).await
+            }
+            Action::InstallCrds(install) => {
+                let cluster = cluster_name(install.cluster.as_deref());
+                self.recorder.tell("user", &format!("{cluster}: installs the CRDs of {}", install.of.word()));
+                self.install(&cluster, install.of).await
             }
             Action::Create(object) => {
                 self.create(&cluster_name(object.cluster.as_deref()), &object.manifest).await;
@@ -120,10 +133,11 @@ impl Timeline<'_> {
         let all = self.scenario.application.iter().flat_map(|application| &application.workloads);
         let all = all.map(|workload| format!("{}/{}", cluster_name(workload.cluster.as_deref()), workload.name));
         let workloads = if set.workloads.is_empty() { all.collect() } else { set.workloads.clone() };
-        let body = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": set.image}]);
         for workload in &workloads {
+            let kind = self.scenario.kind_of(workload);
+            let body = json!([{"op": "replace", "path": kind.image_path(), "value": set.image}]);
             let (cluster, name) = workload.split_once('/').unwrap_or((HUB, workload));
-            self.patch(cluster, "StatefulSet", name, Patch::Json, &body).await?;
+            self.patch(cluster, kind.name(), name, Patch::Json, &body).await?;
         }
         Ok(())
     }
@@ -156,6 +170,14 @@ impl Timeline<'_> {
             let (kind, name) = (text(&manifest["kind"]), text(&manifest["metadata"]["name"]));
             self.recorder.tell("user", &format!("{cluster}: {kind} {name} is refused: {error}"));
         }
+    }
+
+    async fn install(&self, cluster: &str, crds: Crds) -> Result<(), String> {
+        for definition in crds.all() {
+            let installed = self.site(cluster)?.api().install_crd(definition.clone()).await;
+            installed.map_err(|status| status.message)?;
+        }
+        Ok(())
     }
 
     async fn delete(&self, object: &ObjectRef) -> Result<(), String> {

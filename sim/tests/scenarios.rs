@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slipway_sim::{Options, Sabotage, Scenario, run, run_with};
+use slipway_sim::{Options, Sabotage, Scenario, WorkloadKind, run, run_with};
 
 /// The seed of the snapshots.
 const SEED: u64 = 1;
@@ -68,6 +68,39 @@ fn crash_at_every_write(scenario: &Scenario) {
             let outcome = run_with(scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
             assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
         }
+    }
+}
+
+/// The same for other kinds of workload. They differ in what is read and written, not in when: so a third of the writes is
+/// taken of each, another third each time, by turns before and after it lands.
+#[test]
+fn a_crash_changes_nothing_whatever_the_kind() {
+    let of_kind = |kind| {
+        let mut scenario = named("crash-at-every-write");
+        for workload in &mut scenario.application.as_mut().unwrap().workloads {
+            workload.kind = kind;
+        }
+        scenario
+    };
+    let kinds = [WorkloadKind::AdvancedStatefulSet, WorkloadKind::CloneSet, WorkloadKind::CollaSet].map(of_kind);
+    for (first, scenario) in (0..).zip(kinds.into_iter().chain([named("poddecorations")])) {
+        let writes = run(&scenario, SEED).writes;
+        assert!(writes > 10, "only {writes} writes");
+        for write in (1 + first % 3..=writes).step_by(3) {
+            let landed = write % 2 == 0;
+            let outcome = run_with(&scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
+            assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
+        }
+    }
+}
+
+/// A step that goes too far is noticed in every kind.
+#[test]
+fn a_partition_too_low_is_noticed_whatever_the_kind() {
+    for name in ["advanced-statefulsets", "clonesets", "collasets", "poddecorations"] {
+        let options = Options { crash_at: None, sabotage: Some(Sabotage::PartitionTooLow) };
+        let outcome = run_with(&named(name), SEED, options);
+        assert!(outcome.broken().contains(&"exposure_ceiling"), "{:?}\n{}", outcome.broken(), outcome.timeline);
     }
 }
 

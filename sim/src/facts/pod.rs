@@ -11,11 +11,11 @@ use super::{Change, text};
 pub struct PodFacts {
     /// Its uid.
     pub uid: String,
-    /// The number at the end of its name.
+    /// Its place in the workload: the number at the end of its name, or one that it was given where names say nothing.
     pub ordinal: i32,
-    /// The label `controller-revision-hash`.
+    /// The revision that its label names.
     pub revision: String,
-    /// The image of its first container.
+    /// The image of the container that the workload's template names first.
     pub image: String,
     /// Since when it is ready, if it is.
     pub ready_since: Option<Duration>,
@@ -28,19 +28,22 @@ pub struct PodFacts {
 }
 
 impl PodFacts {
-    pub(super) fn read(change: &Change<'_>, before: Option<&Self>, foreign: bool) -> Self {
+    /// Reads a pod of a workload: `label` has its revision, `container` the name of the container that is looked at.
+    pub(super) fn read(change: &Change<'_>, label: &str, container: &str, before: Option<&Self>) -> Self {
         let pod = change.new;
+        let containers = pod["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let container = containers.iter().find(|found| found["name"] == container);
         let uid = text(&pod["metadata"]["uid"]);
         let before = before.filter(|before| before.uid == uid);
         let since = before.and_then(|before| before.ready_since).unwrap_or(change.at);
         Self {
-            ordinal: ordinal(change.name),
-            revision: text(&pod["metadata"]["labels"]["controller-revision-hash"]),
-            image: text(&pod["spec"]["containers"][0]["image"]),
+            ordinal: before.map_or_else(|| ordinal(change.name), |before| before.ordinal),
+            revision: text(&pod["metadata"]["labels"][label]),
+            image: container.map(|container| text(&container["image"])).unwrap_or_default(),
             ready_since: is_ready(pod).then_some(since),
             trouble: trouble(pod),
             terminating: pod["metadata"]["deletionTimestamp"].is_string(),
-            foreign: before.map_or(foreign, |before| before.foreign),
+            foreign: before.is_some_and(|before| before.foreign),
             uid,
         }
     }

@@ -58,7 +58,7 @@ pub(crate) fn set(replicas: i32, partition: i32, image: &str, stable: &str, upda
         "spec": {
             "replicas": replicas,
             "updateStrategy": {"rollingUpdate": {"partition": partition}},
-            "template": {"spec": {"containers": [{"image": image}]}},
+            "template": {"spec": {"containers": [{"name": "main", "image": image}]}},
         },
         "status": {"currentRevision": stable, "updateRevision": updated},
     })
@@ -71,7 +71,7 @@ pub(crate) fn pod(uid: &str, revision: &str, ready: bool) -> Value {
             "labels": {"controller-revision-hash": revision},
             "ownerReferences": [{"controller": true, "name": "web"}],
         },
-        "spec": {"containers": [{"image": revision}]},
+        "spec": {"containers": [{"name": "main", "image": revision}]},
         "status": {"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}]},
     })
 }
@@ -154,6 +154,100 @@ fn a_place_is_down_from_the_roll_until_it_serves_again() {
     assert_eq!(told.web().down, BTreeMap::from([(4, 1)]), "a window of one");
     told.write(Who::Cluster, "pods", "web-4", &pod("b4", "v2", true));
     assert!(told.web().down.is_empty());
+}
+
+fn collaset(replicas: i32, partition: i32, image: &str, stable: &str, updated: &str) -> Value {
+    let mut set = set(replicas, partition, image, stable, updated);
+    set["spec"]["updateStrategy"] = json!({"rollingUpdate": {"byPartition": {"partition": partition}}});
+    set["status"] = json!({"currentRevision": stable, "updatedRevision": updated});
+    set
+}
+
+/// The same world with a CollaSet, whose pods' names say nothing.
+fn waiting_collaset() -> Told {
+    let mut told = Told::new();
+    told.write(Who::User, "collasets", "web", &collaset(5, 0, "v1", "v1", "v1"));
+    for name in ["a", "b", "c", "d", "e"] {
+        told.write(Who::Cluster, "pods", name, &pod(name, "v1", true));
+    }
+    told.write(Who::Operator, "collasets", "web", &collaset(5, i32::MAX, "v1", "v1", "v1"));
+    told.write(Who::User, "collasets", "web", &collaset(5, i32::MAX, "v2", "v1", "v2"));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "", "Progressing"));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    told
+}
+
+fn terminating(uid: &str, revision: &str) -> Value {
+    let mut pod = pod(uid, revision, true);
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    pod
+}
+
+#[test]
+fn where_a_partition_counts_pods_any_pod_may_make_room() {
+    let mut told = waiting_collaset();
+    told.write(Who::Operator, "collasets", "web", &collaset(5, 4, "v2", "v1", "v2"));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "c", &terminating("c", "v1"));
+    assert!(matches!(delta, Delta::Pod { taken_down: true, .. }));
+    told.write(Who::Cluster, "pods", "f", &pod("f", "v2", false));
+    assert_eq!((told.web().exposed(), told.web().down.clone()), (1, BTreeMap::from([(4, 1)])));
+    told.write(Who::Cluster, "pods", "c", &Value::Null);
+    told.write(Who::Cluster, "pods", "f", &pod("f", "v2", true));
+    assert!(told.web().down.is_empty());
+    let (delta, ..) = told.write(Who::Cluster, "pods", "a", &terminating("a", "v1"));
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }), "no room was made for another");
+}
+
+#[test]
+fn pods_beyond_what_the_operator_opened_are_somebody_elses() {
+    let mut told = waiting_collaset();
+    told.write(Who::Operator, "collasets", "web", &collaset(5, 4, "v2", "v1", "v2"));
+    told.write(Who::User, "collasets", "web", &collaset(7, 4, "v2", "v1", "v2"));
+    told.write(Who::Cluster, "pods", "c", &terminating("c", "v1"));
+    for name in ["f", "g", "h"] {
+        told.write(Who::Cluster, "pods", name, &pod(name, "v2", true));
+        assert_eq!(told.web().exposed(), 1, "after {name}");
+    }
+}
+
+#[test]
+fn a_decoration_has_the_pods_it_selects() {
+    let mut told = Told::new();
+    let decoration = |partition: i32, image: &str, stable: &str, updated: &str, matched: i32| {
+        json!({
+            "spec": {
+                "selector": {"matchLabels": {"app": "shop"}},
+                "updateStrategy": {"rollingUpdate": {"partition": partition}},
+                "template": {"containers": [{"name": "proxy", "image": image}]},
+            },
+            "status": {"currentRevision": stable, "updatedRevision": updated, "matchedPods": matched},
+        })
+    };
+    let decorated = |uid: &str, revision: &str| {
+        let mut pod = pod(uid, "w1", true);
+        pod["metadata"]["labels"]["app"] = "shop".into();
+        pod["metadata"]["labels"]["poddecoration.kusionstack.io/pd-web"] = revision.into();
+        pod["spec"]["containers"] = json!([{"name": "main", "image": "w"}, {"name": "proxy", "image": revision}]);
+        pod["metadata"]["ownerReferences"][0]["name"] = "cart".into();
+        pod
+    };
+    told.write(Who::User, "poddecorations", "web", &decoration(0, "p1", "", "", 0));
+    told.write(Who::Cluster, "pods", "a", &decorated("a", "p1"));
+    told.write(Who::Cluster, "pods", "b", &decorated("b", "p1"));
+    told.write(Who::Cluster, "poddecorations", "web", &decoration(0, "p1", "p1", "p1", 2));
+    told.write(Who::Operator, "poddecorations", "web", &decoration(i32::MAX, "p1", "p1", "p1", 2));
+    told.write(Who::User, "poddecorations", "web", &decoration(i32::MAX, "p2", "p1", "p2", 2));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "", "Progressing"));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    told.write(Who::Operator, "poddecorations", "web", &decoration(1, "p2", "p1", "p2", 2));
+    let mut going = decorated("a", "p1");
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    told.write(Who::Cluster, "pods", "a", &going);
+    told.write(Who::Cluster, "pods", "c", &decorated("c", "p2"));
+    told.write(Who::Cluster, "poddecorations", "web", &decoration(1, "p2", "p1", "p2", 3));
+    let web = told.web();
+    assert_eq!((web.desired, web.exposed(), web.ceiling), (2, 1, 1), "a pod that goes is not one more");
+    assert_eq!(web.pods["c"].image, "p2");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a StatefulSet shows, and who is to answer for which of its pods.
+//! What a workload shows, and who is to answer for which of its pods.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,16 +7,25 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Change, OURS, PodFacts, Quantity, Verb, Who, int, text};
+use super::{
+    Change, OURS, PodFacts, Quantity, Verb, Who,
+    species::{Species, selects},
+    text,
+};
 
-/// A StatefulSet with its pods.
+/// A workload with its pods.
 ///
 /// A partition opens the ordinals from it upwards to a new revision. Whoever opened an ordinal answers for the pod
 /// that is put on the new revision there: a scale-up below which a step stands open, or a partition lowered by hand,
 /// is not the operator's doing (it must close again what it can, but cannot be before it).
+///
+/// Where a partition counts pods instead, they are given ordinals: a pod on the new revision has an open one, and so has
+/// a pod that goes to make room for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadFacts {
-    /// `spec.replicas`.
+    /// Its kind.
+    pub species: Species,
+    /// `spec.replicas`; of a decoration the most pods that it ever told of.
     pub desired: i32,
     /// The partition; zero when there is none.
     pub partition: i32,
@@ -24,9 +33,13 @@ pub struct WorkloadFacts {
     pub min_ready_seconds: i32,
     /// The image of the template's first container.
     pub image: String,
+    /// The name of that container.
+    container: String,
+    /// `spec.selector.matchLabels`.
+    selector: Value,
     /// `status.currentRevision`.
     pub stable: String,
-    /// `status.updateRevision`.
+    /// `status.updateRevision`, or as the kind calls it.
     pub updated: String,
     /// Labels and annotations of the API on it.
     pub ours: BTreeSet<String>,
@@ -48,21 +61,29 @@ pub struct WorkloadFacts {
     allowances: BTreeMap<i32, i32>,
 }
 
-/// `spec.replicas`, one by default.
-pub(super) fn replicas(set: &Value) -> i32 {
-    set["spec"]["replicas"].as_i64().map_or(1, |_| int(&set["spec"]["replicas"]))
-}
-
 impl WorkloadFacts {
-    /// Takes in a write of the StatefulSet. `active` is what the run that moves it has authorised, if one does.
-    pub(super) fn update(&mut self, change: &Change<'_>, allowance: i32, active: Option<Vec<Quantity>>) {
+    /// Takes in a write of the workload. `active` is what the run that moves it has authorised, if one does.
+    pub(super) fn update(
+        &mut self,
+        change: &Change<'_>,
+        species: Species,
+        allowance: i32,
+        active: Option<Vec<Quantity>>,
+    ) {
         let set = change.new;
         let open_before: BTreeSet<i32> = self.open().collect();
-        let image_before =
-            std::mem::replace(&mut self.image, text(&set["spec"]["template"]["spec"]["containers"][0]["image"]));
-        self.desired = replicas(set);
-        self.partition = int(&set["spec"]["updateStrategy"]["rollingUpdate"]["partition"]);
-        self.min_ready_seconds = int(&set["spec"]["minReadySeconds"]);
+        let container = species.container(set);
+        let image_before = std::mem::replace(&mut self.image, text(&container["image"]));
+        self.container = text(&container["name"]);
+        self.selector = set["spec"]["selector"]["matchLabels"].clone();
+        self.species = species;
+        self.desired = match species {
+            // Pods that go are counted with those that take their places, and for a moment neither may be there.
+            Species::PodDecoration => self.desired.max(self.told(set)),
+            _ => species.desired(set),
+        };
+        self.partition = species.partition(set);
+        self.min_ready_seconds = species.min_ready_seconds(set);
         self.deleting = set["metadata"]["deletionTimestamp"].is_string();
         self.ours = ours(set);
         for ordinal in self.open().filter(|ordinal| !open_before.contains(ordinal)).collect::<Vec<_>>() {
@@ -75,7 +96,7 @@ impl WorkloadFacts {
                 self.foreign.extend(self.open());
             }
         }
-        let updated = text(&set["status"]["updateRevision"]);
+        let updated = species.updated_revision(set);
         if updated != self.updated {
             self.authorised = active.unwrap_or_default();
             self.ceiling = 0;
@@ -83,6 +104,12 @@ impl WorkloadFacts {
         self.stable = text(&set["status"]["currentRevision"]);
         self.updated = updated;
         self.recount();
+    }
+
+    /// What a decoration tells of the number of its pods, while none of them goes.
+    fn told(&self, decoration: &Value) -> i32 {
+        let going = self.pods.values().any(|pod| pod.terminating);
+        if going { 0 } else { self.species.desired(decoration) }
     }
 
     fn opened(&mut self, ordinal: i32, who: Who, allowance: i32) {
@@ -114,12 +141,18 @@ impl WorkloadFacts {
     }
 
     /// Takes in a write of one of the pods; true when it took a serving pod down in order to update it.
-    pub(super) fn pod(&mut self, change: &Change<'_>, now: Duration) -> bool {
+    pub(super) fn pod(&mut self, change: &Change<'_>, name: &str, now: Duration) -> bool {
         let before = self.pods.get(change.name).cloned();
-        let foreign = before.is_none() && self.foreign.contains(&PodFacts::read(change, None, false).ordinal);
-        let pod = PodFacts::read(change, before.as_ref(), foreign);
-        let ordinal = pod.ordinal;
+        let label = self.species.revision_label(name);
+        let mut pod = PodFacts::read(change, &label, &self.container, before.as_ref());
         let goes = change.verb == Verb::Delete || pod.terminating;
+        if !self.species.has_ordinals() {
+            pod.ordinal = self.place(change, &pod, before.as_ref(), goes);
+        }
+        let ordinal = pod.ordinal;
+        // A place that is not wanted was opened by nobody.
+        let foreign = self.foreign.contains(&ordinal) || (ordinal >= self.desired && !self.species.has_ordinals());
+        pod.foreign = before.as_ref().map_or(foreign, |before| before.foreign);
         let went = before.as_ref().is_some_and(|before| before.uid == pod.uid && before.ready()) && goes;
         if change.verb == Verb::Delete {
             self.pods.remove(change.name);
@@ -136,6 +169,35 @@ impl WorkloadFacts {
         let allowance = self.allowances.get(&ordinal).copied().filter(|_| by_roll).unwrap_or_default();
         self.down.insert(ordinal, allowance);
         true
+    }
+
+    /// The place of a pod whose name says nothing of it. One that comes takes a free place on its side of the partition;
+    /// one that the controller takes down changes places with a pod that has an open one.
+    fn place(&mut self, change: &Change<'_>, pod: &PodFacts, before: Option<&PodFacts>, goes: bool) -> i32 {
+        let stays = |other: &&PodFacts| other.uid != pod.uid && !other.terminating;
+        let open: Vec<i32> = self.open().collect();
+        let Some(before) = before else {
+            let taken: BTreeSet<i32> = self.pods.values().filter(stays).map(|other| other.ordinal).collect();
+            let mut places: Vec<i32> = (0..self.desired).collect();
+            if pod.revision == self.updated {
+                // Places that the operator opened are filled first: it answers for no fewer pods than it let go.
+                places.sort_by_key(|place| (!open.contains(place), self.foreign.contains(place), -*place));
+            }
+            return places.into_iter().find(|place| !taken.contains(place)).unwrap_or(self.desired);
+        };
+        let taken_down = goes && !before.terminating && change.who == Who::Cluster && pod.revision != self.updated;
+        if !taken_down || open.contains(&before.ordinal) {
+            return before.ordinal;
+        }
+        let (updated, place) = (self.updated.clone(), before.ordinal);
+        let old = |other: &&mut PodFacts| !other.terminating && other.revision != updated;
+        let other = self.pods.values_mut().filter(old).find(|other| open.contains(&other.ordinal));
+        other.map_or(place, |other| std::mem::replace(&mut other.ordinal, place))
+    }
+
+    /// Whether this is a decoration of a pod.
+    pub(super) fn decorates(&self, pod: &Value) -> bool {
+        self.species == Species::PodDecoration && selects(&self.selector, pod)
     }
 
     /// Forgets ordinals that are served again or not wanted any more.

@@ -88,6 +88,9 @@ fn action(scenario: &Scenario, field: &str, action: &Action) -> Result<(), Probl
             kind(&format!("{field}.patch.kind"), &p.kind)?;
             known_cluster(scenario, &format!("{field}.patch.cluster"), p.cluster.as_deref())
         }
+        Action::InstallCrds(install) => {
+            known_cluster(scenario, &format!("{field}.install-crds.cluster"), install.cluster.as_deref())
+        }
         Action::Create(object) => {
             known_cluster(scenario, &format!("{field}.create.cluster"), object.cluster.as_deref())?;
             manifest(&format!("{field}.create.manifest"), &object.manifest)

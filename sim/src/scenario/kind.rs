@@ -1,11 +1,13 @@
 //! The kinds a scenario can name.
 
+use serde::Deserialize;
 use serde_json::Value;
+use slipway_fakes::crds;
 
 /// A kind and where its objects are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// The kind, as in a manifest.
+    /// The kind, as in a manifest; where two groups have the same, as people tell them apart.
     pub kind: &'static str,
     /// API group, empty for core.
     pub group: &'static str,
@@ -15,10 +17,47 @@ pub struct Kind {
     pub plural: &'static str,
 }
 
-const ROLLOUT: &str = "rollout.kusionstack.io";
+/// Definitions of workloads that Kubernetes does not have.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crds {
+    /// CloneSet and Advanced StatefulSet.
+    Kruise,
+    /// CollaSet and PodDecoration.
+    Kusionstack,
+}
 
-const KINDS: [Kind; 13] = [
+impl Crds {
+    /// As a scenario names them.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kruise => "kruise",
+            Self::Kusionstack => "kusionstack",
+        }
+    }
+
+    /// The definitions.
+    pub fn all(self) -> &'static [Value] {
+        match self {
+            Self::Kruise => crds::kruise(),
+            Self::Kusionstack => crds::kusionstack(),
+        }
+    }
+}
+
+const ROLLOUT: &str = "rollout.kusionstack.io";
+const KRUISE: &str = "apps.kruise.io";
+const KUSIONSTACK: &str = "apps.kusionstack.io";
+
+/// What scenarios call the kind of OpenKruise that has the name of one of Kubernetes.
+const ADVANCED_STATEFULSET: &str = "AdvancedStatefulSet";
+
+const KINDS: [Kind; 17] = [
     kind("StatefulSet", "apps", "v1", "statefulsets"),
+    kind(ADVANCED_STATEFULSET, KRUISE, "v1beta1", "statefulsets"),
+    kind("CloneSet", KRUISE, "v1alpha1", "clonesets"),
+    kind("CollaSet", KUSIONSTACK, "v1alpha1", "collasets"),
+    kind("PodDecoration", KUSIONSTACK, "v1alpha1", "poddecorations"),
     kind("Deployment", "apps", "v1", "deployments"),
     kind("Pod", "", "v1", "pods"),
     kind("Service", "", "v1", "services"),
@@ -48,10 +87,27 @@ impl Kind {
 
     /// The kind of a manifest.
     pub fn of(manifest: &Value) -> Result<Self, String> {
+        let kruise = manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with(KRUISE));
         match manifest["kind"].as_str() {
+            Some("StatefulSet") if kruise => Self::find(ADVANCED_STATEFULSET),
             Some(name) => Self::find(name),
             None => Err("the manifest has no kind: write `kind:` as for kubectl apply".into()),
         }
+    }
+
+    /// The definitions that have to be installed before there can be objects of the kind.
+    pub fn crds(&self) -> Option<Crds> {
+        match self.group {
+            KRUISE => Some(Crds::Kruise),
+            KUSIONSTACK => Some(Crds::Kusionstack),
+            _ => None,
+        }
+    }
+
+    /// `apiVersion` and `kind`, as a manifest has them.
+    pub fn of_manifest(&self) -> (String, &'static str) {
+        let kind = if self.kind == ADVANCED_STATEFULSET { "StatefulSet" } else { self.kind };
+        (format!("{}/{}", self.group, self.version), kind)
     }
 
     /// The URL path of the kind's collection in a namespace.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Strike, Time};
+use super::{Crds, Strike, Time};
 
 /// One step of the timeline. Steps are taken in order: each waits for its own time and condition once the one before
 /// was taken.
@@ -67,6 +67,8 @@ pub enum Action {
     Annotate(Annotate),
     /// A user applies a JSON merge patch.
     Patch(Patch),
+    /// A user installs the definitions of further workloads in a cluster.
+    InstallCrds(Install),
     /// A user creates an object.
     Create(super::Object),
     /// A user deletes an object.
@@ -119,6 +121,16 @@ pub struct Scale {
     pub workload: String,
     /// Pods wanted.
     pub replicas: u32,
+}
+
+/// Definitions of workloads for a cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Install {
+    /// The cluster; the hub when absent.
+    pub cluster: Option<String>,
+    /// Whose.
+    pub of: Crds,
 }
 
 /// A manual command.
