@@ -23,13 +23,13 @@ struct Strategy {
 }
 
 /// How many pods a partition keeps, as the CloneSet's controller counts: a share is rounded up, but one below 100 % lets
-/// at least one pod go.
+/// at least one of several pods go.
 fn kept(partition: &IntOrString, replicas: i32) -> i32 {
     match intorpercent::parse(partition) {
         Ok(IntOrPercent::Int(count)) => count,
         Ok(share @ IntOrPercent::Percent(percent)) => {
             let kept = share.scaled(replicas);
-            if percent < 100 && kept == replicas && replicas > 0 { replicas - 1 } else { kept }
+            if percent < 100 && kept == replicas && replicas > 1 { replicas - 1 } else { kept }
         }
         // The API server lets nothing else in; where it does, nothing is known to be kept.
         Err(_) => 0,

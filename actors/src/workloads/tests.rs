@@ -63,7 +63,7 @@ fn a_share_keeps_what_the_clonesets_controller_keeps() {
         (json!("50%"), 5, 3),
         (json!("99%"), 5, 4),
         (json!("100%"), 5, 5),
-        (json!("50%"), 1, 0),
+        (json!("50%"), 1, 1),
         (json!("50%"), 0, 0),
         (json!("nonsense"), 5, 0),
     ];
