@@ -24,14 +24,14 @@ pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub use backendrouting::{BackendRouting, BackendRoutingSpec, BackendRoutingStatus};
 pub use policy::{ClusterFailurePolicy, ClusterFailureType, Policies, ProgressDeadlinePolicy, TemplateChangePolicy};
-pub use rollout::{Rollout, RolloutPhase, RolloutSpec, RolloutStatus, TriggerPolicy};
+pub use rollout::{BehindCluster, Rollout, RolloutPhase, RolloutSpec, RolloutStatus, TriggerPolicy};
 pub use rolloutrun::{RolloutRun, RolloutRunPhase, RolloutRunSpec, RolloutRunStatus, StepState};
-pub use rolloutstrategy::RolloutStrategy;
+pub use rolloutstrategy::{BatchStrategy, BatchStrategyV2, RolloutStrategy};
 pub use scalerun::{ScaleRun, ScaleRunSpec, ScaleRunStatus};
 pub use shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, CrossClusterObjectReference,
     MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus,
-    TolerationStrategy, TrafficStrategy, WaitStatus, WorkloadRef, WorkloadRevision,
+    SkippedCluster, TolerationStrategy, TrafficStrategy, WaitStatus, WorkloadRef, WorkloadRevision,
 };
 pub use traffictopology::{TrafficTopology, TrafficTopologySpec, TrafficTopologyStatus};
 

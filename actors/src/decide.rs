@@ -3,8 +3,10 @@
 //! No I/O, no clock, no randomness and no actor in any signature here. The operator and the simulator call the very
 //! same functions.
 
+pub mod absence;
 pub mod admission;
 pub mod batch;
+pub mod behind;
 pub mod canary;
 pub mod command;
 pub mod condition;
@@ -16,6 +18,7 @@ pub mod goals;
 pub mod history;
 pub mod kinds;
 pub mod naming;
+pub mod one_time;
 pub mod orphans;
 pub mod pace;
 pub mod partition;
@@ -26,6 +29,7 @@ pub mod rollout;
 pub mod run;
 pub mod select;
 pub mod status;
+pub mod template;
 pub mod toleration;
 pub mod trigger;
 #[cfg(test)]

@@ -15,8 +15,10 @@ const UPSTREAM: &str = include_str!("upstream-schema.txt");
 
 /// What Slipway adds: paths, and everything below them.
 const ADDITIONS: &[(&str, &str)] = &[
+    ("rollouts.status.behindClusters", "a cluster that was gone is caught up with"),
     ("rollouts.status.canceledRevisions", "a cancelled set of revisions is not started again by itself"),
     ("rollouts.status.command", "a command takes effect exactly once"),
+    ("rollouts.status.oneTimeStrategy", "a one-time strategy takes effect exactly once"),
     ("rollouts.status.trigger", "a trigger takes effect exactly once"),
     ("rollouts.status.triggerCount", "a repeated create of a run is the same create"),
     ("rolloutruns.spec.policies", "what happens when things do not go as planned is for the user to say"),
@@ -25,6 +27,7 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.status.rollback", "a rollback goes on where it was"),
     ("rolloutruns.status.command", "a command takes effect exactly once"),
     ("rolloutruns.status.progress", "a progress deadline outlives the operator that began to count"),
+    ("rolloutruns.status.skippedClusters", "a cluster that is gone need not hold the others"),
     ("rolloutruns.status.waits", "every wait has a typed reason"),
     ("rolloutstrategies.policies", "what happens when things do not go as planned is for the user to say"),
     ("rolloutstrategies.spec", "declared to be refused, where upstream prunes it and runs an empty strategy"),

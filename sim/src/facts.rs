@@ -322,9 +322,12 @@ impl Change<'_> {
 fn requests(object: &Value) -> Vec<String> {
     let annotations = object["metadata"]["annotations"].as_object();
     let keys = annotations.into_iter().flatten().map(|(key, _)| key);
-    keys.filter(|key| key.split_once(OURS).is_some_and(|(_, key)| key.contains("command") || key.contains("trigger")))
-        .cloned()
-        .collect()
+    keys.filter(|key| {
+        key.split_once(OURS)
+            .is_some_and(|(_, key)| key.contains("command") || key.contains("trigger") || key.contains("pending"))
+    })
+    .cloned()
+    .collect()
 }
 
 /// The command a write set.

@@ -124,6 +124,16 @@ fn run(before: Option<&RunFacts>, run: &RunFacts) -> Vec<String> {
     if let (None, Some(from)) = (before.back_from, run.back_from) {
         told.push(format!("run {name} turns back at batch {}", from + 1));
     }
+    for (cluster, back) in &run.skipped {
+        told.extend(match (before.skipped.get(cluster), back) {
+            (Some(false), true) => Some(format!("run {name} catches up with {cluster}, which is back")),
+            (None | Some(true), false) => Some(format!("run {name} goes on without {cluster}")),
+            _ => None,
+        });
+    }
+    if run.starts_over && run.is_fresh() && !before.is_fresh() {
+        told.push(format!("run {name} starts over"));
+    }
     if before.error != run.error {
         told.push(match &run.error {
             Some((code, reason, message)) => format!("run {name} stops: {code}, {reason}: {message}"),

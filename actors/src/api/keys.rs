@@ -39,6 +39,8 @@ pub const ANNOTATION_CANARY_TEMPLATE: &str = "slipway.rollout.kusionstack.io/can
 pub const ANNOTATION_PENDING_COMMAND: &str = "slipway.rollout.kusionstack.io/pending-command";
 /// Annotation on a Rollout (Slipway's addition): a trigger that was taken in and has not led to a run yet.
 pub const ANNOTATION_PENDING_TRIGGER: &str = "slipway.rollout.kusionstack.io/pending-trigger";
+/// Annotation on a Rollout (Slipway's addition): a one-time strategy that was taken in and is not acknowledged yet.
+pub const ANNOTATION_PENDING_ONE_TIME_STRATEGY: &str = "slipway.rollout.kusionstack.io/pending-one-time-strategy";
 /// Label on objects in memory only: the cluster they were read from.
 pub const LABEL_CLUSTER: &str = "kusionstack.io/cluster";
 /// Kubernetes' own label on a pod: its revision.

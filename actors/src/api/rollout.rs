@@ -104,6 +104,29 @@ pub struct RolloutStatus {
     /// The last command that was taken in (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandStatus>,
+    /// The last one-time strategy that was taken in (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_time_strategy: Option<CommandStatus>,
+    /// Clusters that a run went without. Each is caught up with once it answers (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind_clusters: Vec<BehindCluster>,
+}
+
+/// A cluster that a run went without (Slipway's addition).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BehindCluster {
+    /// Name of the cluster.
+    pub name: String,
+    /// Name of the run that went without it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run_name: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Since when it is on record here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// A trigger that was taken in (Slipway's addition).
@@ -122,6 +145,9 @@ pub struct TriggerStatus {
     /// Name of the run that is taken back, if the trigger was the command `rollback`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rollback_of: String,
+    /// The clusters that are caught up with, if the run is for that alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
 }
 
 open_enum!(

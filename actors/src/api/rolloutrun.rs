@@ -11,8 +11,8 @@ use super::policy::Policies;
 use super::shared::rules;
 use super::shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, MetadataPatch, ObjectTypeRef,
-    RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, TolerationStrategy, TrafficStrategy, WaitStatus,
-    WorkloadRevision,
+    RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus, SkippedCluster, TolerationStrategy, TrafficStrategy,
+    WaitStatus, WorkloadRevision,
 };
 use super::{IntOrString, Time};
 
@@ -238,6 +238,9 @@ pub struct RolloutRunStatus {
     /// What the current step waits for (Slipway's addition).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<WaitStatus>,
+    /// Clusters that the run goes on without, or has gone on without and still catches up with (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_clusters: Vec<SkippedCluster>,
     /// The last progress of the current step, where there is a deadline for it (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<StepProgress>,
@@ -280,6 +283,9 @@ pub struct RollbackStatus {
     /// Workloads whose template is the stable one again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<CrossClusterObjectNameReference>,
+    /// Why, where nobody asked for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,

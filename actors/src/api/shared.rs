@@ -344,6 +344,23 @@ pub struct TolerationStrategy {
     pub initial_delay_seconds: Option<i32>,
 }
 
+/// A cluster that a run goes on without (Slipway's addition).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedCluster {
+    /// Name of the cluster.
+    pub name: String,
+    /// Why the run goes on without it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// When it was back. From then on the current step waits for it and brings it to where the others are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Time>,
+}
+
 /// The last command that was taken in, and what it did (Slipway's addition).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandStatus {

@@ -71,6 +71,13 @@ pub fn strategy(strategy: &RolloutStrategy) -> Vec<FieldError> {
     errors.0
 }
 
+/// Checks the batches of a strategy alone.
+pub fn batches_of(strategy: &RolloutStrategy) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    plan(&mut errors, strategy);
+    errors.0
+}
+
 /// Checks everything of a strategy but its metadata.
 fn plan(errors: &mut Errors, strategy: &RolloutStrategy) {
     let RolloutStrategy { batch, batch_v2, canary, canary_v2, .. } = strategy;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    condition,
+    absence, condition,
     direction::Direction,
     goals,
     partition::PARKED,
@@ -56,14 +56,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         return Progress::Failed(error("Error", "InvalidSpec", message));
     };
     let last = direction.is_last(index);
-    let gate = match progress.current_batch_state {
-        StepState::None => ready_to_begin(view, run, batch, index),
-        StepState::Running => toleration::judge(view, run, status, now)
-            .and_then(|tolerated| all_updated(view, run, batch, &direction, index, tolerated, now)),
-        StepState::ResourceRecycling if last => Ok(left_behind(view, run, false)),
-        _ => Ok(Vec::new()),
-    };
-    match gate {
+    match gate(view, run, status, batch, &direction, now) {
         Err(error) => return Progress::Failed(error),
         Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
         Ok(_) => {}
@@ -106,6 +99,29 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     }
     progress.current_batch_state = next;
     Progress::Moved
+}
+
+/// What the current batch waits for in its state.
+fn gate(
+    view: &RolloutView,
+    run: &RolloutRun,
+    status: &RolloutRunStatus,
+    batch: &RolloutRunStep,
+    direction: &Direction<'_>,
+    now: Timestamp,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    let Some(progress) = &status.batch_status else { return Ok(Vec::new()) };
+    let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
+    let waits = match progress.current_batch_state {
+        StepState::None => ready_to_begin(view, run, batch, index)?,
+        StepState::Running => {
+            let tolerated = toleration::judge(view, run, status, now)?;
+            all_updated(view, run, batch, direction, index, tolerated, now)?
+        }
+        StepState::ResourceRecycling if direction.is_last(index) => left_behind(view, run, false),
+        _ => Vec::new(),
+    };
+    Ok(absence::gate(view, run, status, waits, now))
 }
 
 /// Goes from a batch that is done to the next one, or to the end, in the direction in which the run goes.

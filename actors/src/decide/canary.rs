@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
+    absence,
     batch::{self, Lookup, Progress},
     condition, goals,
     run::{self, error},
@@ -65,8 +66,11 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
             record.state = StepState::Succeeded;
             return Progress::Moved;
         }
-        StepState::None => ready_to_begin(view, run, canary),
-        StepState::Running => all_available(view, run, canary),
+        // What was made in a cluster that is skipped is taken away once it is back, so that is waited for.
+        StepState::None => ready_to_begin(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now)),
+        StepState::Running => {
+            all_available(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now))
+        }
         StepState::ResourceRecycling => Ok(left_behind(view, run)),
         _ => Ok(Vec::new()),
     };

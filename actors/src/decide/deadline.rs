@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{condition, run};
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, RolloutWorkloadStatus, StepState,
-        rolloutrun::StepProgress,
+        CodeReasonMessage, ProgressDeadlinePolicy, RolloutRun, RolloutRunPhase, RolloutRunStatus,
+        RolloutWorkloadStatus, StepState, rolloutrun::StepProgress,
     },
     intent::Wait,
 };
@@ -37,6 +37,12 @@ pub fn keep(
 /// When the current step will have made no progress for too long.
 pub fn due(run: &RolloutRun, status: &RolloutRunStatus) -> Option<Timestamp> {
     status.progress.as_ref()?.since.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds(run)?)).ok()
+}
+
+/// Whether a step that is out of time leads back.
+pub fn rolls_back(run: &RolloutRun) -> bool {
+    let policy = run.spec.policies.as_ref().map(|policies| &policies.progress_deadline_policy);
+    policy == Some(&ProgressDeadlinePolicy::Rollback)
 }
 
 fn seconds(run: &RolloutRun) -> Option<i64> {

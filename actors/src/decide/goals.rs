@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{canary, kinds, rollback, run, select, toleration};
+use super::{absence, canary, kinds, rollback, run, select, template, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -23,6 +23,11 @@ pub const OWNER_KIND: &str = "Rollout";
 pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<WorkloadId, WorkloadGoal> {
     let rollout = view.rollout.metadata.name.clone().unwrap_or_default();
     let kinds = kinds::recorded(&view.rollout);
+    // What the stored status allows was meant for the templates it knows.
+    let starts_over = active.is_some_and(|run| {
+        let known = run.status.as_ref().filter(|status| template::starts_over(run, status));
+        known.is_some_and(|status| !template::changes(view, run, status).is_empty())
+    });
     let mut goals = BTreeMap::new();
     for workload in select::workloads(&view.members) {
         let ours = workload.rollout.as_ref() == Some(&rollout);
@@ -35,7 +40,7 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
         let may_take = !view.rollout.spec.disabled && kinds.contains(&workload.kind);
         let selected = select::is_selected(view, workload) && (ours || may_take);
         let goal = if target || selected {
-            goal(view, active.filter(|_| target), workload)
+            goal(view, active.filter(|_| target), workload, starts_over)
         } else if ours {
             WorkloadGoal::Released
         } else {
@@ -108,6 +113,8 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
     let Some(batch) = status.batch_status.as_ref() else { return Release::Parked };
     let current = usize::try_from(batch.current_batch_index).unwrap_or(0);
     let moving = status.phase == RolloutRunPhase::Progressing && status.error.is_none();
+    // A cluster that is back goes to where the others are, also by batches that are over.
+    let catches_up = batch.current_batch_state == StepState::Running && absence::catches_up(status, &workload.cluster);
     let mut widest: Option<(i32, Release)> = None;
     for (index, target) in entries(run, workload).take_while(|(index, _)| *index <= current) {
         let state = if index == current { Some(&batch.current_batch_state) } else { None };
@@ -123,7 +130,7 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
         }
         let count = replicas.scaled(workload.desired);
         let window = target.replica_sliding_window.as_ref().and_then(|window| intorpercent::parse(window).ok());
-        let runs = moving && state == Some(&StepState::Running);
+        let runs = moving && (state == Some(&StepState::Running) || catches_up);
         widest = Some(match widest {
             // A smaller batch behind a larger one takes nothing back, and moves on towards what was allowed before.
             Some((most, Release::Held { replicas })) if most > count => (
@@ -137,9 +144,9 @@ pub fn release(run: &RolloutRun, workload: &Workload) -> Release {
     widest.map_or(Release::Parked, |(_, release)| release)
 }
 
-fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload) -> WorkloadGoal {
+fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload, starts_over: bool) -> WorkloadGoal {
     let rollout = view.rollout.metadata.name.as_deref().unwrap_or_default();
-    let mut release = run.map_or(Release::Parked, |run| release(run, workload));
+    let mut release = run.filter(|_| !starts_over).map_or(Release::Parked, |run| release(run, workload));
     if let (Some(run), Release::Step { tolerance, .. }) = (run, &mut release) {
         *tolerance = toleration::granted(view, run, workload);
     }
@@ -168,6 +175,11 @@ pub fn target_in<'a>(run: &'a RolloutRun, workload: &Workload, index: usize) -> 
 /// The workloads that any batch has among its targets.
 pub fn targets<'a>(view: &'a RolloutView, run: &RolloutRun) -> impl Iterator<Item = &'a Arc<Workload>> {
     select::workloads(&view.members).filter(|workload| is_target(run, workload))
+}
+
+/// Updated pods that a target asks for of `desired`; none where that is no number.
+pub fn wanted(target: &RolloutRunStepTarget, desired: i32) -> i32 {
+    intorpercent::parse(&target.replicas).map_or(0, |replicas| replicas.scaled(desired))
 }
 
 fn target<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workload: &Workload) -> Option<&'a RolloutRunStepTarget> {

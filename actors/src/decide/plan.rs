@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     api::{
         IntOrString, ResourceMatch, RolloutStrategy,
-        policy::{ProgressDeadlinePolicy, TemplateChangePolicy},
         rolloutrun::{RolloutRunBatchStrategy, RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     decide::select::matches,
@@ -19,17 +18,7 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
     let traffic_v1 = batch.is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
     let traffic_v2 =
         strategy.batch_v2.as_ref().is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
-    let policies = strategy.policies.as_ref();
     let fields = [
-        (
-            "policies.progressDeadlinePolicy",
-            policies.is_some_and(|policies| policies.progress_deadline_policy == ProgressDeadlinePolicy::Rollback),
-        ),
-        (
-            "policies.templateChangePolicy",
-            policies.is_some_and(|policies| policies.template_change_policy == TemplateChangePolicy::Restart),
-        ),
-        ("policies.clusterFailurePolicy", policies.is_some_and(|policies| policies.cluster_failure_policy.is_some())),
         ("canary.traffic", strategy.canary.as_ref().is_some_and(|canary| canary.traffic.is_some())),
         ("canaryV2.traffic", strategy.canary_v2.as_ref().is_some_and(|canary| canary.traffic.is_some())),
         ("webhooks", !strategy.webhooks.is_empty()),
@@ -39,8 +28,10 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
     fields.into_iter().filter(|(_, asked)| *asked).map(|(field, _)| field).collect()
 }
 
-/// Expands `strategy` against the workloads as they are now. `Err` names the field that leads to no batch.
-pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Result<RolloutRunBatchStrategy, String> {
+fn expand(
+    strategy: &RolloutStrategy,
+    workloads: &[&Arc<Workload>],
+) -> Result<(&'static str, RolloutRunBatchStrategy), String> {
     // Only the first form of batches has one.
     let toleration = strategy.batch.as_ref().filter(|_| strategy.batch_v2.is_none());
     let toleration = toleration.and_then(|batch| batch.toleration.clone());
@@ -83,10 +74,30 @@ pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Resu
     if batches.is_empty() {
         return Err(format!("{field}.batches is empty: write at least one batch"));
     }
-    for (index, batch) in batches.iter().enumerate() {
+    Ok((field, RolloutRunBatchStrategy { batches, toleration }))
+}
+
+/// Expands `strategy` for the `workloads` of clusters that are caught up with: steps that mean none of them are left out.
+pub fn catch_up(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Result<RolloutRunBatchStrategy, String> {
+    let (field, mut plan) = expand(strategy, workloads)?;
+    plan.batches.retain(|batch| !batch.targets.is_empty());
+    if plan.batches.is_empty() {
+        return Err(format!("no step of {field}.batches means any of their workloads"));
+    }
+    checked(field, plan)
+}
+
+/// Expands `strategy` against the workloads as they are now. `Err` names the field that leads to no batch.
+pub fn batches(strategy: &RolloutStrategy, workloads: &[&Arc<Workload>]) -> Result<RolloutRunBatchStrategy, String> {
+    let (field, plan) = expand(strategy, workloads)?;
+    checked(field, plan)
+}
+
+fn checked(field: &str, plan: RolloutRunBatchStrategy) -> Result<RolloutRunBatchStrategy, String> {
+    for (index, batch) in plan.batches.iter().enumerate() {
         check(&format!("{field}.batches[{index}]"), &batch.targets)?;
     }
-    Ok(RolloutRunBatchStrategy { batches, toleration })
+    Ok(plan)
 }
 
 /// Expands the canary of `strategy`, if it has one, whichever form it has. `Err` says what it leads to instead.

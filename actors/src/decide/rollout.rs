@@ -1,6 +1,9 @@
 //! A Rollout: what it shows, whether it starts a run, and how it leaves.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -8,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::{
     batch::place,
+    behind,
     command::{self, Command, Pending},
-    condition, goals, history, kinds, naming, pace, patch, plan, run, select, status,
+    condition, goals, history, kinds, naming, one_time, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
     workload::{next_available, recorded_partition, update_pending},
 };
@@ -82,7 +86,7 @@ fn ended_runs(view: &RolloutView, now: Timestamp) -> Vec<HubWrite> {
     let mut writes = Vec::new();
     for (name, run) in view.runs.iter().filter(|(_, run)| run::completed(run)) {
         // What a canceled run was about must be on record before the run can go.
-        let recorded = *name != named || status_of(&view.rollout).canceled_revisions == unfinished(run);
+        let recorded = *name != named || is_on_record(view, run);
         let unprotected = recorded.then(|| run::unprotect(run)).flatten();
         writes.extend(run::refuse_commands(run, now).or(unprotected));
     }
@@ -95,6 +99,12 @@ fn ended_runs(view: &RolloutView, now: Timestamp) -> Vec<HubWrite> {
     writes
 }
 
+fn is_on_record(view: &RolloutView, run: &RolloutRun) -> bool {
+    let status = status_of(&view.rollout);
+    let leaves = view.rollout.metadata.deletion_timestamp.is_some();
+    status.canceled_revisions == unfinished(run) && (leaves || behind::is_taken_over(&status))
+}
+
 /// The revisions of a run that ended before every pod had them. Auto does not start those again.
 fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
     let Some(status) = run.status.as_ref().filter(|status| status.phase.is_completed()) else { return Vec::new() };
@@ -102,7 +112,10 @@ fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
         return rollback.revisions.clone();
     }
     let sized = || status.target_statuses.iter().filter(|target| target.replicas > 0);
-    if status.phase == RolloutRunPhase::Succeeded && sized().all(|target| target.updated_replicas >= target.replicas) {
+    // What the run went without is caught up with.
+    let skipped = |cluster: &str| status.skipped_clusters.iter().any(|skipped| skipped.name == cluster);
+    let mut expected = sized().filter(|target| !skipped(&target.cluster));
+    if status.phase == RolloutRunPhase::Succeeded && expected.all(|target| target.updated_replicas >= target.replicas) {
         return Vec::new();
     }
     sized()
@@ -127,11 +140,13 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
     let mut status = old.clone();
     let workloads = select::selected(view);
     let obstacle = availability(view, &mut status, now);
-    if let Some(write) = take_command(view, active, &mut status, now) {
+    let command = take_command(view, active, &mut status, now);
+    if let Some(write) = command.or_else(|| one_time::take(view, active, &mut status, now)) {
         return vec![write];
     }
     if let Some(run) = view.runs.get(&status.rollout_id).filter(|run| run::completed(run)) {
         status.canceled_revisions = unfinished(run);
+        behind::take_over(view, &mut status, now);
     }
     let mut writes = Vec::new();
     let mut take_trigger = None;
@@ -152,6 +167,7 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
         } else if obstacle.is_none() && !authorised {
             take_trigger = start(view, &workloads, &mut status, now);
         }
+        wake_at(decision, behind::due(view, now));
     }
     if let Some(write) = take_trigger {
         return vec![write];
@@ -316,23 +332,45 @@ fn start(
     }
     let done = status.trigger.as_ref().map(|trigger| trigger.id.clone());
     let pending = pending.filter(|pending| Some(&pending.id) != done.as_ref());
-    match trigger::evaluate(view, workloads, pending.as_ref(), &status.canceled_revisions) {
+    let left_out = behind::left_out(view, now);
+    let mut workloads: Vec<_> =
+        workloads.iter().copied().filter(|workload| !left_out.contains_key(&workload.cluster)).collect();
+    let mut verdict = trigger::evaluate(view, &workloads, pending.as_ref(), &status.canceled_revisions, &left_out);
+    let mut clusters = Vec::new();
+    let catch_up = behind::catch_up(view, status);
+    if let Trigger::Wait { message, .. } = &mut verdict {
+        *message = [std::slice::from_ref(message), &catch_up.waits].concat().join("; ");
+        if !catch_up.clusters.is_empty() {
+            workloads = behind::of_clusters(&workloads, &catch_up.clusters);
+            clusters = catch_up.clusters;
+            let id = format!("catch-up-{}", status.trigger_count.unwrap_or(0) + 1);
+            verdict = Trigger::Start { id, value: String::new() };
+        }
+    }
+    let mut set = |holds, reason: &str, message: String| {
+        condition::set(&mut status.conditions, "Trigger", holds, reason, message, now);
+    };
+    match verdict {
         // A trigger that was refused is not forgotten for the ordinary reason why nothing starts.
         Trigger::Wait { .. } if refused => {}
         Trigger::Wait { reason, message } => set(false, reason, message),
         Trigger::Start { id, value } => {
             let count = status.trigger_count.unwrap_or(0) + 1;
-            let name = run_name(view, workloads, &value, count);
+            let name = run_name(view, &workloads, &value, count);
             if view.runs.contains_key(&name) {
                 set(false, "FailedCreate", format!("rolloutRun {name} exists already: give another name, or none"));
-                status.trigger = Some(TriggerStatus { id, value, run_name: name, ..TriggerStatus::default() });
+                status.trigger =
+                    Some(TriggerStatus { id, value, run_name: name, clusters, ..TriggerStatus::default() });
                 return None;
             }
-            set(true, "Create", format!("construct rolloutRun {name}"));
+            set(true, "Create", format!("construct rolloutRun {name}{}", behind::purpose(&clusters, &left_out)));
             status.trigger_count = Some(count);
             status.rollout_id.clone_from(&name);
-            status.canceled_revisions.clear();
-            status.trigger = Some(TriggerStatus { id, value, run_name: name, ..TriggerStatus::default() });
+            if clusters.is_empty() {
+                status.canceled_revisions.clear();
+                behind::note(status, &left_out, &name, now);
+            }
+            status.trigger = Some(TriggerStatus { id, value, run_name: name, clusters, ..TriggerStatus::default() });
         }
     }
     None
@@ -351,10 +389,7 @@ fn unfit(view: &RolloutView) -> Option<(&'static str, String)> {
         let message = format!("RolloutStrategy {name}: {} not implemented in this version: remove", missing.join(", "));
         return Some(("NotImplemented", format!("{message} to start a run")));
     }
-    command::annotation_value(&view.rollout.metadata, keys::ANNOTATION_ONE_TIME_STRATEGY)?;
-    let message =
-        format!("annotation {} is not implemented in this version: remove it", keys::ANNOTATION_ONE_TIME_STRATEGY);
-    Some(("NotImplemented", message))
+    None
 }
 
 fn run_name(view: &RolloutView, workloads: &[&Arc<Workload>], value: &str, count: i64) -> String {
@@ -383,12 +418,32 @@ fn create(
         return create_rollback(view, &source, status, now);
     }
     let Some(strategy) = &view.strategy else { return None };
+    let only = status.trigger.as_ref().map(|trigger| trigger.clusters.clone()).unwrap_or_default();
+    let without: BTreeSet<String> = behind::of_run(status, &name).into_iter().map(str::to_owned).collect();
+    let means =
+        |cluster: &str| if only.is_empty() { !without.contains(cluster) } else { only.iter().any(|c| c == cluster) };
     // A plan made of the clusters that happen to answer would leave out the others.
-    if let Some((cluster, why)) = select::unreliable(view).next() {
-        let message = format!("construct rolloutRun {name}: waiting for cluster {cluster}: {why}");
-        condition::set(&mut status.conditions, "Trigger", true, "Create", message, now);
+    if let Some((cluster, why)) = select::unreliable(view).find(|(cluster, _)| means(cluster)) {
+        let waiting = format!("waiting for cluster {cluster}: {why}");
+        if !only.is_empty() {
+            // Others are not to wait for one that is caught up with.
+            condition::set(&mut status.conditions, "Trigger", false, "UnTriggered", waiting, now);
+        } else if !behind::note(status, &behind::left_out(view, now), &name, now) {
+            let message = format!("construct rolloutRun {name}: {waiting}");
+            condition::set(&mut status.conditions, "Trigger", true, "Create", message, now);
+        }
         return None;
     }
+    let workloads: Vec<_> = workloads.iter().copied().filter(|workload| means(&workload.cluster)).collect();
+    let (planned, once) = if only.is_empty() {
+        let (strategy, once) = one_time::next(view, status, strategy);
+        let canary = plan::canary(&strategy, &workloads);
+        (canary.and_then(|canary| Ok((canary, plan::batches(&strategy, &workloads)?))), once)
+    } else {
+        // A canary that means none of the workloads is left out, as steps are.
+        let canary = plan::canary(strategy, &workloads).unwrap_or_default();
+        (plan::catch_up(strategy, &workloads).map(|batches| (canary, batches)), None)
+    };
     let mut fail = |message: String| {
         condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
     };
@@ -396,8 +451,6 @@ fn create(
         fail(message);
         return None;
     }
-    let planned =
-        plan::canary(strategy, workloads).and_then(|canary| Ok((canary, plan::batches(strategy, workloads)?)));
     match planned {
         Err(message) => {
             fail(format!("RolloutStrategy {}: {message}", view.rollout.spec.strategy_ref));
@@ -411,6 +464,9 @@ fn create(
             let mut run = new_run(view, &key.name, &json!(batches));
             if let Some(canary) = canary {
                 run["spec"]["canary"] = json!(canary);
+            }
+            if let Some(once) = once {
+                run["metadata"]["annotations"] = json!({ (keys::ANNOTATION_ONE_TIME_STRATEGY): once });
             }
             Some(HubWrite::CreateRun { key, run })
         }
@@ -556,6 +612,7 @@ fn take_back(
         value: String::new(),
         run_name: name.clone(),
         rollback_of: last_name.clone(),
+        clusters: Vec::new(),
     });
     Ok(format!("rolloutRun {name} takes back {last_name}"))
 }
@@ -565,7 +622,12 @@ fn drop_acknowledged(view: &RolloutView, status: &RolloutStatus) -> Option<HubWr
     let meta = &view.rollout.metadata;
     let command = status.command.as_ref().map(|command| &command.id);
     let trigger = status.trigger.as_ref().map(|trigger| &trigger.id);
-    let done = [(keys::ANNOTATION_PENDING_COMMAND, command), (keys::ANNOTATION_PENDING_TRIGGER, trigger)];
+    let once = status.one_time_strategy.as_ref().map(|once| &once.id);
+    let done = [
+        (keys::ANNOTATION_PENDING_COMMAND, command),
+        (keys::ANNOTATION_PENDING_TRIGGER, trigger),
+        (keys::ANNOTATION_PENDING_ONE_TIME_STRATEGY, once),
+    ];
     let drop: Vec<_> = done
         .into_iter()
         .filter(|(annotation, id)| command::pending(meta, annotation).is_some_and(|pending| Some(&pending.id) == *id))

@@ -6,10 +6,11 @@
 use jiff::Timestamp;
 
 use super::{
+    absence,
     batch::{self, Progress},
     canary,
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, pace, patch, rollback, status, toleration,
+    condition, deadline, pace, patch, rollback, status, template, toleration,
 };
 use crate::{
     api::{
@@ -97,15 +98,24 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     if deleting && !status.phase.is_completed() {
         status.phase = RolloutRunPhase::Canceling;
     }
+    let changes = template::changes(view, run, &old);
+    let starts_over = !changes.is_empty() && template::starts_over(run, &status);
+    if starts_over {
+        template::start_over(&mut status);
+    }
+    if !status.phase.is_completed() {
+        absence::keep(view, run, &mut status, now);
+    }
     let mut waits = advance(view, run, &mut status, now);
+    if !status.phase.is_completed() {
+        waits.extend(absence::told(&status));
+    }
     waits.sort();
     waits.dedup();
     observe(view, run, &mut status, now);
     rollback::remember(&mut status);
     if let Some(error) = deadline::keep(run, &old, &mut status, &waits, now) {
-        status.error = Some(error);
-        status.progress = None;
-        waits = vec![stopped(run, &status)];
+        waits = out_of_time(run, &mut status, error, now);
     }
     conditions(&mut status, now);
     status.waits = waits.iter().map(|wait| wait_status(wait, &old.waits, now)).collect();
@@ -120,8 +130,24 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
         return result;
     }
     result.notices = notices(run, &old, &status);
+    // On the way back the run itself puts another template there.
+    result.notices.extend(template_notice(run, &changes, starts_over).filter(|_| old.rollback.is_none()));
     result.write = write_status(run, &old, status, now).or(dropped);
     result
+}
+
+/// What a step that has made no progress for too long leads to. Returns what the run waits for then.
+fn out_of_time(run: &RolloutRun, status: &mut RolloutRunStatus, error: CodeReasonMessage, now: Timestamp) -> Vec<Wait> {
+    status.progress = None;
+    if deadline::rolls_back(run) && status.rollback.is_none() {
+        rollback::begin(run, status, now);
+        if let Some(rollback) = &mut status.rollback {
+            rollback.reason = error.message;
+        }
+        return Vec::new();
+    }
+    status.error = Some(error);
+    vec![stopped(run, status)]
 }
 
 /// When the passing of time alone changes what is decided.
@@ -136,6 +162,7 @@ fn wake(
     let reasons = [
         (later, "numbers are written"),
         (failed, "pods in trouble count as failed"),
+        (absence::due(view, run, status, now), "a cluster has not answered for too long"),
         (deadline::due(run, status), "a step has made no progress for too long"),
     ];
     reasons.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
@@ -297,7 +324,7 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
             RolloutRunPhase::Paused => return vec![paused(run, status)],
             RolloutRunPhase::Canceling => {
                 let mut waits = canary::left_behind(view, run);
-                waits.extend(batch::left_behind(view, run, true));
+                waits.extend(absence::gate(view, run, status, batch::left_behind(view, run, true), now));
                 if !waits.is_empty() {
                     return waits;
                 }
@@ -463,19 +490,32 @@ fn write_status(
     Some(HubWrite::PatchStatus { kind: HubKind::RolloutRun, key: patch::key(&run.metadata), patch })
 }
 
+fn notice(run: &RolloutRun, warning: bool, reason: &str, message: String) -> Notice {
+    Notice {
+        kind: HubKind::RolloutRun,
+        key: patch::key(&run.metadata),
+        uid: run.metadata.uid.clone().unwrap_or_default(),
+        warning,
+        reason: reason.to_owned(),
+        message,
+    }
+}
+
+/// The event about templates that changed in mid-run.
+fn template_notice(run: &RolloutRun, changes: &[String], starts_over: bool) -> Option<Notice> {
+    let what =
+        if starts_over { "the run starts over from its first batch" } else { "the current step goes on with it" };
+    let message = format!("the template changed: {}; {what}", changes.join(", "));
+    (!changes.is_empty()).then(|| notice(run, false, "TemplateChanged", message))
+}
+
 /// One event for each transition worth a line.
 fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let mut add = |warning: bool, reason: &str, message: String| {
-        notices.push(Notice {
-            kind: HubKind::RolloutRun,
-            key: patch::key(&run.metadata),
-            uid: run.metadata.uid.clone().unwrap_or_default(),
-            warning,
-            reason: reason.to_owned(),
-            message,
-        });
-    };
+    let mut add = |warning: bool, reason: &str, message: String| notices.push(notice(run, warning, reason, message));
+    for told in absence::told(new).filter(|told| !absence::told(old).any(|before| before == *told)) {
+        add(true, "ClusterSkipped", format!("{}: {}", told.object, told.condition));
+    }
     let canary = |status: &RolloutRunStatus| status.canary_status.as_ref().map(|canary| canary.state.clone());
     if canary(old) != canary(new) {
         match canary(new) {
@@ -509,7 +549,9 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
         add(true, "FailedRunStep", format!("{}: {}", error.code, error.message));
     }
     if old.rollback.is_none() && new.rollback.is_some() {
-        add(true, "RollingBack", "every workload returns to its stable revision, batch by batch".to_owned());
+        let why = new.rollback.as_ref().map(|rollback| rollback.reason.as_str()).filter(|why| !why.is_empty());
+        let why = why.map(|why| format!(", because of {why}")).unwrap_or_default();
+        add(true, "RollingBack", format!("every workload returns to its stable revision, batch by batch{why}"));
     }
     if old.phase != new.phase {
         match new.phase {

@@ -168,8 +168,8 @@ impl<'a> Step<'a> {
     fn task(&self, view: &RolloutView) -> i32 {
         let sizes = self.workloads(view).map(|(target, workload)| {
             let before = goals::entries(self.run, workload).take_while(|(index, _)| *index < self.index);
-            let before = before.map(|(_, target)| wanted(target, workload.desired)).max().unwrap_or(0);
-            (wanted(target, workload.desired) - before).max(0)
+            let before = before.map(|(_, target)| goals::wanted(target, workload.desired)).max().unwrap_or(0);
+            (goals::wanted(target, workload.desired) - before).max(0)
         });
         threshold(self.toleration.task_failure_threshold.as_ref(), sizes.sum())
     }
@@ -184,14 +184,10 @@ impl<'a> Step<'a> {
             let then = record.targets.iter().find(|then| {
                 fits && (then.cluster.as_str(), then.name.as_str()) == (&*workload.cluster, &*workload.key.name)
             })?;
-            Some(wanted(target, then.replicas).min(then.updated_replicas) - then.updated_available_replicas)
+            Some(goals::wanted(target, then.replicas).min(then.updated_replicas) - then.updated_available_replicas)
         });
         left.max().unwrap_or(0).max(0)
     }
-}
-
-fn wanted(target: &RolloutRunStepTarget, desired: i32) -> i32 {
-    intorpercent::parse(&target.replicas).map_or(0, |replicas| replicas.scaled(desired))
 }
 
 /// A threshold that is absent tolerates nothing, and so does one that does not parse.

@@ -1,6 +1,9 @@
 //! Whether a run starts now, and if not, what it waits for.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{command::Pending, select};
 use crate::{
@@ -33,13 +36,14 @@ impl Trigger {
     }
 }
 
-/// Decides whether a run starts. `canceled` are the revisions whose run ended before they were everywhere; Auto never
+/// Decides whether a run of `workloads` starts, without the members that are `left_out`. `canceled` are the revisions whose run ended before they were everywhere; Auto never
 /// starts them again.
 pub fn evaluate(
     view: &RolloutView,
     workloads: &[&Arc<Workload>],
     pending: Option<&Pending>,
     canceled: &[WorkloadRevision],
+    left_out: &BTreeMap<String, String>,
 ) -> Trigger {
     if let Some(pending) = pending {
         return Trigger::Start { id: pending.id.clone(), value: pending.command.trim().to_owned() };
@@ -51,7 +55,7 @@ pub fn evaluate(
             format!("triggerPolicy is {}: {by_hand}", view.rollout.spec.trigger_policy),
         );
     }
-    if let Some((cluster, why)) = select::unreliable(view).next() {
+    if let Some((cluster, why)) = select::unreliable(view).find(|(cluster, _)| !left_out.contains_key(*cluster)) {
         return Trigger::wait("UnTriggered", format!("waiting for cluster {}: {why}", quoted(cluster)));
     }
     if workloads.is_empty() {
@@ -120,15 +124,21 @@ fn not_waiting(workloads: &[&Arc<Workload>], by_hand: &str) -> Option<String> {
     })
 }
 
+/// How a workload stands towards its newest template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum State {
+    /// Its controller has not seen the newest generation.
     Unobserved,
+    /// Every pod has it.
     UpToDate,
+    /// Some pods have it.
     Partial,
+    /// No pod has it.
     Waiting,
 }
 
-fn state(workload: &Workload) -> State {
+/// How a workload stands towards its newest template.
+pub fn state(workload: &Workload) -> State {
     if workload.observed_generation < workload.generation || workload.stable_revision.is_empty() {
         State::Unobserved
     } else if workload.stable_revision == workload.updated_revision && workload.updated_replicas >= workload.replicas {
@@ -150,7 +160,7 @@ mod tests {
     use crate::{api::Rollout, decide::fixtures, view::Health};
 
     fn answer(view: &RolloutView, canceled: &[WorkloadRevision]) -> String {
-        match evaluate(view, &select::selected(view), None, canceled) {
+        match evaluate(view, &select::selected(view), None, canceled, &BTreeMap::new()) {
             Trigger::Start { id, .. } => format!("start {id}"),
             Trigger::Wait { reason, message } => format!("{reason}: {message}"),
         }

@@ -16,6 +16,10 @@ pub struct RunFacts {
     pub canary_state: String,
     /// Its batches.
     pub batches: Vec<BatchFacts>,
+    /// Whether it starts over when a template changes.
+    pub starts_over: bool,
+    /// The clusters it goes on without, and those that are back and catch up.
+    pub skipped: std::collections::BTreeMap<String, bool>,
     /// The failed pods of one workload that it passes over.
     pub tolerated: Option<Quantity>,
     /// `status.phase`.
@@ -133,6 +137,12 @@ impl RunFacts {
             .iter()
             .map(|c| (text(&c["type"]), (text(&c["status"]), text(&c["reason"]), text(&c["message"]))))
             .collect();
+        let skipped = status["skippedClusters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.skipped = skipped.iter().map(|c| (text(&c["name"]), c["returned"].is_string())).collect();
+        if self.starts_over && self.is_fresh() {
+            // What was passed on the way before has to be passed again.
+            self.batches.iter_mut().for_each(|batch| (batch.begun, batch.continued) = (false, false));
+        }
         for (index, batch) in self.batches.iter_mut().enumerate() {
             batch.state = text(&status["batchStatus"]["records"][index]["state"]);
             let current = index == self.index && has_begun(&self.state);
@@ -157,6 +167,7 @@ impl RunFacts {
         let canary = spec["canary"]["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.canary = canary.iter().filter_map(target).collect();
         let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.starts_over = spec["policies"]["templateChangePolicy"] == "Restart";
         self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
         self.batches.resize(batches.len(), BatchFacts::default());
         for (facts, batch) in self.batches.iter_mut().zip(batches) {
@@ -181,6 +192,11 @@ impl RunFacts {
     /// The counts the run has authorised for a workload so far.
     pub fn authorised(&self, id: &WorkloadId) -> Vec<Quantity> {
         self.targets_of(id).filter(|(batch, _)| batch.begun).map(|(_, target)| target.replicas).collect()
+    }
+
+    /// Whether it stands before its first batch.
+    pub fn is_fresh(&self) -> bool {
+        self.index == 0 && matches!(self.state.as_str(), "" | "Pending")
     }
 
     /// Whether it has come to its end.

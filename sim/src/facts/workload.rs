@@ -13,6 +13,9 @@ use super::{
     text,
 };
 
+/// The API tells since when a pod is ready in whole seconds, so whoever counts from there may come up to one early.
+const RESOLUTION: Duration = Duration::from_secs(1);
+
 /// A workload with its pods.
 ///
 /// A partition opens the ordinals from it upwards to a new revision. Whoever opened an ordinal answers for the pod
@@ -210,7 +213,7 @@ impl WorkloadFacts {
 
     fn is_available(&self, pod: &PodFacts, now: Duration) -> bool {
         let wait = Duration::from_secs(u64::try_from(self.min_ready_seconds).unwrap_or_default());
-        !pod.terminating && pod.ready_since.is_some_and(|since| since + wait <= now)
+        !pod.terminating && pod.ready_since.is_some_and(|since| since + wait <= now + RESOLUTION)
     }
 
     /// Whether a new template changes no pod.

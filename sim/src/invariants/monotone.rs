@@ -3,7 +3,8 @@
 use super::{About, Invariant};
 use crate::facts::{Change, Delta, Facts, RunFacts, Who};
 
-/// The current batch never goes back, neither does the state of a batch, and an ended run stays ended.
+/// The current batch never goes back, neither does the state of a batch, and an ended run stays ended. A run whose policy
+/// says so may start over from its first batch.
 pub(super) struct Monotone;
 
 impl Invariant for Monotone {
@@ -29,6 +30,10 @@ fn backwards(before: &RunFacts, after: &RunFacts) -> Option<String> {
     let name = &after.name;
     if after.back_from.is_some() {
         return forwards(before, after);
+    }
+    if after.starts_over && after.is_fresh() && !before.ended() {
+        // That is what a template that changed leads to, where the run says so.
+        return None;
     }
     if before.index > after.index {
         return Some(format!("run {name} went from batch {} back to batch {}", before.index + 1, after.index + 1));
