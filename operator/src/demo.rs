@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use slipway_actors::{graph, world::World};
 
 use self::{
+    application::Play,
     clusters::Clusters,
     keep::Kept,
     observe::Observer,
@@ -30,13 +31,16 @@ const SEED: u64 = 4;
 /// Watch a rollout over three clusters, all in this process.
 ///
 /// Starts a hub and the member clusters east, north and west, brings up an application of two StatefulSets in each,
-/// changes its image from v1 to v2, and shows the rollout going through three batches and a breakpoint. Time in the
-/// clusters runs faster than yours, so that it is over within a minute. Nothing outside this process is touched.
+/// changes its image from v1 to v2, and shows the rollout going through three batches and a breakpoint, with a canary
+/// first, or back again from a version that breaks. Time in the clusters runs faster than yours, so that it is over within a minute. Nothing outside this process is touched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 the new version is everywhere, 1 it is not, 130 interrupted before the end.\n\
     The tree needs a terminal; otherwise, with NO_COLOR or with --plain, it prints one line per change.\n\
-    Keys in the tree: c continue, p pause, x cancel, q quit.")]
+    Keys in the tree: c continue, p pause, b rollback, x cancel, q quit.")]
 pub(crate) struct Args {
+    /// What to show
+    #[arg(value_enum, default_value_t)]
+    play: Play,
     /// Serve the four API servers on loopback until Ctrl-C, for kubectl
     #[arg(long)]
     keep: bool,
@@ -73,7 +77,8 @@ async fn play(args: &Args) -> Result<(), Failure> {
     let mut demo = Demo {
         observer: Observer::start(&clusters),
         stage: Stage::open(args.plain, kept.as_ref().map(Kept::hint))?,
-        script: Script::new(args.keep),
+        play: args.play,
+        script: Script::new(args.play, args.keep),
         tally: Tally::default(),
         clusters,
         speed,
@@ -85,6 +90,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
 }
 
 struct Demo {
+    play: Play,
     clusters: Clusters,
     observer: Observer,
     stage: Stage,
@@ -96,7 +102,7 @@ struct Demo {
 impl Demo {
     async fn play(&mut self, signals: &mut Signals, kept: Option<&Kept>) -> Result<(), Failure> {
         self.introduce(kept)?;
-        application::create(&self.clusters).await?;
+        application::create(&self.clusters, self.play).await?;
         self.until(signals, Until::Over).await?;
         self.stage.close();
         let (text, outcome) = self.summary();
@@ -152,6 +158,7 @@ impl Demo {
                 'q' => return Err(Failure::Interrupted),
                 'c' => application::command(&self.clusters, "continue").await?,
                 'p' => application::command(&self.clusters, "pause").await?,
+                'b' => application::command(&self.clusters, "rollback").await?,
                 'x' => application::command(&self.clusters, "cancel").await?,
                 _ => {}
             }
@@ -167,9 +174,13 @@ impl Demo {
                 self.tally.begin(self.clusters.clock.now());
                 application::update(&self.clusters).await
             }
-            Act::Continue(text) => {
+            Act::Command(command, text) => {
                 self.stage.say(text)?;
-                application::command(&self.clusters, "continue").await
+                application::command(&self.clusters, command).await
+            }
+            Act::Break(text) => {
+                application::break_version(&self.clusters);
+                self.stage.say(text)
             }
             Act::GiveUp(why) => Err(Failure::Broke(why.clone())),
             Act::End => Ok(()),
@@ -178,7 +189,7 @@ impl Demo {
 
     /// The summary, and whether it tells of success.
     fn summary(&self) -> (String, Result<(), Failure>) {
-        let summary = self.tally.summary(&self.observer, &self.clusters, self.speed);
+        let summary = self.tally.summary(&self.observer, &self.clusters, self.play, self.speed);
         let outcome = match &summary.shortfall {
             None => Ok(()),
             Some(why) => Err(Failure::Broke(why.clone())),

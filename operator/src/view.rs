@@ -24,6 +24,10 @@ pub(crate) enum State {
     Skipped,
     /// The run was canceled before it was done.
     Canceled,
+    /// What it did is being taken back.
+    Undoing,
+    /// What it did was taken back.
+    Undone,
 }
 
 impl State {
@@ -37,6 +41,8 @@ impl State {
             Self::Failed => "failed",
             Self::Skipped => "skipped",
             Self::Canceled => "canceled",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
         }
     }
 }
@@ -67,6 +73,10 @@ pub(crate) struct Run {
     pub name: String,
     /// Its phase.
     pub phase: String,
+    /// The copies that come before its batches.
+    pub canary: Option<Batch>,
+    /// Whether it is on its way back, or was.
+    pub rolling_back: bool,
     /// Its steps.
     pub batches: Vec<Batch>,
     /// Index of the batch whose turn it is.
@@ -81,6 +91,15 @@ impl Run {
     /// Whether nothing more will come of it.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Canceled")
+    }
+
+    /// Where it stands, in a word or two.
+    pub(crate) fn standing(&self) -> &str {
+        match self.phase.as_str() {
+            "Progressing" if self.rolling_back => "Rolling back",
+            "Canceled" if self.rolling_back => "Rolled back",
+            phase => phase,
+        }
     }
 }
 
@@ -116,7 +135,15 @@ impl Cluster {
 
     /// The state of its least advanced workload.
     pub(crate) fn state(&self) -> State {
-        let order = [State::Failed, State::Paused, State::Running, State::Pending, State::Canceled, State::Skipped];
+        let order = [
+            State::Failed,
+            State::Paused,
+            State::Running,
+            State::Undoing,
+            State::Pending,
+            State::Canceled,
+            State::Skipped,
+        ];
         order.into_iter().find(|state| self.workloads.iter().any(|it| it.state == *state)).unwrap_or(State::Done)
     }
 }

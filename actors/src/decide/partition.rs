@@ -79,8 +79,11 @@ fn given_up<'a>(workload: &'a Workload, pods: &'a [Arc<Pod>]) -> impl Iterator<I
 /// How many pods may be taken down now on the way back.
 fn room(workload: &Workload, counts: PodCounts, pods: &[Arc<Pod>], window: Option<IntOrPercent>) -> i32 {
     let Some(window) = window else { return workload.desired };
-    // What cannot start on the revision that is given up would hold up its own replacement.
-    let broken = given_up(workload, pods).filter(|pod| pod.ready_since.is_none() && pod.trouble.is_some()).count();
+    // What cannot start on the revision that is given up would hold up its own replacement, unless it can be deleted:
+    // it comes back on the current revision, wherever the partition stands.
+    let stays = workload.stable_revision != workload.updated_revision;
+    let is_broken = |pod: &&Arc<Pod>| stays && pod.ready_since.is_none() && pod.trouble.is_some();
+    let broken = given_up(workload, pods).filter(is_broken).count();
     let broken = i32::try_from(broken).unwrap_or(i32::MAX);
     let unavailable = (workload.desired - counts.available - broken).max(0);
     (window.scaled(workload.desired).max(1) - unavailable).max(0)
@@ -224,9 +227,13 @@ mod tests {
     }
 
     fn undo(revisions: &str, remaining: i32, window: Option<IntOrPercent>, moving: bool) -> i32 {
+        undo_from("v1", revisions, remaining, window, moving)
+    }
+
+    fn undo_from(current: &str, revisions: &str, remaining: i32, window: Option<IntOrPercent>, moving: bool) -> i32 {
         let pods = pods(revisions);
         let mut workload = fixtures::workload("east", "web", i32::try_from(pods.len()).unwrap());
-        workload.updated_revision = "v1".into();
+        (workload.updated_revision, workload.stable_revision) = ("v1".into(), current.into());
         workload.updated_replicas = i32::try_from(pods.iter().filter(|pod| pod.revision == "v1").count()).unwrap();
         let counts = crate::decide::count(&workload, &pods, fixtures::at(100));
         let release = Release::Back { revision: "v1".into(), restore: true, remaining, window, moving };
@@ -245,13 +252,19 @@ mod tests {
             ("ssnn-", 0, Some(Int(1)), true, 4),
             ("ssnns", 0, Some(Int(1)), true, 3),
             ("ssdnn", 0, Some(Int(1)), true, 5),
-            ("ssbnn", 0, Some(Int(1)), true, 4),
+            ("ssbnn", 0, Some(Int(1)), true, 5),
             ("ssnnn", 0, Some(Percent(50)), true, 2),
             ("sssss", 0, None, true, PARKED),
         ];
         for (revisions, remaining, window, moving, wanted) in table {
             assert_eq!(undo(revisions, remaining, window, moving), wanted, "{revisions} to {remaining} by {window:?}");
         }
+    }
+
+    #[test]
+    fn after_completion_a_broken_pod_does_not_hold_up_its_replacement() {
+        assert_eq!(undo_from("v2", "ssbnn", 0, Some(Int(1)), true), 4);
+        assert_eq!(undo_from("v2", "ssdnn", 0, Some(Int(1)), true), 5, "it may still become ready");
     }
 
     #[test]

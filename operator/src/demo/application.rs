@@ -11,6 +11,18 @@ use slipway_actors::api::{API_VERSION, Rollout, RolloutStrategy, keys};
 use super::clusters::Clusters;
 use crate::failure::Failure;
 
+/// What the demo shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Play {
+    /// Three batches, the second one pod at a time and after a breakpoint.
+    #[default]
+    Batches,
+    /// A canary in every cluster, then two batches.
+    Canary,
+    /// A version that breaks in the second batch, and the way back.
+    Rollback,
+}
+
 /// Its namespace, in every cluster.
 pub(crate) const NAMESPACE: &str = "shop";
 /// The name of the Rollout and its strategy.
@@ -21,7 +33,7 @@ pub(crate) const COMPONENTS: [&str; 2] = ["backend", "frontend"];
 pub(crate) const REPLICAS: i32 = 5;
 
 /// Creates it, at v1.
-pub(crate) async fn create(clusters: &Clusters) -> Result<(), Failure> {
+pub(crate) async fn create(clusters: &Clusters, play: Play) -> Result<(), Failure> {
     create_namespace(&clusters.hub.client()).await?;
     for cluster in clusters.members.values() {
         let client = cluster.client();
@@ -30,7 +42,7 @@ pub(crate) async fn create(clusters: &Clusters) -> Result<(), Failure> {
             create_object::<StatefulSet>(&client, stateful_set(component)).await?;
         }
     }
-    create_object::<RolloutStrategy>(&clusters.hub.client(), strategy()).await?;
+    create_object::<RolloutStrategy>(&clusters.hub.client(), strategy(play)).await?;
     create_object::<Rollout>(&clusters.hub.client(), rollout()).await
 }
 
@@ -45,6 +57,15 @@ pub(crate) async fn update(clusters: &Clusters) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// From now on pods of v2 do not start.
+pub(crate) fn break_version(clusters: &Clusters) {
+    for cluster in clusters.members.values() {
+        for component in COMPONENTS {
+            cluster.kubelet().mark_bad(&image(component, "v2"));
+        }
+    }
 }
 
 /// Gives the rollout a command.
@@ -108,17 +129,22 @@ fn stateful_set(component: &str) -> Value {
     })
 }
 
-fn strategy() -> Value {
-    json!({
+fn strategy(play: Play) -> Value {
+    let mut strategy = json!({
         "apiVersion": API_VERSION,
         "kind": "RolloutStrategy",
         "metadata": { "name": NAME, "namespace": NAMESPACE },
         "batch": { "batches": [
             { "replicas": 1 },
-            { "replicas": 3, "replicaSlidingWindow": 1, "breakpoint": true },
+            { "replicas": 3, "replicaSlidingWindow": 1, "breakpoint": play == Play::Batches },
             { "replicas": "100%" },
         ] },
-    })
+    });
+    if play == Play::Canary {
+        strategy["canary"] = json!({ "replicas": 1, "templateMetadataPatch": { "labels": { "track": "canary" } } });
+        strategy["batch"]["batches"] = json!([{ "replicas": "50%" }, { "replicas": "100%" }]);
+    }
+    strategy
 }
 
 fn rollout() -> Value {

@@ -72,7 +72,9 @@ impl Observer {
 
     /// Whether every workload has been seen.
     pub(crate) fn sees_all(&self) -> bool {
-        self.observed.workloads.len() == MEMBERS.len() * application::COMPONENTS.len()
+        let is_copy = |workload: &&StatefulSet| workload.labels().contains_key(keys::LABEL_CANARY_RESOURCE);
+        let originals = self.observed.workloads.values().filter(|workload| !is_copy(workload));
+        originals.count() == MEMBERS.len() * application::COMPONENTS.len()
     }
 
     /// Whether every workload is under the Rollout's control, so that a new template moves no pod by itself.

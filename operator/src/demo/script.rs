@@ -1,8 +1,9 @@
-//! What the demo does by itself, and when: a new version once all is quiet, `continue` at the breakpoint.
+//! What the demo does by itself, and when: a new version once all is quiet, `continue` at a breakpoint and after a canary,
+//! a version that breaks in mid-run.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::application;
+use super::application::{self, Play};
 use crate::view::{State, View};
 
 /// Time to look at the old version, in the clusters' time.
@@ -11,6 +12,8 @@ const AT_REST: SignedDuration = SignedDuration::from_secs(5);
 const AT_BREAKPOINT: SignedDuration = SignedDuration::from_secs(12);
 /// The same when the user may give the command.
 const AT_BREAKPOINT_KEPT: SignedDuration = SignedDuration::from_secs(60);
+/// Time to look at a batch that gets nowhere.
+const BROKEN: SignedDuration = SignedDuration::from_secs(15);
 /// Time to look at the end.
 const AT_END: SignedDuration = SignedDuration::from_secs(6);
 /// A rollout that takes longer than this is stuck.
@@ -23,8 +26,10 @@ pub(crate) enum Act {
     Say(String),
     /// Change the image, and say so.
     NewVersion(String),
-    /// Give `continue`, and say so.
-    Continue(String),
+    /// Give a command, and say so.
+    Command(&'static str, String),
+    /// The new version starts no more.
+    Break(String),
     /// Stop waiting.
     GiveUp(String),
     /// The rollout is over.
@@ -44,12 +49,17 @@ enum Scene {
     Breakpoint(Timestamp),
     /// It was told to continue.
     Continued,
+    /// New pods fail, since then.
+    Broken(Timestamp),
+    /// It was told to roll back.
+    Returning,
     /// The run has ended.
     Over(Timestamp),
 }
 
 /// The demo's own doings.
 pub(crate) struct Script {
+    play: Play,
     scene: Scene,
     kept: bool,
     began: Option<Timestamp>,
@@ -57,8 +67,8 @@ pub(crate) struct Script {
 
 impl Script {
     /// A script from the start. `kept` leaves the user more time at the breakpoint.
-    pub(crate) fn new(kept: bool) -> Self {
-        Self { scene: Scene::Rise, kept, began: None }
+    pub(crate) fn new(play: Play, kept: bool) -> Self {
+        Self { play, scene: Scene::Rise, kept, began: None }
     }
 
     /// What to do now, if anything.
@@ -74,7 +84,17 @@ impl Script {
                 Some(Act::NewVersion("the image changes to v2 in every cluster; no pod moves by that".to_owned()))
             }
             Scene::Rolling if at_breakpoint(view) => Some(self.reach_breakpoint(now)),
-            Scene::Rolling if view.run.as_ref().is_some_and(crate::view::Run::is_over) => {
+            Scene::Rolling if self.play == Play::Rollback && in_second_batch(view) => {
+                self.scene = Scene::Broken(now + BROKEN);
+                Some(Act::Break("from here on pods of v2 do not start any more".to_owned()))
+            }
+            Scene::Broken(until) if now >= until && !is_rolling_back(view) => {
+                self.scene = Scene::Returning;
+                Some(Act::Command("rollback", command("rollback")))
+            }
+            Scene::Rolling | Scene::Returning | Scene::Broken(_)
+                if view.run.as_ref().is_some_and(crate::view::Run::is_over) =>
+            {
                 self.scene = Scene::Over(now + AT_END);
                 None
             }
@@ -84,10 +104,12 @@ impl Script {
             }
             Scene::Breakpoint(until) if now >= until => {
                 self.scene = Scene::Continued;
-                Some(Act::Continue(format!("the demo gives the command: {}", application::command_line("continue"))))
+                Some(Act::Command("continue", command("continue")))
             }
             Scene::Over(until) if now >= until => Some(Act::End),
-            Scene::Rise | Scene::Rolling | Scene::Continued if !self.kept && now.duration_since(began) > LIMIT => {
+            Scene::Rise | Scene::Rolling | Scene::Continued | Scene::Returning
+                if !self.kept && now.duration_since(began) > LIMIT =>
+            {
                 Some(give_up(view))
             }
             _ => None,
@@ -106,9 +128,25 @@ fn is_whole(view: &View) -> bool {
     workloads().next().is_some() && workloads().all(|it| it.available >= it.desired && it.updated >= it.desired)
 }
 
-/// Whether the run stands before a batch that has not begun, because it was told to by its plan.
+fn command(command: &str) -> String {
+    format!("the demo gives the command: {}", application::command_line(command))
+}
+
+/// Whether the second batch moves pods.
+fn in_second_batch(view: &View) -> bool {
+    view.run.as_ref().and_then(|it| it.batches.get(1)).is_some_and(|it| it.state == State::Running)
+}
+
+fn is_rolling_back(view: &View) -> bool {
+    view.run.as_ref().is_some_and(|it| it.rolling_back)
+}
+
+/// Whether the run stands with its canary, or before a batch that has not begun, because it was told to by its plan.
 fn at_breakpoint(view: &View) -> bool {
     let Some(run) = view.run.as_ref().filter(|it| it.phase == "Paused") else { return false };
+    if run.canary.as_ref().is_some_and(|it| it.state == State::Paused) {
+        return true;
+    }
     run.batches.get(run.current).is_some_and(|it| it.breakpoint && it.state == State::Paused && it.took.is_none())
 }
 
@@ -129,7 +167,7 @@ mod tests {
 
     /// The acts over a sequence of (second, view, parked).
     fn acts(kept: bool, moments: &[(i64, View, bool)]) -> Vec<Act> {
-        let mut script = Script::new(kept);
+        let mut script = Script::new(Play::Batches, kept);
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         moments.iter().filter_map(|(second, view, parked)| script.next(view, *parked, at(*second))).collect()
     }
@@ -152,7 +190,8 @@ mod tests {
         let kind = |act: &Act| match act {
             Act::Say(_) => "say",
             Act::NewVersion(_) => "new version",
-            Act::Continue(_) => "continue",
+            Act::Command(command, _) => command,
+            Act::Break(_) => "break",
             Act::GiveUp(_) => "give up",
             Act::End => "end",
         };
@@ -176,6 +215,24 @@ mod tests {
             (70, samples::over(), false),
         ];
         assert_eq!(kinds(&acts(false, &moments)), ["say", "new version", "say", "continue", "end"]);
+    }
+
+    #[test]
+    fn a_version_that_breaks_is_taken_back() {
+        let second = || {
+            let mut view = samples::running();
+            let run = view.run.as_mut().unwrap();
+            (run.batches[0].state, run.batches[1].state, run.current) = (State::Done, State::Running, 1);
+            view
+        };
+        let mut over = samples::over();
+        over.run.as_mut().unwrap().rolling_back = true;
+        let moments =
+            [(0, v1()), (6, v1()), (20, second()), (30, second()), (36, second()), (40, over.clone()), (50, over)];
+        let mut script = Script::new(Play::Rollback, false);
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let acts: Vec<_> = moments.iter().filter_map(|(second, view)| script.next(view, true, at(*second))).collect();
+        assert_eq!(kinds(&acts), ["say", "new version", "break", "rollback", "end"]);
     }
 
     #[test]

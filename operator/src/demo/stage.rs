@@ -23,7 +23,7 @@ impl Stage {
     /// A tree if standard output can show one and `plain` does not forbid it. `hint` stands at its bottom.
     pub(crate) fn open(plain: bool, hint: Option<String>) -> Result<Self, Failure> {
         let screen = if terminal::is_live(plain) { Some(Screen::open()?) } else { None };
-        let footer = hint.into_iter().chain([" c continue   p pause   x cancel   q quit".to_owned()]);
+        let footer = hint.into_iter().chain([" c continue   p pause   b rollback   x cancel   q quit".to_owned()]);
         let around = Around { footer: footer.collect(), ..Around::default() };
         Ok(Self { screen, around, shown: None })
     }

@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::{application, clusters::Clusters, observe::Observer};
+use super::{
+    application::{self, Play},
+    clusters::Clusters,
+    observe::Observer,
+};
 use crate::view::{Run, build, clock_face, lines};
 
 /// Cluster and name of a workload.
@@ -54,12 +58,12 @@ impl Tally {
     }
 
     /// The summary of all that was seen.
-    pub(crate) fn summary(&self, observer: &Observer, clusters: &Clusters, speed: u32) -> Summary {
+    pub(crate) fn summary(&self, observer: &Observer, clusters: &Clusters, play: Play, speed: u32) -> Summary {
         let pods = pods(observer.pods.iter());
         let now = clusters.clock.now();
         let view = build::view(&observer.observed, self.began.unwrap_or(now), now).unwrap_or_default();
         let run = view.run.unwrap_or_default();
-        let shortfall = shortfall(&run, &pods);
+        let shortfall = shortfall(play, &run, &pods);
         let mut text = String::from("\n");
         text.push_str(&workload_table(&pods, &self.most_unavailable));
         text.push_str(&batch_table(&run));
@@ -91,12 +95,15 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.is_some_and(|all| all.iter().any(|it| it.type_ == "Ready" && it.status == "True"))
 }
 
-fn shortfall(run: &Run, pods: &BTreeMap<Key, Pods>) -> Option<String> {
-    if run.phase != "Succeeded" {
-        return Some(format!("rolloutrun {}: ended as {}, not Succeeded", run.name, run.phase));
+fn shortfall(play: Play, run: &Run, pods: &BTreeMap<Key, Pods>) -> Option<String> {
+    let (end, version) = if play == Play::Rollback { ("Rolled back", "v1") } else { ("Succeeded", "v2") };
+    if run.standing() != end {
+        return Some(format!("rolloutrun {}: ended as {}, not {end}", run.name, run.standing()));
     }
-    let (key, left) = pods.iter().find(|(_, it)| it.v1 > 0 || it.v2 != application::REPLICAS)?;
-    Some(format!("{} statefulset/{}: {} pods on v2, expected {}", key.0, key.1, left.v2, application::REPLICAS))
+    let on = |pods: &Pods| if play == Play::Rollback { (pods.v1, pods.v2) } else { (pods.v2, pods.v1) };
+    let (key, left) = pods.iter().find(|(_, it)| on(it) != (application::REPLICAS, 0))?;
+    let expected = application::REPLICAS;
+    Some(format!("{} statefulset/{}: {} pods on {version}, expected {expected}", key.0, key.1, on(left).0))
 }
 
 fn workload_table(pods: &BTreeMap<Key, Pods>, most_unavailable: &BTreeMap<Key, i32>) -> String {
@@ -135,6 +142,7 @@ fn verdict(run: &Run, pods: &BTreeMap<Key, Pods>, shortfall: Option<&str>, speed
     let took =
         format!("{} of the clusters' time, {} of yours", clock_face(run.took), clock_face(run.took / i64::from(speed)));
     match shortfall {
+        None if run.rolling_back => format!("All {total} pods are on v1 again, after {took}."),
         None => format!("All {total} pods are on v2, after {took}."),
         Some(_) => format!("{new} of {total} pods are on v2, after {took}."),
     }
@@ -190,9 +198,9 @@ mod tests {
     fn the_summary_says_what_is_missing() {
         let run = samples::over().run.unwrap();
         let mut pods = BTreeMap::from([(("east".to_owned(), "web".to_owned()), Pods { v1: 0, v2: 5, available: 5 })]);
-        assert_eq!(shortfall(&run, &pods), None);
+        assert_eq!(shortfall(Play::Batches, &run, &pods), None);
         pods.insert(("west".to_owned(), "web".to_owned()), Pods { v1: 1, v2: 4, available: 5 });
-        let missing = shortfall(&run, &pods).unwrap();
+        let missing = shortfall(Play::Batches, &run, &pods).unwrap();
         let text = format!(
             "{}{}{}\n{}\n{}\n",
             workload_table(&pods, &BTreeMap::from([(("east".to_owned(), "web".to_owned()), 2)])),

@@ -73,12 +73,27 @@ fn run_view(run: &RolloutRun, now: Timestamp) -> Run {
     };
     let end = end.unwrap_or(now);
     let steps = run.spec.batch.as_ref().map(|it| it.batches.as_slice()).unwrap_or_default();
-    let place = |index| Place { index, current, phase: &status.phase, failed: error.is_some() };
+    let back = status.rollback.as_ref().map(|it| usize::try_from(it.from_batch_index).unwrap_or_default());
+    let in_canary = run.spec.canary.is_some()
+        && status.canary_status.as_ref().is_none_or(|canary| canary.state != StepState::Succeeded);
+    let place = |index| Place { index, current, in_canary, phase: &status.phase, failed: error.is_some(), back };
     let views = steps.iter().enumerate().map(|(index, step)| {
         let record = batches.records.get(index).cloned().unwrap_or_default();
         batch_view(step, &record, &place(index), end)
     });
+    let canary = run.spec.canary.as_ref().map(|canary| {
+        let record = status.canary_status.clone().unwrap_or_default();
+        Batch {
+            state: canary_state(&record.state, &place(0)),
+            goal: distinct(canary.targets.iter().map(|it| pods(&it.replicas))).unwrap_or_else(|| "nothing".to_owned()),
+            window: None,
+            breakpoint: false,
+            took: record.start_time.as_ref().map(|it| seconds(it.0, record.finish_time.map_or(end, |end| end.0))),
+        }
+    });
     Run {
+        canary,
+        rolling_back: back.is_some(),
         name: run.metadata.name.clone().unwrap_or_default(),
         batches: views.collect(),
         current,
@@ -94,6 +109,10 @@ struct Place<'a> {
     current: usize,
     phase: &'a RolloutRunPhase,
     failed: bool,
+    /// Whether the canary's turn is not over.
+    in_canary: bool,
+    /// The batch that is undone first, in a rollback.
+    back: Option<usize>,
 }
 
 fn batch_view(step: &RolloutRunStep, record: &RolloutRunStepStatus, place: &Place<'_>, now: Timestamp) -> Batch {
@@ -107,12 +126,26 @@ fn batch_view(step: &RolloutRunStep, record: &RolloutRunStepStatus, place: &Plac
     }
 }
 
+fn canary_state(record: &StepState, place: &Place<'_>) -> State {
+    match (record, place.phase) {
+        (StepState::Succeeded, _) => State::Done,
+        (_, RolloutRunPhase::Canceled) => State::Canceled,
+        _ if place.failed => State::Failed,
+        (_, RolloutRunPhase::Paused | RolloutRunPhase::Pausing) => State::Paused,
+        (StepState::None, _) => State::Pending,
+        _ => State::Running,
+    }
+}
+
 fn batch_state(record: &StepState, place: &Place<'_>) -> State {
+    if let Some(from) = place.back.filter(|_| *record != StepState::Skipped) {
+        return undone_state(record, place, from);
+    }
     match (record, place.phase) {
         (StepState::Skipped, _) => State::Skipped,
         (StepState::Succeeded, _) | (_, RolloutRunPhase::Succeeded) => State::Done,
         (_, RolloutRunPhase::Canceled) => State::Canceled,
-        _ if place.index > place.current => State::Pending,
+        _ if place.in_canary || place.index > place.current => State::Pending,
         _ if place.index < place.current => State::Done,
         _ if place.failed => State::Failed,
         (_, RolloutRunPhase::Paused | RolloutRunPhase::Pausing) => State::Paused,
@@ -120,6 +153,20 @@ fn batch_state(record: &StepState, place: &Place<'_>) -> State {
             State::Pending
         }
         _ => State::Running,
+    }
+}
+
+/// The state of a batch on the way back from batch `from`.
+fn undone_state(record: &StepState, place: &Place<'_>, from: usize) -> State {
+    let over = *place.phase == RolloutRunPhase::Canceled;
+    match record {
+        _ if place.index > from => State::Canceled,
+        _ if place.index > place.current || over => State::Undone,
+        _ if place.index < place.current => State::Done,
+        StepState::Succeeded => State::Undone,
+        _ if place.failed => State::Failed,
+        _ if matches!(place.phase, RolloutRunPhase::Paused | RolloutRunPhase::Pausing) => State::Paused,
+        _ => State::Undoing,
     }
 }
 
@@ -197,8 +244,17 @@ fn target_status<'a>(run: &'a RolloutRun, cluster: &str, name: &str) -> Option<&
 fn goal(run: &RolloutRun, cluster: &str, name: &str, desired: i32) -> Option<i32> {
     let index = run.status.as_ref().and_then(|it| it.batch_status.as_ref()).map_or(0, |it| it.current_batch_index);
     let step = run.spec.batch.as_ref()?.batches.get(usize::try_from(index).ok()?)?;
-    let target = step.targets.iter().find(|it| it.name_ref().matches(cluster, name))?;
-    Some(scaled(&target.replicas, desired))
+    let count = |step: &RolloutRunStep| {
+        let target = step.targets.iter().find(|it| it.name_ref().matches(cluster, name))?;
+        Some(scaled(&target.replicas, desired))
+    };
+    let wanted = count(step)?;
+    if run.status.as_ref().is_none_or(|it| it.rollback.is_none()) {
+        return Some(wanted);
+    }
+    // On the way back the stable revision is the updated one.
+    let before = run.spec.batch.as_ref()?.batches.iter().take(usize::try_from(index).ok()?);
+    Some(desired - before.filter_map(count).max().unwrap_or(0))
 }
 
 fn workload_state(workload: &Workload, run: Option<&RolloutRun>) -> State {

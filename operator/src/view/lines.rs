@@ -36,6 +36,15 @@ fn run_changes(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
     if before.is_none() {
         lines.push(format!("run {} begins: {}", run.name, counted(run.batches.len(), "batch")));
     }
+    if let Some(canary) = &run.canary {
+        let state = before.and_then(|it| it.canary.as_ref()).map_or(State::Pending, |it| it.state);
+        if state != canary.state {
+            lines.push(format!("canary {}", batch_change(canary)));
+        }
+    }
+    if run.rolling_back && before.is_none_or(|it| !it.rolling_back) {
+        lines.push(format!("run {} turns back: every workload returns to its stable revision", run.name));
+    }
     for (index, batch) in run.batches.iter().enumerate() {
         let state = before.and_then(|it| it.batches.get(index)).map_or(State::Pending, |it| it.state);
         if state != batch.state {
@@ -95,7 +104,11 @@ fn waiting(wait: &Wait) -> String {
 fn ending(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
     let Some(run) = after.run.as_ref().filter(|it| it.is_over()) else { return };
     if !before.is_some_and(|it| it.name == run.name && it.is_over()) {
-        let word = if run.phase == "Succeeded" { "succeeded" } else { "was canceled" };
+        let word = match run.standing() {
+            "Succeeded" => "succeeded",
+            "Rolled back" => "was rolled back",
+            _ => "was canceled",
+        };
         lines.push(format!("run {} {word} after {}", run.name, clock_face(run.took)));
     }
 }

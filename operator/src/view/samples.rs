@@ -48,6 +48,8 @@ fn run(phase: &str, current: usize, states: [State; 3]) -> Run {
     Run {
         name: "storefront-x7k2p".into(),
         phase: phase.into(),
+        canary: None,
+        rolling_back: false,
         batches: batches(states),
         current,
         took: 14,

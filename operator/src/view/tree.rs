@@ -58,7 +58,7 @@ fn header(view: &View, width: u16) -> Vec<Line<'static>> {
         Span::raw(format!("{}/{}", view.namespace, view.name)).bold(),
         Span::raw(view.run.as_ref().map(|it| format!("  run {}", it.name)).unwrap_or_default()).dim(),
     ];
-    let phase = view.run.as_ref().map_or(view.phase.as_str(), |it| it.phase.as_str());
+    let phase = view.run.as_ref().map_or(view.phase.as_str(), Run::standing);
     let elapsed = view.run.as_ref().map_or(view.elapsed, |it| it.took);
     let right = format!("{phase}  {} ", clock_face(elapsed));
     vec![spread(title, Span::styled(right, Style::new().fg(phase_colour(phase)).bold()), width), Line::default()]
@@ -67,8 +67,11 @@ fn header(view: &View, width: u16) -> Vec<Line<'static>> {
 fn tree(view: &View, tick: usize, width: u16) -> Vec<Line<'static>> {
     let Some(run) = &view.run else { return clusters(view, tick) };
     let mut lines = Vec::new();
+    if let Some(canary) = &run.canary {
+        lines.push(step_line("canary", canary, tick, width));
+    }
     for (index, batch) in run.batches.iter().enumerate() {
-        lines.push(batch_line(run, index, batch, tick, width));
+        lines.push(step_line(&format!("batch {}/{}", index + 1, run.batches.len()), batch, tick, width));
         if index == run.current {
             lines.extend(clusters(view, tick));
         }
@@ -76,12 +79,12 @@ fn tree(view: &View, tick: usize, width: u16) -> Vec<Line<'static>> {
     lines
 }
 
-fn batch_line(run: &Run, index: usize, batch: &Batch, tick: usize, width: u16) -> Line<'static> {
+fn step_line(name: &str, batch: &Batch, tick: usize, width: u16) -> Line<'static> {
     let style = if batch.state == State::Pending { Style::new().dim() } else { Style::new().bold() };
     let mut left = vec![
         Span::raw(" "),
         glyph(batch.state, tick),
-        Span::styled(format!(" batch {}/{}  ", index + 1, run.batches.len()), style),
+        Span::styled(format!(" {name}  "), style),
         Span::raw(lines::plan(batch)),
     ];
     if batch.breakpoint {
@@ -214,6 +217,7 @@ fn spread(mut left: Vec<Span<'static>>, right: Span<'static>, width: u16) -> Lin
 
 fn glyph(state: State, tick: usize) -> Span<'static> {
     const SPINNER: [&str; 4] = ["◐", "◓", "◑", "◒"];
+    const BACKWARDS: [&str; 4] = ["◒", "◑", "◓", "◐"];
     let text = match state {
         State::Pending => "○",
         State::Running => SPINNER[tick / 2 % SPINNER.len()],
@@ -222,6 +226,8 @@ fn glyph(state: State, tick: usize) -> Span<'static> {
         State::Failed => "✖",
         State::Skipped => "»",
         State::Canceled => "⊘",
+        State::Undoing => BACKWARDS[tick / 2 % BACKWARDS.len()],
+        State::Undone => "↶",
     };
     Span::styled(text, Style::new().fg(colour(state)).add_modifier(Modifier::BOLD))
 }
@@ -233,7 +239,7 @@ fn colour(state: State) -> Color {
         State::Paused => Color::Yellow,
         State::Done => Color::Green,
         State::Failed => Color::Red,
-        State::Skipped | State::Canceled => Color::Magenta,
+        State::Skipped | State::Canceled | State::Undoing | State::Undone => Color::Magenta,
     }
 }
 
@@ -241,7 +247,7 @@ fn phase_colour(phase: &str) -> Color {
     match phase {
         "Succeeded" => Color::Green,
         "Paused" | "Pausing" => Color::Yellow,
-        "Canceled" | "Canceling" => Color::Magenta,
+        "Canceled" | "Canceling" | "Rolling back" | "Rolled back" => Color::Magenta,
         _ => Color::Cyan,
     }
 }
