@@ -17,6 +17,8 @@ mod fixtures;
 pub mod goals;
 pub mod history;
 pub mod kinds;
+#[cfg(test)]
+mod model;
 pub mod naming;
 pub mod one_time;
 pub mod orphans;

@@ -61,7 +61,7 @@ pub fn enter(batch: &mut RolloutRunBatchStatus, index: i32) {
 
 /// Keeps on record what a rollback would return to: the revision each target has when the run first sees it. Once it is
 /// under way, what it gives up.
-pub fn remember(status: &mut RolloutRunStatus) {
+pub fn remember(run: &RolloutRun, status: &mut RolloutRunStatus) {
     let entry = |target: &RolloutWorkloadStatus, revision: &str| WorkloadRevision {
         cluster: target.cluster.clone(),
         name: target.name.clone(),
@@ -71,7 +71,8 @@ pub fn remember(status: &mut RolloutRunStatus) {
     for target in target_statuses.iter().filter(|target| !target.stable_revision.is_empty()) {
         let known = stable_of(stable_revisions, &target.cluster, &target.name);
         match (rollback.as_mut(), known) {
-            (None, None) if target.stable_revision != target.updated_revision => {
+            // Whoever takes back another run leaves alone what that one has not moved.
+            (_, None) if target.stable_revision != target.updated_revision && run.spec.rollback.is_none() => {
                 stable_revisions.push(entry(target, &target.stable_revision));
             }
             (Some(rollback), Some(stable)) if *stable != target.updated_revision => {

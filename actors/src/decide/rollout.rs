@@ -108,9 +108,6 @@ fn is_on_record(view: &RolloutView, run: &RolloutRun) -> bool {
 /// The revisions of a run that ended before every pod had them. Auto does not start those again.
 fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
     let Some(status) = run.status.as_ref().filter(|status| status.phase.is_completed()) else { return Vec::new() };
-    if let Some(rollback) = status.rollback.as_ref().filter(|_| run::rolled_back(status)) {
-        return rollback.revisions.clone();
-    }
     let sized = || status.target_statuses.iter().filter(|target| target.replicas > 0);
     // What the run went without is caught up with.
     let skipped = |cluster: &str| status.skipped_clusters.iter().any(|skipped| skipped.name == cluster);
@@ -118,13 +115,16 @@ fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
     if status.phase == RolloutRunPhase::Succeeded && expected.all(|target| target.updated_replicas >= target.replicas) {
         return Vec::new();
     }
-    sized()
-        .map(|target| WorkloadRevision {
-            cluster: target.cluster.clone(),
-            name: target.name.clone(),
-            revision: target.updated_revision.clone(),
-        })
-        .collect()
+    let left = sized().map(|target| WorkloadRevision {
+        cluster: target.cluster.clone(),
+        name: target.name.clone(),
+        revision: target.updated_revision.clone(),
+    });
+    // What was rolled back, and what that came to where not every pod went along.
+    let mut given_up: Vec<_> = status.rollback.iter().flat_map(|back| back.revisions.clone()).chain(left).collect();
+    given_up.sort();
+    given_up.dedup();
+    given_up
 }
 
 fn status_of(rollout: &Rollout) -> RolloutStatus {

@@ -89,8 +89,11 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     let mut status = old.clone();
     status.observed_generation = meta.generation.unwrap_or_default();
     resize_records(run, &mut status);
+    // What a rollback returns to must be known before the first command.
+    observe(view, run, &mut status, now);
     if !status.phase.is_completed() {
         rollback::begin_after(run, &mut status, now);
+        rollback::remember(run, &mut status);
     }
     if let Some(pending) = pending.as_ref().filter(|pending| !acknowledged(&status, pending)) {
         obey(run, pending, &mut status, now);
@@ -113,7 +116,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     waits.sort();
     waits.dedup();
     observe(view, run, &mut status, now);
-    rollback::remember(&mut status);
+    rollback::remember(run, &mut status);
     if let Some(error) = deadline::keep(run, &old, &mut status, &waits, now) {
         waits = out_of_time(run, &mut status, error, now);
     }

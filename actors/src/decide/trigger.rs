@@ -79,12 +79,13 @@ pub fn evaluate(
 /// Whether what a run gave up is still what would be rolled out: of the workloads it was about, those that are left have
 /// the template they had then.
 fn given_up(workloads: &[&Arc<Workload>], canceled: &[WorkloadRevision]) -> bool {
-    let now = |entry: &WorkloadRevision| {
-        let workload = workloads.iter().find(|w| w.cluster == entry.cluster && w.key.name == entry.name)?;
-        Some(workload.updated_revision == entry.revision)
+    // Of one workload several revisions may have been given up.
+    let of = |workload: &Workload| {
+        let place = (workload.cluster.clone(), workload.key.name.clone());
+        canceled.iter().filter(move |entry| (&entry.cluster, &entry.name) == (&place.0, &place.1))
     };
-    let left: Vec<bool> = canceled.iter().filter_map(now).collect();
-    !left.is_empty() && left.into_iter().all(|same| same)
+    let mut left = workloads.iter().filter(|workload| of(workload).next().is_some()).peekable();
+    left.peek().is_some() && left.all(|workload| of(workload).any(|entry| entry.revision == workload.updated_revision))
 }
 
 /// The revisions that wait to be rolled out. Workloads without replicas have none of interest: they converge by
