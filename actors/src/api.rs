@@ -30,7 +30,7 @@ pub use rolloutstrategy::{BatchStrategy, BatchStrategyV2, RolloutStrategy};
 pub use scalerun::{ScaleRun, ScaleRunSpec, ScaleRunStatus};
 pub use shared::{
     CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, CrossClusterObjectReference,
-    MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus,
+    HookType, MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, RolloutWebhookStatus, RolloutWorkloadStatus,
     SkippedCluster, TolerationStrategy, TrafficStrategy, WaitStatus, WorkloadRef, WorkloadRevision,
 };
 pub use traffictopology::{TrafficTopology, TrafficTopologySpec, TrafficTopologyStatus};

@@ -28,8 +28,12 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.status.command", "a command takes effect exactly once"),
     ("rolloutruns.status.progress", "a progress deadline outlives the operator that began to count"),
     ("rolloutruns.status.skippedClusters", "a cluster that is gone need not hold the others"),
+    ("rolloutruns.spec.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
     ("rolloutruns.status.waits", "every wait has a typed reason"),
+    ("rolloutruns.status.webhooks", "hooks are asked before and after a run as a whole, too"),
     ("rolloutstrategies.policies", "what happens when things do not go as planned is for the user to say"),
+    ("rolloutstrategies.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
+    ("scaleruns.spec.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
     ("rolloutstrategies.spec", "declared to be refused, where upstream prunes it and runs an empty strategy"),
 ];
 

@@ -191,6 +191,53 @@ pub struct HttpTrafficStrategy {
     pub stable_traffic: Option<HttpRouteRule>,
 }
 
+/// A moment at which hooks are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookType {
+    /// Before the first step of a run (Slipway's addition).
+    PreRollout,
+    /// Before the canary is created.
+    PreCanaryStepHook,
+    /// Once the canary is available.
+    PostCanaryStepHook,
+    /// Before a batch updates pods.
+    PreBatchStepHook,
+    /// Once the pods of a batch are available.
+    PostBatchStepHook,
+    /// After the last step of a run (Slipway's addition).
+    PostRollout,
+}
+
+impl HookType {
+    /// All of them, in the order in which a run comes to them.
+    pub const ALL: [Self; 6] = [
+        Self::PreRollout,
+        Self::PreCanaryStepHook,
+        Self::PostCanaryStepHook,
+        Self::PreBatchStepHook,
+        Self::PostBatchStepHook,
+        Self::PostRollout,
+    ];
+
+    /// The value as it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreRollout => "PreRollout",
+            Self::PreCanaryStepHook => "PreCanaryStepHook",
+            Self::PostCanaryStepHook => "PostCanaryStepHook",
+            Self::PreBatchStepHook => "PreBatchStepHook",
+            Self::PostBatchStepHook => "PostBatchStepHook",
+            Self::PostRollout => "PostRollout",
+        }
+    }
+}
+
+impl fmt::Display for HookType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// A hook: an HTTP endpoint that is asked before or after a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -211,7 +258,8 @@ pub struct RolloutWebhook {
     /// Name, unique among the hooks.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// When the hook is asked: `PreCanaryStepHook`, `PostCanaryStepHook`, `PreBatchStepHook`, `PostBatchStepHook`.
+    /// When the hook is asked: `PreCanaryStepHook`, `PostCanaryStepHook`, `PreBatchStepHook`, `PostBatchStepHook`, and
+    /// beyond upstream `PreRollout` and `PostRollout`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hook_types: Vec<String>,
     /// How the hook is reached.
@@ -234,6 +282,11 @@ pub struct RolloutWebhook {
     /// Which built-in provider answers; empty means the endpoint does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub provider: String,
+    /// Time within which the hook has to come to an end; one that is still processing then counts as failed. Absent
+    /// means that it is waited for without end (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub deadline_seconds: Option<i32>,
 }
 
 /// How a hook is reached.
@@ -261,7 +314,7 @@ pub struct WebhookClientConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutWebhookStatus {
-    /// `Running`, `OnHold` or `Completed`.
+    /// `Running`, `OnHold` or `Completed`; `Skipped` for one of the whole run that a command gave up.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub state: String,
     /// For which moment the hook was asked.

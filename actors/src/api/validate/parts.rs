@@ -10,11 +10,8 @@ use crate::api::shared::{
     MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy,
     WebhookClientConfig, WorkloadRef,
 };
-use crate::api::{CrossClusterObjectNameReference, IntOrString};
+use crate::api::{CrossClusterObjectNameReference, HookType, IntOrString};
 
-/// When a hook can be asked.
-const HOOK_TYPES: [&str; 6] =
-    ["PreRollout", "PreCanaryStepHook", "PostCanaryStepHook", "PreBatchStepHook", "PostBatchStepHook", "PostRollout"];
 /// How a certificate in PEM begins.
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
@@ -199,6 +196,7 @@ pub(super) fn webhooks(errors: &mut Errors, path: &str, webhooks: &[RolloutWebho
             errors.add(format_args!("{path}.failurePolicy"), format_args!("found {found:?}, expected Fail or Ignore"));
         }
         not_below(errors, &format!("{path}.failureThreshold"), webhook.failure_threshold, 1);
+        not_below(errors, &format!("{path}.deadlineSeconds"), webhook.deadline_seconds, 1);
         if !webhook.provider.is_empty() {
             let found = &webhook.provider;
             let message = format_args!("found {found:?}, but no provider is built in; write clientConfig.url instead");
@@ -209,12 +207,13 @@ pub(super) fn webhooks(errors: &mut Errors, path: &str, webhooks: &[RolloutWebho
 }
 
 fn hook_types(errors: &mut Errors, path: &str, types: &[String]) {
-    let expected = HOOK_TYPES.join(", ");
+    let known = HookType::ALL.map(HookType::as_str);
+    let expected = known.join(", ");
     if types.is_empty() {
         let message = format_args!("is empty, so the hook would never be asked; write at least one of {expected}");
         errors.add(format_args!("{path}.hookTypes"), message);
     }
-    for (index, found) in types.iter().enumerate().filter(|(_, found)| !HOOK_TYPES.contains(&found.as_str())) {
+    for (index, found) in types.iter().enumerate().filter(|(_, found)| !known.contains(&found.as_str())) {
         let message = format_args!("found {found:?}, expected one of {expected}");
         errors.add(format_args!("{path}.hookTypes[{index}]"), message);
     }
