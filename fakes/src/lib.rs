@@ -9,6 +9,7 @@ pub mod controllers;
 pub mod crds;
 pub mod defaults;
 pub mod delay;
+pub mod hooks;
 pub mod kubelet;
 mod names;
 mod object;
