@@ -16,6 +16,7 @@ pub mod direction;
 mod fixtures;
 pub mod goals;
 pub mod history;
+pub mod hooks;
 pub mod kinds;
 #[cfg(test)]
 mod model;

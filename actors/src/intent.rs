@@ -1,13 +1,14 @@
 //! What a decision wants done, and what it waits for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::{MetadataPatch, intorpercent::IntOrPercent, keys::ProgressingInfo},
+    api::{MetadataPatch, RolloutWebhookStatus, intorpercent::IntOrPercent, keys::ProgressingInfo},
     view::{ObjectKey, WorkloadId},
+    world::HttpCall,
 };
 
 /// The kinds of the hub that decisions write.
@@ -144,6 +145,21 @@ pub struct CanaryGoal {
     pub patch: MetadataPatch,
 }
 
+/// A hook to be asked now. One call of a run is in flight at a time; its answer comes back in the view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookCall {
+    /// The idempotency key, which is also in the headers: the same for every call about one hook of one step, however
+    /// often the operator was started anew meanwhile.
+    pub key: String,
+    /// The stored entry that authorises the call. An answer counts only as long as the entry is this one, so that none
+    /// is taken in twice.
+    pub entry: RolloutWebhookStatus,
+    /// The call.
+    pub call: HttpCall,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
 /// A Kubernetes event about one of our objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -182,6 +198,9 @@ pub struct Decision {
     pub writes: Vec<HubWrite>,
     /// Goals. A workload not named keeps no actor.
     pub goals: BTreeMap<WorkloadId, WorkloadGoal>,
+    /// The hook to be asked now, if one is. A call that is in flight and no longer wanted may come to its end; its answer
+    /// then counts for nothing.
+    pub hook: Option<HookCall>,
     /// Events to record once the writes of this decision have landed.
     pub notices: Vec<Notice>,
     /// What the active run waits for.

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys::ProgressingInfo},
+    intent::HookCall,
     workloads::WorkloadKind,
+    world::HttpAnswer,
 };
 
 /// Namespace and name of an object within one cluster and kind.
@@ -208,6 +210,17 @@ pub struct MemberView {
     pub reports: BTreeMap<WorkloadId, WorkloadReport>,
 }
 
+/// What came of the last call of a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookAnswer {
+    /// The call.
+    pub call: HookCall,
+    /// When it was made.
+    pub asked: Timestamp,
+    /// The answer, or what went wrong on the wire.
+    pub outcome: Result<HttpAnswer, String>,
+}
+
 /// Everything one rollout's decisions are taken on.
 #[derive(Clone, Debug)]
 pub struct RolloutView {
@@ -225,4 +238,6 @@ pub struct RolloutView {
     pub other_rollouts: std::collections::BTreeSet<String>,
     /// The member clusters, by name.
     pub members: BTreeMap<String, MemberView>,
+    /// The last answer of a hook since this view was begun.
+    pub hook_answer: Option<HookAnswer>,
 }

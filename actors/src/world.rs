@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
@@ -16,6 +17,40 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Completes once `duration` of this clock's time has passed.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The longest answer of an endpoint that is read. A hook may send the whole document back, and that grows with the
+/// targets of a step: 100 bytes for each of some thousand.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// A POST to an endpoint outside the clusters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCall {
+    /// Where to, `http` or `https`.
+    pub url: String,
+    /// All headers, by name.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Certificates in PEM that the endpoint's certificate is verified with; absent means the system's roots.
+    pub ca_bundle: Option<Bytes>,
+}
+
+/// What an endpoint answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The only way to endpoints outside the clusters.
+pub trait Http: Send + Sync + 'static {
+    /// Makes a call, and completes with the answer or with what went wrong on the wire. Redirects are answers like any
+    /// other, and an answer of more than [`MAX_ANSWER_BYTES`] is an error. Whoever drops the future no longer waits;
+    /// the endpoint may have been asked all the same.
+    fn post(&self, call: HttpCall) -> BoxFuture<'static, Result<HttpAnswer, String>>;
 }
 
 /// One API server the graph works with.
@@ -36,6 +71,8 @@ pub struct World {
     pub members: Vec<Member>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Endpoints outside the clusters: hooks.
+    pub http: Arc<dyn Http>,
     /// Seeds back-off jitter.
     pub seed: u64,
 }

@@ -2,6 +2,7 @@
 
 mod application;
 mod clusters;
+mod hooks;
 mod keep;
 mod observe;
 mod script;
@@ -15,6 +16,7 @@ use slipway_actors::{graph, world::World};
 use self::{
     application::Play,
     clusters::Clusters,
+    hooks::InProcess,
     keep::Kept,
     observe::Observer,
     script::{Act, Script},
@@ -70,6 +72,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
         hub: clusters.counted_hub(),
         members: clusters.counted_members(),
         clock: Arc::new(Paced(clusters.clock.clone())),
+        http: Arc::new(InProcess::new(&clusters.clock, [])),
         seed: SEED,
     })
     .await

@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod crds;
 mod demo;
+mod endpoints;
 mod failure;
 mod operator;
 mod output;

@@ -10,7 +10,7 @@ use slipway_actors::{graph, world::World};
 use tracing_subscriber::EnvFilter;
 
 use self::member::MemberArg;
-use crate::{clock::WallClock, failure::Failure, signals::Signals};
+use crate::{clock::WallClock, endpoints::Endpoints, failure::Failure, signals::Signals};
 
 /// How long a stop may take: below the 30 seconds after which Kubernetes kills a pod.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -71,6 +71,7 @@ async fn operate(args: &Args) -> Result<(), Failure> {
         hub: clusters.hub,
         members: clusters.members,
         clock: Arc::new(WallClock),
+        http: Arc::new(Endpoints::new()),
         seed: u64::from(std::process::id()),
     };
     let mut graph = graph::start(world).await.map_err(|error| Failure::Broke(error.to_string()))?;

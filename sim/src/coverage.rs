@@ -58,6 +58,8 @@ situations! {
     SeveralClustersMoving "pods of several clusters down at once",
     RolloutDeletedInRun "rollout deleted during a run",
     ActorInjured "actor hurt",
+    HookAsked "hook asked",
+    CrashInHook "crash while a run waits for a hook",
 }
 
 /// Looks a situation up by name. The error says which ones there are.

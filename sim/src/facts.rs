@@ -3,6 +3,7 @@
 //! Computed from pods, workloads, Rollouts and runs alone, with projections of its own: nothing here shares code
 //! with the operator, so that a mistake there is not repeated here.
 
+mod hook;
 mod pod;
 mod run;
 mod species;
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde_json::Value;
 
 pub use self::{
+    hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
     run::{BatchFacts, Quantity, RunFacts, TargetFacts, has_begun},
     species::Species,
@@ -162,6 +164,8 @@ pub struct Facts {
     pub runs: Vec<RunFacts>,
     /// Rollouts by name, gone ones included.
     pub rollouts: BTreeMap<String, RolloutFacts>,
+    /// Hooks that were asked.
+    pub hooks: BTreeMap<HookId, HookFacts>,
 }
 
 impl Facts {
@@ -177,6 +181,11 @@ impl Facts {
             "rollouts" => self.rollout(change),
             _ => Delta::Other,
         }
+    }
+
+    /// Takes in that a hook was asked.
+    pub fn asked(&mut self, id: HookId, key: &str, said: Said) {
+        self.hooks.entry(id).or_default().asked(key, said);
     }
 
     /// The newest run.
@@ -205,6 +214,13 @@ impl Facts {
     /// Whether a batch is moving pods.
     pub fn in_batch(&self) -> bool {
         self.runs.iter().any(|run| !run.gone && !run.ended() && has_begun(&run.state))
+    }
+
+    /// Whether a run waits for a hook.
+    pub fn in_hook(&self) -> bool {
+        let waits =
+            |run: &RunFacts| run.state.ends_with("StepHook") || matches!(&*run.phase, "PreRollout" | "PostRollout");
+        self.runs.iter().any(|run| !run.gone && !run.ended() && waits(run))
     }
 
     /// The workload a scenario names `cluster/name`.

@@ -9,7 +9,9 @@ mod finished;
 mod monotone;
 mod no_alarm;
 mod no_step_past_breakpoint;
+mod no_step_past_hook;
 mod nothing_left_behind;
+mod one_key_per_hook;
 mod silence_at_rest;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -68,6 +70,8 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(exposure_ceiling::ExposureCeiling),
         Box::new(capacity_floor::CapacityFloor),
         Box::new(no_step_past_breakpoint::NoStepPastBreakpoint),
+        Box::new(no_step_past_hook::NoStepPastHook),
+        Box::new(one_key_per_hook::OneKeyPerHook),
         Box::new(monotone::Monotone),
         Box::new(finished::Finished),
         Box::new(silence_at_rest::SilenceAtRest),

@@ -15,6 +15,7 @@ pub mod coverage;
 mod drill;
 mod expectation;
 pub mod facts;
+mod hooks;
 pub mod invariants;
 mod link;
 mod marker;

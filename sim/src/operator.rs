@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     coverage::Situation,
     facts::Facts,
+    hooks::{Hooks, WayToHooks},
     link::{Link, Session, Trap, Wire},
     random::{Concern, Dice},
     recorder::Recorder,
@@ -66,6 +67,7 @@ pub(crate) struct Operator {
     pub(crate) recorder: Recorder,
     /// The hub first, then the members.
     pub(crate) sites: Vec<(Site, Arc<Wire>)>,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) trap: Arc<Mutex<Trap>>,
     pub(crate) sabotage: Option<Sabotage>,
     /// The delay after the next crash, if it is said.
@@ -144,6 +146,7 @@ impl Operator {
 
     fn crashed(&self) {
         self.recorder.hit_if(Situation::CrashInBatch, Facts::in_batch);
+        self.recorder.hit_if(Situation::CrashInHook, Facts::in_hook);
         self.recorder.hit_if(Situation::CrashAtBreakpoint, |facts| {
             facts.newest_run().is_some_and(crate::facts::RunFacts::at_breakpoint)
         });
@@ -163,7 +166,8 @@ impl Operator {
         let (_, hub) = clients.next().unwrap_or_else(|| unreachable!("there is always a hub"));
         let members = clients.map(|(name, client)| Member { name, client }).collect();
         let seed = Dice::new(self.seed, Concern::Operator, life).any();
-        World { hub, members, clock: Arc::new(VirtualClock(self.clock.clone())), seed }
+        let http = Arc::new(WayToHooks { hooks: self.hooks.clone(), session: session.clone() });
+        World { hub, members, clock: Arc::new(VirtualClock(self.clock.clone())), http, seed }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Concern {
     Crash = 8,
     /// Which kinds of fault a seed uses, and how hard.
     Swarm = 9,
+    /// Questions to hooks and their answers.
+    Hook = 10,
 }
 
 /// A stream of bounded integers. Nothing here is a float: the same seed must draw the same on every machine.

@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     coverage::{Coverage, Situation},
-    facts::{Change, Delta, Facts, Species, Verb, Who},
+    facts::{Change, Delta, Facts, HookId, Said, Species, Verb, Who},
     invariants::{Ending, Jury, Verdict},
     story::{self, Story},
     trace::{Trace, digest},
@@ -129,6 +129,19 @@ impl Recorder {
     pub(crate) fn trace(&self, text: &str) {
         let at = self.now();
         self.lock().trace.line(at, text);
+    }
+
+    /// A hook was asked, and says or does something. Answering is no write, but at rest nobody asks.
+    pub(crate) fn asked(&self, id: HookId, key: &str, said: Said, words: &str) {
+        let at = self.now();
+        let mut inner = self.lock();
+        inner.trace.line(at, &format!("- hook {} {id} key={key} {words}", id.run));
+        inner.story.line(at, "hook", &format!("{id} {words}"));
+        inner.coverage.hit(Situation::HookAsked);
+        if inner.resting {
+            inner.writes_at_rest.push(format!("hook {id}"));
+        }
+        inner.facts.asked(id, key, said);
     }
 
     /// Counts a situation.

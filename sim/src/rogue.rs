@@ -26,6 +26,8 @@ pub(crate) async fn act(sabotage: Sabotage, sites: BTreeMap<String, (Site, Arc<W
         Sabotage::PartitionTooLow
         | Sabotage::CanaryTooLarge
         | Sabotage::BreakpointIgnored
+        | Sabotage::HookIgnored
+        | Sabotage::HookKeyChanged
         | Sabotage::WritesSwallowed => {}
     }
 }

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use slipway_fakes::Clock;
+use slipway_fakes::{Clock, hooks::Endpoints};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::{
     alarms::Alarms,
     coverage::{self, Coverage},
     expectation,
+    hooks::Hooks,
     invariants::{Ending, Jury, Verdict},
     link::{Plan, Trap, Wire},
     operator::{Operator, Order, orders},
@@ -123,6 +124,12 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     }
     let by_name: BTreeMap<_, _> = sites.iter().map(|(s, w)| (s.name.clone(), (s.clone(), w.clone()))).collect();
 
+    let endpoints = Endpoints::new(clock.clone(), Dice::new(seed, Concern::Hook, 1).any());
+    for (name, answers) in &scenario.hooks {
+        endpoints.program(name, answers.iter().map(Into::into));
+    }
+    let hooks = Hooks::new(endpoints, recorder.clone(), plan(scenario.hub.latency), seed, options.sabotage);
+    let hooks = Arc::new(hooks);
     let dice = Dice::new(seed, Concern::Crash, 0);
     let trap = Trap { armed: options.crash_at, ratio: swarm.crash, until: faults_end, dice };
     let trap = Arc::new(Mutex::new(trap));
@@ -133,12 +140,21 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
         clock,
         recorder: recorder.clone(),
         sites,
+        hooks: hooks.clone(),
         trap: trap.clone(),
         sabotage: options.sabotage,
         away: away.clone(),
     };
-    let timeline =
-        Timeline { scenario, sites: &by_name, recorder: &recorder, orders: &order, trap: &trap, away: &away, start };
+    let timeline = Timeline {
+        scenario,
+        sites: &by_name,
+        hooks: &hooks.endpoints,
+        recorder: &recorder,
+        orders: &order,
+        trap: &trap,
+        away: &away,
+        start,
+    };
     timeline.prepare().await;
     let operator = tokio::spawn(operator.live(order.clone(), received));
     if let Some(sabotage) = options.sabotage {

@@ -19,6 +19,10 @@ pub enum Sabotage {
     PodsDeleted,
     /// A pause at a breakpoint is written as progress.
     BreakpointIgnored,
+    /// A wait for a hook is written as its end.
+    HookIgnored,
+    /// Every question to a hook has another idempotency key.
+    HookKeyChanged,
     /// The current batch is set back to the first one.
     BatchSetBack,
     /// The status of a run is never written.
@@ -61,6 +65,7 @@ impl Sabotage {
                 value["status"]["phase"] = "Progressing".into();
                 true
             }
+            Self::HookIgnored if wanted.plural == "rolloutruns" => pass_hook(&mut value),
             Self::WritesSwallowed if wanted.plural == "rolloutruns" && wanted.status => return Tampered::Swallowed,
             _ => false,
         };
@@ -73,6 +78,15 @@ fn enlarge_canary(value: &mut Value) -> bool {
     let Some(replicas) = value["spec"]["replicas"].as_i64().filter(|_| of_canary) else { return false };
     value["spec"]["replicas"] = (replicas + 1).into();
     true
+}
+
+fn pass_hook(value: &mut Value) -> bool {
+    let Some(batch) = value.pointer_mut("/status/batchStatus") else { return false };
+    let waits = batch["currentBatchState"] == "PreBatchStepHook";
+    if waits {
+        batch["currentBatchState"] = "Running".into();
+    }
+    waits
 }
 
 fn lower_partition(value: &mut Value) -> bool {

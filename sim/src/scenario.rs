@@ -7,6 +7,7 @@ mod application;
 mod check;
 mod expect;
 mod fault;
+mod hook;
 mod kind;
 mod quantity;
 mod timeline;
@@ -24,6 +25,7 @@ pub use self::{
     application::{Application, Workload, WorkloadKind},
     expect::{Expect, ExpectRun, ExpectWorkload},
     fault::{Hang, NextAnswer, NextFault, Strike, Swarm, UNREACHABLE_FOR, Unreachable, Where},
+    hook::{Answer, Answers, SetHook},
     kind::{Crds, Kind},
     quantity::{Ratio, Span, Time},
     timeline::{
@@ -58,6 +60,9 @@ pub struct Scenario {
     /// Images whose pods never become ready.
     #[serde(default)]
     pub bad_images: Vec<String>,
+    /// The endpoints of hooks, by host name, with their answers: `http://gate/` is the hook `gate`.
+    #[serde(default)]
+    pub hooks: BTreeMap<String, Vec<Answers>>,
     /// What users do and which faults are scripted, in order.
     #[serde(default)]
     pub timeline: Vec<Step>,

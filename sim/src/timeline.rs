@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use slipway_fakes::hooks::Endpoints;
 use tokio::{
     sync::mpsc::UnboundedSender,
     time::{Instant, sleep, sleep_until},
@@ -33,6 +34,7 @@ const UNREADY_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct Timeline<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) sites: &'a BTreeMap<String, (Site, Arc<Wire>)>,
+    pub(crate) hooks: &'a Endpoints,
     pub(crate) recorder: &'a Recorder,
     pub(crate) orders: &'a UnboundedSender<Order>,
     pub(crate) trap: &'a Mutex<Trap>,
@@ -117,6 +119,11 @@ impl Timeline<'_> {
             }
             Action::MarkGoodImage(image) => {
                 self.mark(image, "starts again", |site, image| site.cluster.kubelet().mark_good(image))
+            }
+            Action::SetHook(set) => {
+                self.recorder.tell("hook", &format!("{} answers otherwise from now on", set.name));
+                self.hooks.program(&set.name, set.answers.iter().map(Into::into));
+                Ok(())
             }
             Action::Fault(strike) => self.fault(strike),
             Action::CrashOperator(crash) => self.crash(crash),

@@ -55,7 +55,7 @@ fn seeds_that_failed_once() {
 /// The operator crashes at each of its writes in turn, before and after it lands, and the end is the same.
 #[test]
 fn a_crash_at_every_write_changes_nothing() {
-    for name in ["crash-at-every-write", "canary-crash", "rollback-crash"] {
+    for name in ["crash-at-every-write", "canary-crash", "rollback-crash", "hooks-crash-at-every-write"] {
         crash_at_every_write(&named(name));
     }
 }
@@ -113,6 +113,8 @@ fn every_defect_is_noticed() {
         (Sabotage::CanaryTooLarge, "exposure_ceiling"),
         (Sabotage::PodsDeleted, "capacity_floor"),
         (Sabotage::BreakpointIgnored, "no_step_past_breakpoint"),
+        (Sabotage::HookIgnored, "no_step_past_hook"),
+        (Sabotage::HookKeyChanged, "one_key_per_hook"),
         (Sabotage::BatchSetBack, "monotone"),
         (Sabotage::WritesSwallowed, "finished"),
         (Sabotage::WritesAtRest, "silence_at_rest"),
@@ -122,6 +124,7 @@ fn every_defect_is_noticed() {
         let name = match sabotage {
             Sabotage::AnnotationLeft => "rollout-deleted",
             Sabotage::CanaryTooLarge => "canary",
+            Sabotage::HookIgnored | Sabotage::HookKeyChanged => "hooks",
             _ => "quick-start",
         };
         let outcome = run_with(&named(name), SEED, Options { crash_at: None, sabotage: Some(sabotage) });

@@ -149,7 +149,7 @@ fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
         return invalid("spec.batch.batches is empty: write at least one batch, or cancel".to_owned());
     }
     let asked = [
-        ("spec.webhooks", !run.spec.webhooks.is_empty()),
+        ("spec.webhooks[].provider", run.spec.webhooks.iter().any(|hook| !hook.provider.is_empty())),
         ("spec.batch.batches[].traffic", batches.iter().any(|batch| batch.traffic.is_some())),
     ];
     if let Some((field, _)) = asked.into_iter().find(|(_, asked)| *asked) {

@@ -113,6 +113,7 @@ pub(super) fn view(workloads: Vec<Workload>) -> RolloutView {
         create_error: None,
         other_rollouts: std::collections::BTreeSet::new(),
         members,
+        hook_answer: None,
     }
 }
 

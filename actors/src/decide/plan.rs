@@ -21,7 +21,6 @@ pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
     let fields = [
         ("canary.traffic", strategy.canary.as_ref().is_some_and(|canary| canary.traffic.is_some())),
         ("canaryV2.traffic", strategy.canary_v2.as_ref().is_some_and(|canary| canary.traffic.is_some())),
-        ("webhooks", !strategy.webhooks.is_empty()),
         ("batch.batches[].traffic", traffic_v1),
         ("batchV2.batches[].traffic", traffic_v2),
     ];

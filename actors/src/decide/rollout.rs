@@ -13,13 +13,14 @@ use super::{
     batch::place,
     behind,
     command::{self, Command, Pending},
-    condition, goals, history, kinds, naming, one_time, pace, patch, plan, run, select, status,
+    condition, goals, history, hooks, kinds, naming, one_time, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
     workload::{next_available, recorded_partition, update_pending},
 };
 use crate::{
     api::{
-        API_VERSION, Rollout, RolloutPhase, RolloutRun, RolloutRunPhase, RolloutStatus, WorkloadRevision, keys,
+        API_VERSION, Rollout, RolloutPhase, RolloutRun, RolloutRunPhase, RolloutStatus, RolloutWebhook,
+        WorkloadRevision, keys,
         rollout::TriggerStatus,
         validate::{self, FieldError},
     },
@@ -49,6 +50,9 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
         decision.waits = step.waits;
         decision.wake = wake(view, &decision, now);
         wake_at(&mut decision, step.wake);
+        let hook = hooks::call(view, run, now);
+        decision.hook = hook.call;
+        wake_at(&mut decision, hook.look.map(|at| (at, "a hook is asked again, or is late")));
     }
     decision.writes.extend(ended_runs(view, now));
     let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
@@ -461,7 +465,7 @@ fn create(
                 fail(format!("rolloutRun {name}: {error}"));
             }
             let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
-            let mut run = new_run(view, &key.name, &json!(batches));
+            let mut run = new_run(view, &key.name, &strategy.webhooks, &json!(batches));
             if let Some(canary) = canary {
                 run["spec"]["canary"] = json!(canary);
             }
@@ -486,12 +490,12 @@ fn create_rollback(view: &RolloutView, source: &str, status: &mut RolloutStatus,
         condition::set(&mut status.conditions, "Trigger", false, "FailedCreate", message, now);
     }
     let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
-    let mut run = new_run(view, &key.name, &json!(spec.batch));
+    let mut run = new_run(view, &key.name, &spec.webhooks, &json!(spec.batch));
     run["spec"]["rollback"] = json!({ "runName": source, "revisions": of_source.stable_revisions });
     Some(HubWrite::CreateRun { key, run })
 }
 
-fn new_run(view: &RolloutView, name: &str, batches: &Value) -> Value {
+fn new_run(view: &RolloutView, name: &str, webhooks: &[RolloutWebhook], batches: &Value) -> Value {
     let meta = &view.rollout.metadata;
     let spec = &view.rollout.spec;
     let mut labels = serde_json::Map::new();
@@ -521,6 +525,7 @@ fn new_run(view: &RolloutView, name: &str, batches: &Value) -> Value {
         },
         "spec": {
             "targetType": target_type,
+            "webhooks": webhooks,
             "trafficTopologyRefs": spec.traffic_topology_refs,
             "batch": batches,
             "policies": view.strategy.as_ref().and_then(|strategy| strategy.policies.as_ref()),

@@ -10,7 +10,7 @@ use super::{
     batch::{self, Progress},
     canary,
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, pace, patch, rollback, status, template, toleration,
+    condition, deadline, hooks, pace, patch, rollback, status, template, toleration,
 };
 use crate::{
     api::{
@@ -251,7 +251,11 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
             "no further pod is released until continue".to_owned()
         }
         Effect::Continue => {
-            status.phase = RolloutRunPhase::Progressing;
+            status.phase = if hooks::before_first_step(status) {
+                RolloutRunPhase::PreRollout
+            } else {
+                RolloutRunPhase::Progressing
+            };
             "the run goes on".to_owned()
         }
         Effect::ClearError => {
@@ -265,7 +269,7 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
         }
         Effect::SkipBatch => {
             status.error = None;
-            skip(run, status)
+            hooks::give_up(run, status, now).unwrap_or_else(|| skip(run, status))
         }
         Effect::RollBack => {
             rollback::begin(run, status, now);
@@ -314,9 +318,7 @@ pub fn is_last(run: &RolloutRun, status: &RolloutRunStatus, index: usize) -> boo
 fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Vec<Wait> {
     loop {
         match status.phase {
-            RolloutRunPhase::None | RolloutRunPhase::Initial | RolloutRunPhase::PreRollout => {
-                status.phase = RolloutRunPhase::Progressing;
-            }
+            RolloutRunPhase::None | RolloutRunPhase::Initial => status.phase = RolloutRunPhase::PreRollout,
             // A canary that goes is not kept half.
             RolloutRunPhase::Pausing if canary::is_leaving(run, status) => match canary::step(view, run, status, now) {
                 Progress::Moved => {}
@@ -333,13 +335,24 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
                 }
                 status.phase = RolloutRunPhase::Canceled;
             }
-            RolloutRunPhase::Progressing if status.error.is_some() => return vec![stopped(run, status)],
+            RolloutRunPhase::PreRollout | RolloutRunPhase::Progressing | RolloutRunPhase::PostRollout
+                if status.error.is_some() =>
+            {
+                return vec![stopped(run, status)];
+            }
+            RolloutRunPhase::PreRollout | RolloutRunPhase::PostRollout => match hooks::ask(view, run, status, now) {
+                hooks::Progress::Done if status.phase == RolloutRunPhase::PreRollout => {
+                    status.phase = RolloutRunPhase::Progressing;
+                }
+                hooks::Progress::Done => status.phase = RolloutRunPhase::Succeeded,
+                hooks::Progress::Waiting(wait) => return vec![wait],
+                hooks::Progress::Failed(error) => status.error = Some(error),
+            },
             RolloutRunPhase::Progressing => match current_step(view, run, status, now) {
                 Progress::Moved => {}
                 Progress::Waiting(waits) => return waits,
                 Progress::Failed(error) => status.error = Some(error),
             },
-            RolloutRunPhase::PostRollout => status.phase = RolloutRunPhase::Succeeded,
             RolloutRunPhase::Succeeded | RolloutRunPhase::Canceled => return Vec::new(),
             RolloutRunPhase::Unknown(ref phase) => {
                 return vec![Wait {
@@ -354,6 +367,11 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
 }
 
 fn current_step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Progress {
+    match hooks::ask(view, run, status, now) {
+        hooks::Progress::Done => {}
+        hooks::Progress::Waiting(wait) => return Progress::Waiting(vec![wait]),
+        hooks::Progress::Failed(error) => return Progress::Failed(error),
+    }
     if canary::finished(run, status) {
         batch::step(view, run, status, now)
     } else {
@@ -382,10 +400,12 @@ fn paused(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
 
 fn stopped(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
     let error = status.error.clone().unwrap_or_default();
+    let hook =
+        hooks::on_hold(status).map(|hook| format!("{} hook {}: ", hook.hook_type, hook.name)).unwrap_or_default();
     Wait {
         cluster: String::new(),
         object: object(run),
-        condition: format!("stopped with {}: {}", error.code, error.message),
+        condition: format!("stopped with {}: {hook}{}", error.code, error.message),
         unblock: Some(annotate(run, Command::Retry)),
     }
 }

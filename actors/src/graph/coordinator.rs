@@ -2,7 +2,7 @@
 
 mod hub;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::Client;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -16,7 +16,10 @@ use super::{
     rollout::{HubFacts, RolloutActor, RolloutArgs, RolloutMsg},
     subject::Subject,
 };
-use crate::{view::ObjectKey, world::World};
+use crate::{
+    view::ObjectKey,
+    world::{Http, World},
+};
 
 /// The name of the hub's actor, and of the only member where the hub is its own.
 const HUB: &str = "";
@@ -47,6 +50,7 @@ pub(crate) struct CoordinatorState {
     me: ActorRef<CoordinatorMsg>,
     clusters: BTreeMap<String, ClusterChild>,
     members: Vec<String>,
+    http: Arc<dyn Http>,
     subscriptions: Vec<Subscription>,
     hub: Hub,
     rollouts: BTreeMap<ObjectKey, RolloutChild>,
@@ -91,6 +95,7 @@ impl Actor for RolloutCoordinator {
             context,
             me,
             members,
+            http: world.http,
             subscriptions: Vec::new(),
             hub: Hub::default(),
             rollouts: BTreeMap::new(),
@@ -260,6 +265,7 @@ impl CoordinatorState {
             rollout: rollout.clone(),
             key: key.clone(),
             hub_facts: child.facts.clone(),
+            http: self.http.clone(),
             clusters: self.clusters.iter().filter_map(actor_of).collect(),
             members: self.members.clone(),
         };

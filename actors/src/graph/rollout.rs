@@ -1,6 +1,7 @@
 //! The actor of one Rollout and its runs: keeps the view, asks `decide`, and sends what it says.
 
 mod children;
+mod hooks;
 mod members;
 mod writes;
 
@@ -12,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use self::{children::Children, members::Members, writes::Writes};
+use self::{children::Children, hooks::Hooks, members::Members, writes::Writes};
 use super::{
     Injury,
     child::ended,
@@ -26,7 +27,8 @@ use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
     decide,
     intent::{Decision, HubKind, Wait},
-    view::{ObjectKey, RolloutView, WorkloadId},
+    view::{HookAnswer, ObjectKey, RolloutView, WorkloadId},
+    world::Http,
 };
 
 /// What the coordinator tells of the hub, by matter. The end of the first lists sorts last, so that a reader of one
@@ -71,6 +73,8 @@ pub(crate) enum RolloutMsg {
         serial: u64,
         outcome: Outcome,
     },
+    /// A hook was answered, or could not be asked.
+    Hook(Box<HookAnswer>),
     /// The time has come that the last decision asked for.
     Timer,
     /// The pause after a failed write is over.
@@ -91,6 +95,8 @@ pub(crate) struct RolloutArgs {
     pub(crate) rollout: Arc<Rollout>,
     pub(crate) key: ObjectKey,
     pub(crate) hub_facts: HubFacts,
+    /// The way to hooks.
+    pub(crate) http: Arc<dyn Http>,
     /// The actors of all clusters, the hub's under the empty name.
     pub(crate) clusters: BTreeMap<String, ActorRef<ClusterMsg>>,
     /// The names of those that hold workloads.
@@ -111,6 +117,7 @@ pub(crate) struct RolloutState {
     members: Members,
     children: Children,
     writes: Writes,
+    hooks: Hooks,
     wake: Option<(Timestamp, Task)>,
     waits: Vec<Wait>,
 }
@@ -121,7 +128,7 @@ impl Actor for RolloutActor {
     type Arguments = RolloutArgs;
 
     async fn pre_start(&self, me: ActorRef<RolloutMsg>, args: RolloutArgs) -> Result<RolloutState, ActorProcessingErr> {
-        let RolloutArgs { context, rollout, key, hub_facts, clusters, members } = args;
+        let RolloutArgs { context, rollout, key, hub_facts, http, clusters, members } = args;
         let wake = || {
             let me = me.clone();
             move || {
@@ -139,11 +146,13 @@ impl Actor for RolloutActor {
             create_error: None,
             other_rollouts: BTreeSet::new(),
             members: BTreeMap::new(),
+            hook_answer: None,
         };
         Ok(RolloutState {
             members: Members::new(&context, &me, members, key.namespace.clone()),
             children: Children::new(&context, &me, &key, &reports),
             writes: Writes::new(&context, &me, &key),
+            hooks: Hooks::new(&context, &me, http),
             context,
             me,
             key,
@@ -168,6 +177,10 @@ impl Actor for RolloutActor {
             RolloutMsg::Wake => state.take_in(),
             RolloutMsg::ClusterUp(name, cluster) => state.cluster_up(name, cluster),
             RolloutMsg::Written { target, serial, outcome } => state.written(target, serial, outcome),
+            RolloutMsg::Hook(answer) => {
+                state.hooks.answered(&answer);
+                state.view.hook_answer = Some(*answer);
+            }
             RolloutMsg::Timer => state.wake = None,
             RolloutMsg::Retry(target) => state.writes.release(&target),
             RolloutMsg::RespawnWorkload(id) => state.children.spawn_workload(&state.clusters, id).await,
@@ -299,9 +312,10 @@ impl RolloutState {
         self.members.subscribe(&self.clusters, &kinds, &mut self.view.members);
         self.view.strategy = self.strategies.get(&self.view.rollout.spec.strategy_ref).cloned();
         let now = self.context.now();
-        let Decision { writes, goals, notices, waits, wake } = decide::rollout(&self.view, now);
+        let Decision { writes, goals, hook, notices, waits, wake } = decide::rollout(&self.view, now);
         self.writes.send(&self.clusters, writes, notices);
         self.children.assign(&self.clusters, goals, &mut self.view.members).await;
+        self.hooks.ask(hook);
         self.children.observe_routes(&self.clusters, &self.view).await;
         self.set_wake(wake, now);
         if waits != self.waits {

@@ -19,7 +19,7 @@ use crate::{
     api::keys,
     view::Health,
     workloads::WorkloadKind,
-    world::{Clock, Member},
+    world::{Clock, Http, HttpAnswer, HttpCall, Member},
 };
 
 /// The tests' time: tokio's, which stands still until nothing is runnable.
@@ -38,6 +38,15 @@ impl Clock for TestClock {
     }
 }
 
+/// A network without endpoints.
+struct Nowhere;
+
+impl Http for Nowhere {
+    fn post(&self, call: HttpCall) -> BoxFuture<'static, Result<HttpAnswer, String>> {
+        Box::pin(async move { Err(format!("no endpoint at {}", call.url)) })
+    }
+}
+
 fn key(name: &str) -> ObjectKey {
     ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() }
 }
@@ -48,6 +57,7 @@ fn world(hub: &Server, members: &[(&str, &Server)]) -> World {
         hub: hub.client(),
         members: members.collect(),
         clock: Arc::new(TestClock { began: tokio::time::Instant::now() }),
+        http: Arc::new(Nowhere),
         seed: 7,
     }
 }

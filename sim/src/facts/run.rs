@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Change, Verb, Who, WorkloadId, int, new_command, requests, text};
+use super::{Change, HookRule, Verb, Who, WorkloadId, int, new_command, requests, text};
 use crate::scenario::HUB;
 
 /// A RolloutRun.
@@ -36,6 +36,14 @@ pub struct RunFacts {
     pub requests: Vec<String>,
     /// The batch that was undone first, counted from 0, once the run is on its way back.
     pub back_from: Option<usize>,
+    /// Its hooks.
+    pub hooks: Vec<HookRule>,
+    /// Moments of the run as a whole whose hooks were given up, as its status says.
+    pub given_up: Vec<String>,
+    /// How often a user had something skipped.
+    pub skips: usize,
+    /// How often a user had something tried again.
+    pub retries: usize,
     /// Whether it is gone.
     pub gone: bool,
 }
@@ -120,11 +128,14 @@ impl RunFacts {
         self.gone = change.verb == Verb::Delete;
         if change.old.is_none_or(|old| old["spec"] != *spec) {
             self.read_batches(spec);
+            self.hooks = list(&spec["webhooks"]).iter().map(HookRule::read).collect();
         }
         self.phase = text(&status["phase"]);
         self.index = usize::try_from(int(&status["batchStatus"]["currentBatchIndex"])).unwrap_or_default();
         self.state = text(&status["batchStatus"]["currentBatchState"]);
         self.canary_state = text(&status["canaryStatus"]["state"]);
+        let given_up = list(&status["webhooks"]).iter().filter(|entry| entry["state"] == "Skipped");
+        self.given_up = given_up.map(|entry| text(&entry["hookType"])).collect();
         self.requests = requests(change.new);
         let back = &status["rollback"];
         self.back_from = back.is_object().then(|| usize::try_from(int(&back["fromBatchIndex"])).unwrap_or_default());
@@ -156,6 +167,8 @@ impl RunFacts {
     }
 
     pub(super) fn commanded(&mut self, command: &str) {
+        self.retries += usize::from(command == "retry");
+        self.skips += usize::from(matches!(command, "skip" | "force-skip-current-batch"));
         if matches!(command, "continue" | "resume")
             && let Some(batch) = self.batches.get_mut(self.index)
         {
@@ -199,6 +212,30 @@ impl RunFacts {
         self.index == 0 && matches!(self.state.as_str(), "" | "Pending")
     }
 
+    /// The moments for hooks that it went past in good order: what it skipped or canceled is none.
+    pub fn moments_passed(&self) -> Vec<(&'static str, Option<usize>)> {
+        let mut passed = Vec::new();
+        let begun = self.index > 0 || !self.state.is_empty() || !self.canary_state.is_empty();
+        // On the way back hooks are asked around batches alone.
+        let begun = begun && self.back_from.is_none();
+        let whole = |moment: &str| self.skips == 0 || !self.given_up.iter().any(|given_up| given_up == moment);
+        passed.extend((begun && whole("PreRollout")).then_some(("PreRollout", None)));
+        let canceled = matches!(&*self.phase, "Canceling" | "Canceled");
+        let whole_canary = !canceled && self.skips == 0 && self.back_from.is_none();
+        let recycled = whole_canary && matches!(&*self.canary_state, "ResourceRecycling" | "Succeeded");
+        let canary = recycled || matches!(&*self.canary_state, "Running" | "PostCanaryStepHook");
+        passed.extend(canary.then_some(("PreCanaryStepHook", None)));
+        passed.extend(recycled.then_some(("PostCanaryStepHook", None)));
+        for (index, batch) in self.batches.iter().enumerate() {
+            let done = matches!(&*batch.state, "ResourceRecycling" | "Succeeded");
+            let left = done || index < self.index && batch.state != "Skipped";
+            passed.extend(batch.begun.then_some(("PreBatchStepHook", Some(index))));
+            passed.extend(left.then_some(("PostBatchStepHook", Some(index))));
+        }
+        passed.extend((self.phase == "Succeeded" && whole("PostRollout")).then_some(("PostRollout", None)));
+        passed
+    }
+
     /// Whether it has come to its end.
     pub fn ended(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Canceled")
@@ -219,6 +256,10 @@ impl RunFacts {
         self.phase == "Paused"
             && self.batches.get(self.index).is_some_and(|batch| batch.breakpoint && !batch.begun && !batch.continued)
     }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn target(value: &Value) -> Option<TargetFacts> {

@@ -97,6 +97,7 @@ fn action(scenario: &Scenario, field: &str, action: &Action) -> Result<(), Probl
         }
         Action::Delete(object) => known_object(scenario, &format!("{field}.delete"), object),
         Action::Fault(strike) => fault(scenario, &format!("{field}.fault"), strike),
+        Action::SetHook(set) => known_hook(scenario, &format!("{field}.set-hook.name"), &set.name),
         Action::InjureActor(injure) => {
             operator::victim(injure).map(|_| ()).map_err(|problem| (format!("{field}.injure-actor"), problem))
         }
@@ -180,6 +181,14 @@ fn known_cluster(scenario: &Scenario, field: &str, name: Option<&str>) -> Result
     }
     let known: Vec<_> = std::iter::once(HUB).chain(scenario.clusters.iter().map(|c| c.name.as_str())).collect();
     fail(field, format!("unknown cluster `{name}`: use one of {}, or add it under `clusters`", known.join(", ")))
+}
+
+fn known_hook(scenario: &Scenario, field: &str, name: &str) -> Result<(), Problem> {
+    if scenario.hooks.contains_key(name) {
+        return Ok(());
+    }
+    let known: Vec<_> = scenario.hooks.keys().map(String::as_str).collect();
+    fail(field, format!("unknown hook `{name}`: use one of {}, or add it under `hooks`", known.join(", ")))
 }
 
 fn known_workload(scenario: &Scenario, field: &str, text: &str) -> Result<(), Problem> {

@@ -77,6 +77,8 @@ pub enum Action {
     MarkBadImage(ImageIn),
     /// Pods of this image become ready again.
     MarkGoodImage(ImageIn),
+    /// A hook answers otherwise from now on.
+    SetHook(super::SetHook),
     /// A fault strikes.
     Fault(Strike),
     /// The operator crashes, now or around a write.

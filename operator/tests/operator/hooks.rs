@@ -1,0 +1,73 @@
+//! Hooks over real servers on loopback, good ones and bad ones.
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::{ByteString, api::apps::v1::StatefulSet};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde_json::{Value, json};
+use slipway_actors::api::{RolloutRun, RolloutRunPhase, RolloutRunStatus};
+
+use crate::{server::Server, setup::Setup};
+
+/// A hook whose failure is ignored at once.
+fn ignored(name: &str, url: &str) -> Value {
+    json!({
+        "name": name, "hookTypes": ["PreBatchStepHook"], "failurePolicy": "Ignore", "failureThreshold": 1,
+        "clientConfig": { "url": url, "timeoutSeconds": 1 },
+    })
+}
+
+/// Waits until a run has succeeded.
+async fn succeeded(setup: &Setup) -> RolloutRunStatus {
+    let api: Api<RolloutRun> = Api::default_namespaced(setup.hub.client());
+    let mut runs = watcher(api, watcher::Config::default()).applied_objects().boxed();
+    loop {
+        let run = runs.try_next().await.unwrap().unwrap();
+        if let Some(status) = run.status.filter(|status| status.phase == RolloutRunPhase::Succeeded) {
+            return status;
+        }
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_asked_over_http_and_https() {
+    let (plain, secure) = (Server::http().await, Server::https().await);
+    let bundle = ByteString(secure.ca.clone().unwrap().into_bytes());
+    let at = |path: &str| format!("{}{path}", plain.url);
+    let mut hooks: Vec<Value> = ["hang", "reset", "truncated", "not-json", "endless", "redirect", "busy"]
+        .iter()
+        .map(|name| ignored(name, &at(&format!("/{name}"))))
+        .collect();
+    hooks.push(ignored("untrusted", &format!("{}/ok", secure.url)));
+    hooks.push(json!({ "name": "plain", "hookTypes": ["PostBatchStepHook"], "clientConfig": { "url": at("/ok") } }));
+    hooks.push(json!({
+        "name": "secure", "hookTypes": ["PreRollout", "PostRollout"],
+        "clientConfig": { "url": format!("{}/ok", secure.url), "caBundle": bundle },
+    }));
+    let setup = Setup::start().await;
+    setup.create_rollout(json!({ "webhooks": hooks })).await;
+    let _operator = setup.operator(&["--hub", "hub", "--member", "east=east"]);
+    setup.controlled().await;
+    let api: Api<StatefulSet> = Api::default_namespaced(setup.east.client());
+    let image = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:v2" }]);
+    let image: Patch<()> = Patch::Json(serde_json::from_value(image).unwrap());
+    api.patch("web", &PatchParams::default(), &image).await.unwrap();
+
+    let status = succeeded(&setup).await;
+    let record = &status.batch_status.as_ref().unwrap().records[0];
+    let said = record.webhooks.iter().chain(&status.webhooks).map(|hook| {
+        let message: String = hook.message.chars().take(24).collect();
+        format!("{:17} {:10} {} {:5} {} {message}", hook.hook_type, hook.name, hook.state, hook.code, hook.reason)
+    });
+    insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"));
+    let keys: Vec<_> = secure.questions().iter().map(|question| key(&question.head)).collect();
+    assert_eq!(keys.len(), 2);
+    assert_ne!(keys[0], keys[1], "each moment has a key of its own");
+}
+
+fn key(head: &str) -> String {
+    head.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned()
+}
