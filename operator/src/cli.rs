@@ -2,12 +2,12 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{crds, demo, failure::Failure, operator, simulate};
+use crate::{crds, demo, failure::Failure, lint, operator, policy, simulate, webhook};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked, or the operator was asked to stop
-  1    it did not: a rollout ended early, an invariant broke, a cluster could not be reached
+  1    it did not: a rollout ended early, an invariant broke, an object is wrong, a cluster could not be reached
   2    bad usage or bad input; nothing was done
   130  interrupted before the end";
 
@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   slipway demo                                          watch a rollout over three clusters
   slipway simulate scenarios/quick-start.yaml --seed 7  rehearse one with faults, in virtual time
+  slipway lint manifests/                               find what is wrong with them before a cluster does
   slipway crds | kubectl apply -f -                     make a cluster ready to be a hub
   slipway operator --hub hub --member east=k8s-east     roll out for real";
 
@@ -34,7 +35,10 @@ enum Command {
     Demo(demo::Args),
     Operator(operator::Args),
     Simulate(simulate::Args),
+    Lint(lint::Args),
     Crds(crds::Args),
+    Webhook(webhook::Args),
+    Policy(policy::Args),
 }
 
 impl Cli {
@@ -44,7 +48,10 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Operator(args) => operator::run(&args),
             Command::Simulate(args) => simulate::run(&args),
+            Command::Lint(args) => lint::run(&args),
             Command::Crds(args) => crds::run(&args),
+            Command::Webhook(args) => webhook::run(&args),
+            Command::Policy(args) => policy::run(&args),
         }
     }
 }

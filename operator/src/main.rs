@@ -7,12 +7,16 @@ mod crds;
 mod demo;
 mod endpoints;
 mod failure;
+mod lint;
+mod log;
 mod operator;
 mod output;
+mod policy;
 mod signals;
 mod simulate;
 mod terminal;
 mod view;
+mod webhook;
 
 use std::process::ExitCode;
 

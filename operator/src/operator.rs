@@ -3,19 +3,15 @@
 mod connect;
 mod member;
 
-use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::ValueEnum;
 use slipway_actors::{graph, world::World};
-use tracing_subscriber::EnvFilter;
 
 use self::member::MemberArg;
-use crate::{clock::WallClock, endpoints::Endpoints, failure::Failure, signals::Signals};
+use crate::{clock::WallClock, endpoints::Endpoints, failure::Failure, log::LogArgs, signals::Signals};
 
 /// How long a stop may take: below the 30 seconds after which Kubernetes kills a pod.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// What is logged unless RUST_LOG says otherwise. The client's own errors come back as ours, with object and remedy.
-const DEFAULT_LOG: &str = "info,kube_client=off";
 
 /// Roll out on real clusters, named by kubeconfig contexts.
 ///
@@ -36,24 +32,14 @@ pub(crate) struct Args {
     /// A member cluster: its name in manifests and its context; repeat for every member
     #[arg(long = "member", value_name = "NAME=CONTEXT")]
     members: Vec<MemberArg>,
-    /// How log lines are written to standard error
-    #[arg(long, value_enum, default_value = "text")]
-    log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object per line
-    Json,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Runs until asked to stop.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     member::check(&args.members).map_err(Failure::BadInput)?;
-    start_logging(args.log_format);
+    args.log.start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(operate(args))
 }
@@ -91,15 +77,5 @@ async fn operate(args: &Args) -> Result<(), Failure> {
             "the operator did not stop within {} seconds; it was ended, and nothing is lost by that",
             STOP_LIMIT.as_secs()
         ))),
-    }
-}
-
-fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
     }
 }

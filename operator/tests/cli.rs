@@ -59,6 +59,11 @@ fn help_is_worth_reading() {
         ("help_operator", &["operator", "--help"]),
         ("help_simulate", &["simulate", "--help"]),
         ("help_crds", &["crds", "--help"]),
+        ("help_lint", &["lint", "--help"]),
+        ("help_policy", &["policy", "--help"]),
+        ("help_webhook", &["webhook", "--help"]),
+        ("help_webhook_serve", &["webhook", "serve", "--help"]),
+        ("help_webhook_configuration", &["webhook", "configuration", "--help"]),
     ] {
         let output = run(args);
         assert!(output.status.success());
@@ -78,6 +83,10 @@ fn bad_usage_is_exit_code_2() {
         &["simulate", "x.yaml", "--seed", "1", "--seeds", "0..2"],
         &["simulate", "x.yaml", "--seeds", "2..2"],
         &["simulate", "x.yaml", "--jobs", "2"],
+        &["webhook"],
+        &["webhook", "serve"],
+        &["webhook", "serve", "--certificate", "x"],
+        &["webhook", "configuration"],
     ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
@@ -211,6 +220,41 @@ fn crds_are_yaml_of_six_kinds() {
     let together: Vec<String> = files.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
     assert_eq!(together.join("---\n"), text);
     refused(&["crds", "--dir", "/dev/null/crds"], 2, &["--dir", "/dev/null/crds"]);
+}
+
+#[test]
+fn a_bad_webhook_setup_is_refused() {
+    let junk = file("junk.pem", "junk");
+    for (line, parts) in [
+        (format!("webhook serve --certificate {junk} --key {junk}"), &["junk.pem", "PEM"] as &[&str]),
+        ("webhook serve --certificate nowhere --key nowhere".to_owned(), &["nowhere"]),
+        ("webhook serve --self-signed /dev/null/x".to_owned(), &["--self-signed", "/dev/null/x"]),
+        ("webhook configuration --service webhook".to_owned(), &["--service webhook", "namespace/name"]),
+        ("webhook configuration --url http://x".to_owned(), &["--url", "https://"]),
+        ("webhook configuration --url https://x --ca-bundle nowhere".to_owned(), &["--ca-bundle nowhere"]),
+    ] {
+        refused(&line.split(' ').collect::<Vec<_>>(), 2, parts);
+    }
+}
+
+#[test]
+fn the_webhook_is_configured_for_six_kinds() {
+    let bundle = file("ca.pem", "a certificate");
+    let output = run(&["webhook", "configuration", "--service", "slipway/webhook", "--ca-bundle", &bundle]);
+    insta::assert_snapshot!("webhook_configuration", String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn policies_are_yaml() {
+    let text = String::from_utf8(run(&["policy"]).stdout).unwrap();
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let of = |kind: &str| documents.iter().filter(|it| it["kind"] == kind).collect::<Vec<_>>();
+    let (policies, bindings) = (of("MutatingAdmissionPolicy"), of("MutatingAdmissionPolicyBinding"));
+    assert_eq!((policies.len(), bindings.len()), (documents.len() / 2, documents.len() / 2));
+    for (policy, binding) in policies.iter().zip(bindings) {
+        assert_eq!(policy["metadata"]["name"], binding["spec"]["policyName"]);
+        assert_eq!(policy["spec"]["failurePolicy"], "Ignore", "a policy must never block a write");
+    }
 }
 
 #[test]

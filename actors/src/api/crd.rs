@@ -17,14 +17,39 @@ use super::{BackendRouting, GROUP, Rollout, RolloutRun, RolloutStrategy, ScaleRu
 
 /// Every definition, by plural name.
 pub fn all() -> Vec<CustomResourceDefinition> {
+    let [backend_routing, rollout_run, rollout, rollout_strategy, scale_run, traffic_topology] = names();
     vec![
-        definition::<BackendRouting>("bkr", BACKEND_ROUTING_COLUMNS),
-        definition::<RolloutRun>("ror", ROLLOUT_RUN_COLUMNS),
-        definition::<Rollout>("ro", ROLLOUT_COLUMNS),
-        definition::<RolloutStrategy>("ros", &[]),
-        definition::<ScaleRun>("scr", SCALE_RUN_COLUMNS),
-        definition::<TrafficTopology>("ttopo", TRAFFIC_TOPOLOGY_COLUMNS),
+        definition::<BackendRouting>(backend_routing, BACKEND_ROUTING_COLUMNS),
+        definition::<RolloutRun>(rollout_run, ROLLOUT_RUN_COLUMNS),
+        definition::<Rollout>(rollout, ROLLOUT_COLUMNS),
+        definition::<RolloutStrategy>(rollout_strategy, &[]),
+        definition::<ScaleRun>(scale_run, SCALE_RUN_COLUMNS),
+        definition::<TrafficTopology>(traffic_topology, TRAFFIC_TOPOLOGY_COLUMNS),
     ]
+}
+
+/// What every kind is called, by plural name.
+pub fn names() -> [CustomResourceDefinitionNames; 6] {
+    [
+        names_of::<BackendRouting>("bkr"),
+        names_of::<RolloutRun>("ror"),
+        names_of::<Rollout>("ro"),
+        names_of::<RolloutStrategy>("ros"),
+        names_of::<ScaleRun>("scr"),
+        names_of::<TrafficTopology>("ttopo"),
+    ]
+}
+
+fn names_of<K: Resource<DynamicType = ()>>(short_name: &str) -> CustomResourceDefinitionNames {
+    let kind = K::kind(&()).into_owned();
+    CustomResourceDefinitionNames {
+        list_kind: Some(format!("{kind}List")),
+        singular: Some(kind.to_lowercase()),
+        short_names: Some(vec![short_name.to_owned()]),
+        kind,
+        plural: K::plural(&()).into_owned(),
+        ..CustomResourceDefinitionNames::default()
+    }
 }
 
 /// Every definition as YAML, with the file name it is committed under.
@@ -98,25 +123,14 @@ const TRAFFIC_TOPOLOGY_COLUMNS: &[Column] = &[
 ];
 const AGE: Column = ("AGE", ".metadata.creationTimestamp");
 
-fn definition<K: Resource<DynamicType = ()> + JsonSchema>(
-    short_name: &str,
-    columns: &[Column],
-) -> CustomResourceDefinition {
-    let (kind, plural) = (K::kind(&()).into_owned(), K::plural(&()).into_owned());
+fn definition<K: JsonSchema>(names: CustomResourceDefinitionNames, columns: &[Column]) -> CustomResourceDefinition {
     let schema = schema::<K>();
     let has_status = schema.properties.as_ref().is_some_and(|fields| fields.contains_key("status"));
     CustomResourceDefinition {
-        metadata: ObjectMeta { name: Some(format!("{plural}.{GROUP}")), ..ObjectMeta::default() },
+        metadata: ObjectMeta { name: Some(format!("{}.{GROUP}", names.plural)), ..ObjectMeta::default() },
         spec: CustomResourceDefinitionSpec {
             group: GROUP.to_owned(),
-            names: CustomResourceDefinitionNames {
-                list_kind: Some(format!("{kind}List")),
-                singular: Some(kind.to_lowercase()),
-                short_names: Some(vec![short_name.to_owned()]),
-                kind,
-                plural,
-                ..CustomResourceDefinitionNames::default()
-            },
+            names,
             scope: "Namespaced".to_owned(),
             versions: vec![CustomResourceDefinitionVersion {
                 name: VERSION.to_owned(),

@@ -35,9 +35,14 @@ pub fn workloads(members: &BTreeMap<String, MemberView>) -> impl Iterator<Item =
 /// Whether `workload` is meant. A selector alone decides where there is one (an empty one means everything);
 /// otherwise any of the names does.
 pub fn matches(resources: &ResourceMatch, workload: &Workload) -> bool {
+    matches_object(resources, &workload.cluster, &workload.key.name, &workload.labels)
+}
+
+/// Whether an object of that name and those labels is meant; an empty cluster may be any.
+pub fn matches_object(resources: &ResourceMatch, cluster: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
     match &resources.selector {
-        Some(selector) => selector_matches(selector, &workload.labels),
-        None => resources.names.iter().any(|name| name.matches(&workload.cluster, &workload.key.name)),
+        Some(selector) => selector_matches(selector, labels),
+        None => resources.names.iter().any(|reference| reference.matches(cluster, name)),
     }
 }
 
