@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, intorpercent,
+        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState,
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
+        validate,
     },
     intent::Wait,
     view::{Health, RolloutView, Workload},
@@ -143,31 +144,23 @@ fn leave(status: &mut RolloutRunStatus, last: bool, now: Timestamp) {
 
 /// What of the plan cannot be carried out.
 fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
-    let batches = run::batches(run);
-    let invalid = |message: String| Some(error("Error", "InvalidSpec", message));
-    if batches.is_empty() {
-        return invalid("spec.batch.batches is empty: write at least one batch, or cancel".to_owned());
+    if let Some(error) = invalid(run) {
+        return Some(error);
     }
     let asked = [
         ("spec.webhooks[].provider", run.spec.webhooks.iter().any(|hook| !hook.provider.is_empty())),
-        ("spec.batch.batches[].traffic", batches.iter().any(|batch| batch.traffic.is_some())),
+        ("spec.batch.batches[].traffic", run::batches(run).iter().any(|batch| batch.traffic.is_some())),
     ];
-    if let Some((field, _)) = asked.into_iter().find(|(_, asked)| *asked) {
-        let message = format!("{field} is not implemented in this version: remove it, or cancel");
-        return Some(error("Error", "NotImplemented", message));
-    }
-    for (index, batch) in batches.iter().enumerate() {
-        for target in &batch.targets {
-            let path = format!("spec.batch.batches[{index}] target {}", target.name_ref());
-            if let Err(why) = intorpercent::parse(&target.replicas) {
-                return invalid(format!("{path}: replicas: {why}"));
-            }
-            if let Some(Err(why)) = target.replica_sliding_window.as_ref().map(intorpercent::parse) {
-                return invalid(format!("{path}: replicaSlidingWindow: {why}"));
-            }
-        }
-    }
-    None
+    let (field, _) = asked.into_iter().find(|(_, asked)| *asked)?;
+    let message = format!("{field} is not implemented in this version: remove it, or cancel");
+    Some(error("Error", "NotImplemented", message))
+}
+
+/// What the run must not ask for: it was stored unchecked, or before this version looked.
+pub fn invalid(run: &RolloutRun) -> Option<CodeReasonMessage> {
+    let errors: Vec<_> = validate::run(run).iter().map(ToString::to_string).collect();
+    let message = || format!("{}; correct the run, or cancel it", errors.join("; "));
+    (!errors.is_empty()).then(|| error("Error", "InvalidSpec", message()))
 }
 
 /// A batch begins when all its targets are there, can be rolled by partition and carry the mark of this batch.

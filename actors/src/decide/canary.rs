@@ -105,6 +105,9 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
 }
 
 fn unfit(run: &RolloutRun, canary: &RolloutRunCanaryStrategy) -> Option<CodeReasonMessage> {
+    if let Some(error) = batch::invalid(run) {
+        return Some(error);
+    }
     if canary.traffic.is_some() {
         let message = "spec.canary.traffic is not implemented in this version: remove it, or cancel".to_owned();
         return Some(error("Error", "NotImplemented", message));
@@ -117,12 +120,7 @@ fn unfit(run: &RolloutRun, canary: &RolloutRunCanaryStrategy) -> Option<CodeReas
         );
         return Some(error("Error", "InvalidSpec", message));
     }
-    let targets = canary.targets.iter();
-    let mut counts = targets.map(|target| (target, intorpercent::parse(&target.replicas)));
-    let (target, why) = counts.find_map(|(target, count)| Some((target, count.err()?)))?;
-    let name = run.metadata.name.as_deref().unwrap_or_default();
-    let message = format!("rolloutrun {name}: spec.canary target {}: replicas: {why}", target.name_ref());
-    Some(error("Error", "InvalidSpec", message))
+    None
 }
 
 fn ready_to_begin(
