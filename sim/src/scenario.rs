@@ -57,6 +57,9 @@ pub struct Scenario {
     /// Further objects, there from the start.
     #[serde(default)]
     pub objects: Vec<Object>,
+    /// Whether the member clusters have the optional admission policies that park workloads.
+    #[serde(default)]
+    pub policies: bool,
     /// Images whose pods never become ready.
     #[serde(default)]
     pub bad_images: Vec<String>,
@@ -217,6 +220,10 @@ impl Scenario {
         if let Some(application) = &self.application {
             all.extend(application.manifests());
         }
+        if self.policies {
+            let members = self.member_names().into_iter().map(|name| cluster_name(Some(name)));
+            all.extend(members.flat_map(|name| policies().map(move |policy| (name.clone(), policy))));
+        }
         all.extend(self.objects.iter().map(|o| (cluster_name(o.cluster.as_deref()), o.manifest.clone())));
         all
     }
@@ -225,6 +232,13 @@ impl Scenario {
 /// The cluster a scenario means: without a name, the hub.
 pub(crate) fn cluster_name(name: Option<&str>) -> String {
     name.filter(|name| !name.is_empty()).unwrap_or(HUB).to_owned()
+}
+
+/// The optional admission policies, as they are deployed.
+#[expect(clippy::expect_used, reason = "the file is a constant of the binary, and a scenario reads it")]
+fn policies() -> impl Iterator<Item = Value> {
+    let text = include_str!("../../operator/deploy/policy/parking.yaml");
+    serde_saphyr::from_multiple::<Value>(text).expect("the policies are YAML").into_iter()
 }
 
 /// Serde's message with what to do about it.

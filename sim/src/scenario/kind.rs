@@ -48,11 +48,12 @@ impl Crds {
 const ROLLOUT: &str = "rollout.kusionstack.io";
 const KRUISE: &str = "apps.kruise.io";
 const KUSIONSTACK: &str = "apps.kusionstack.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// What scenarios call the kind of OpenKruise that has the name of one of Kubernetes.
 const ADVANCED_STATEFULSET: &str = "AdvancedStatefulSet";
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 19] = [
     kind("StatefulSet", "apps", "v1", "statefulsets"),
     kind(ADVANCED_STATEFULSET, KRUISE, "v1beta1", "statefulsets"),
     kind("CloneSet", KRUISE, "v1alpha1", "clonesets"),
@@ -63,6 +64,8 @@ const KINDS: [Kind; 17] = [
     kind("Service", "", "v1", "services"),
     kind("ConfigMap", "", "v1", "configmaps"),
     kind("Namespace", "", "v1", "namespaces"),
+    kind("MutatingAdmissionPolicy", ADMISSION, "v1", "mutatingadmissionpolicies"),
+    kind("MutatingAdmissionPolicyBinding", ADMISSION, "v1", "mutatingadmissionpolicybindings"),
     kind("HTTPRoute", "gateway.networking.k8s.io", "v1", "httproutes"),
     kind("Rollout", ROLLOUT, "v1alpha1", "rollouts"),
     kind("RolloutRun", ROLLOUT, "v1alpha1", "rolloutruns"),
@@ -113,7 +116,7 @@ impl Kind {
     /// The URL path of the kind's collection in a namespace.
     pub fn path(&self, namespace: &str) -> String {
         let root = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };
-        if self.kind == "Namespace" {
+        if self.kind == "Namespace" || self.group == ADMISSION {
             return format!("{root}/{}/{}", self.version, self.plural);
         }
         format!("{root}/{}/namespaces/{namespace}/{}", self.version, self.plural)
