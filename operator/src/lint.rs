@@ -87,7 +87,8 @@ async fn check(server: &Server, document: &Document) -> Result<Vec<Finding>, Fai
         .map(|text| finding(Severity::Error, text))
         .collect();
     let unknown = |warning: &String| !warning.contains("\"spec\"") || document.kind() != "RolloutStrategy";
-    findings.extend(answer.warnings.into_iter().filter(unknown).map(|text| finding(Severity::Warning, text)));
+    let warnings = answer.warnings.into_iter().filter(unknown).chain(admission::warnings(&document.object));
+    findings.extend(warnings.map(|text| finding(Severity::Warning, text)));
     Ok(findings)
 }
 

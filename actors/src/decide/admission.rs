@@ -4,9 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Command, command::annotation_value, rollout::unsupported_kind};
+use super::{Command, command::annotation_value, plan, rollout::unsupported_kind};
 use crate::api::{
-    API_VERSION, Rollout, RolloutRun, ScaleRun, keys,
+    API_VERSION, Rollout, RolloutRun, RolloutStrategy, ScaleRun, keys,
     validate::{self, FieldError},
 };
 
@@ -40,6 +40,21 @@ pub fn check(old: Option<&Value>, new: &Value) -> Result<Vec<FieldError>, Unknow
     })
 }
 
+/// What an object asks for that may be stored, but that this version does not carry out.
+pub fn warnings(object: &Value) -> Vec<String> {
+    match object["kind"].as_str() {
+        Some("ScaleRun") => vec!["a ScaleRun is stored, but not carried out by this version".to_owned()],
+        Some("RolloutStrategy") => {
+            let strategy = read::<RolloutStrategy>(object).unwrap_or_default();
+            let fields = plan::not_implemented(&strategy).into_iter();
+            fields
+                .map(|field| format!("{field} is not implemented in this version, so no run starts with it"))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The answer to an AdmissionReview of version `admission.k8s.io/v1`, or why the question is none.
 pub fn review(question: &Value) -> Result<Value, String> {
     let request = question.get("request").filter(|request| request["uid"].is_string());
@@ -48,6 +63,10 @@ pub fn review(question: &Value) -> Result<Value, String> {
     // What is deleted need not be valid.
     let errors = if new.is_null() { Vec::new() } else { check(old, new).map_err(|error| error.to_string())? };
     let mut response = json!({ "uid": request["uid"], "allowed": errors.is_empty() });
+    let warnings = warnings(new);
+    if !warnings.is_empty() {
+        response["warnings"] = warnings.into();
+    }
     if !errors.is_empty() {
         response["status"] = refusal(request, &errors);
     }

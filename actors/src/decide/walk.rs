@@ -205,3 +205,28 @@ fn deletion_cancels_the_run_and_leaves_a_pending_update_parked() {
     assert!(walk.view.rollout.metadata.finalizers.iter().flatten().count() == 0);
     insta::assert_snapshot!(walk.log);
 }
+
+#[test]
+fn a_run_that_was_stored_unchecked_stops_with_what_is_wrong_until_it_is_corrected() {
+    let mut walk = start();
+    let name = walk.view.runs.keys().next().unwrap().clone();
+    let id = (HubKind::RolloutRun, name.clone());
+    let good = walk.hub[&id]["spec"].clone();
+    let targets = &mut walk.hub.get_mut(&id).unwrap()["spec"]["batch"]["batches"][1]["targets"];
+    let mut twice = targets[0].clone();
+    twice["replicaSlidingWindow"] = json!(0);
+    targets.as_array_mut().unwrap().push(twice);
+    walk.show(HubKind::RolloutRun, &name);
+    walk.annotate(HubKind::RolloutRun, COMMAND, "continue");
+    let error = &walk.hub[&id]["status"]["error"];
+    assert_eq!(error["reason"], "InvalidSpec");
+    for part in
+        ["spec.batch.batches[1].targets", "is in this step already", ".replicaSlidingWindow: is a window of no pods"]
+    {
+        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+    }
+    walk.hub.get_mut(&id).unwrap()["spec"] = good;
+    walk.show(HubKind::RolloutRun, &name);
+    walk.annotate(HubKind::RolloutRun, COMMAND, "retry");
+    assert_eq!(walk.hub[&id]["status"]["phase"], "Succeeded", "{}", walk.log);
+}

@@ -98,6 +98,22 @@ fn a_review_is_answered() {
 }
 
 #[test]
+fn what_is_not_carried_out_is_warned_of() {
+    let scale = json!({"apiVersion": API_VERSION, "kind": "ScaleRun", "metadata": {"name": "shop"}, "spec": {
+        "targetType": {"kind": "StatefulSet"}, "batch": {"batches": [{"targets": [{"name": "web", "replicas": 1}]}]},
+    }});
+    let answer = review(&question(&Value::Null, &scale)).unwrap();
+    assert_eq!(answer["response"]["allowed"], true);
+    assert_snapshot!(answer["response"]["warnings"], @r#"["a ScaleRun is stored, but not carried out by this version"]"#);
+    let traffic = json!({"http": {"weight": 10}});
+    let strategy = json!({"apiVersion": API_VERSION, "kind": "RolloutStrategy", "metadata": {"name": "shop"}, "batch": {
+        "batches": [{"replicas": 1, "traffic": traffic}],
+    }});
+    assert_eq!(warnings(&strategy).len(), plan::not_implemented(&serde_json::from_value(strategy).unwrap()).len());
+    assert!(warnings(&rollout(&json!({}))).is_empty());
+}
+
+#[test]
 fn what_is_no_review_is_refused() {
     for no_question in [json!({}), json!([]), json!({"request": {}}), json!({"request": {"uid": 1}})] {
         assert!(review(&no_question).unwrap_err().contains("AdmissionReview"), "{no_question}");
