@@ -11,6 +11,7 @@ pub mod canary;
 pub mod command;
 pub mod condition;
 pub mod deadline;
+mod deployment;
 pub mod direction;
 #[cfg(test)]
 mod fixtures;

@@ -141,7 +141,7 @@ pub struct Pod {
     pub resource_version: String,
     /// The uid of its controller.
     pub owner_uid: String,
-    /// The label `controller-revision-hash`.
+    /// The label `controller-revision-hash`; of a Deployment's pod the hash of its ReplicaSet's template.
     pub revision: String,
     /// Since when it is ready, if it is.
     pub ready_since: Option<Timestamp>,
@@ -156,6 +156,31 @@ impl Pod {
     pub fn ordinal(&self) -> Option<i32> {
         self.key.name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok())
     }
+}
+
+/// A ReplicaSet, as far as the batches of a Deployment need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaSet {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// The uid of its controller.
+    pub owner_uid: String,
+    /// Our own hash of its template, which is its Deployment's for those on the same revision.
+    pub template_hash: String,
+    /// Pods wanted.
+    pub replicas: i32,
+    /// `status.availableReplicas`.
+    pub available: i32,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
+    /// Whether its status speaks of its newest generation.
+    pub observed: bool,
+    /// The size of the Deployment that its controller last told it.
+    pub told_desired: Option<i32>,
 }
 
 /// A route of one cluster. In this version it is only observed.

@@ -1,12 +1,14 @@
 //! The kinds of workload, and everything in which they differ. Pure.
 //!
 //! One file per kind says what its resource is called, where its partition stands, and what of its spec and status
-//! means what. All of them are the same to the decisions: a [`Workload`] whose partition keeps pods on the old revision.
+//! means what. They are the same to the decisions: a [`Workload`] whose partition keeps pods on the old revision. Only a
+//! Deployment has none, and is moved otherwise.
 
 mod advanced_statefulset;
 pub(crate) mod canary;
 mod cloneset;
 mod collaset;
+pub(crate) mod deployment;
 mod fields;
 mod poddecoration;
 mod statefulset;
@@ -42,6 +44,8 @@ pub enum WorkloadKind {
     CloneSet,
     /// OpenKruise's Advanced StatefulSet.
     AdvancedStatefulSet,
+    /// Kubernetes' Deployment.
+    Deployment,
 }
 
 /// What a kind's resource is called.
@@ -56,11 +60,13 @@ struct Resource {
 trait Kind: Sync {
     fn resource(&self) -> Resource;
 
-    /// The fields under `spec.updateStrategy` that lead to the partition.
-    fn partition_path(&self) -> &'static [&'static str];
+    /// The fields under `spec.updateStrategy` that lead to the partition, if there is one.
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
-    /// What an object of the kind says of itself.
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error>;
+    /// What an object of the kind says of itself; `recorded` is the annotation of the user's update strategy.
+    fn read(&self, spec: &Value, status: &Value, recorded: Option<&str>) -> Result<Reading, serde_json::Error>;
 
     /// Whether its pods are its own, so that they can be counted one by one. Otherwise its status alone tells.
     fn owns_pods(&self) -> bool {
@@ -110,8 +116,14 @@ pub(crate) enum ReadError {
 
 impl WorkloadKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::StatefulSet, Self::CollaSet, Self::PodDecoration, Self::CloneSet, Self::AdvancedStatefulSet];
+    pub const ALL: [Self; 6] = [
+        Self::StatefulSet,
+        Self::CollaSet,
+        Self::PodDecoration,
+        Self::CloneSet,
+        Self::AdvancedStatefulSet,
+        Self::Deployment,
+    ];
 
     /// The kind that a Rollout names, if it is one of these.
     pub fn of(reference: &WorkloadRef) -> Option<Self> {
@@ -187,14 +199,14 @@ impl WorkloadKind {
 
     /// The change of `spec` that sets the partition, as a merge patch.
     pub fn partition_patch(self, partition: &Value) -> Value {
-        let path = self.rules().partition_path().iter().rev();
+        let path = self.rules().partition_path().unwrap_or_default().iter().rev();
         let strategy = path.fold(partition.clone(), |inner, field| json!({ *field: inner }));
         json!({ "updateStrategy": strategy })
     }
 
     /// The partition that stands in an update strategy, as it is written there. Without one every pod is updated.
     pub fn partition_in(self, strategy: &Value) -> Value {
-        let path = self.rules().partition_path().iter();
+        let path = self.rules().partition_path().unwrap_or_default().iter();
         let found = path.fold(strategy, |value, field| &value[*field]);
         if found.is_null() { json!(0) } else { found.clone() }
     }
@@ -202,7 +214,8 @@ impl WorkloadKind {
     /// Reads an object of this kind that `cluster` has shown.
     pub(crate) fn read(self, cluster: &str, object: &DynamicObject) -> Result<Workload, ReadError> {
         let (meta, spec) = (&object.metadata, &object.data["spec"]);
-        let reading = self.rules().read(spec, &object.data["status"]);
+        let recorded = object.annotations().get(keys::ANNOTATION_RECORDED_STRATEGY);
+        let reading = self.rules().read(spec, &object.data["status"], recorded.map(String::as_str));
         let reading = reading.map_err(|source| ReadError::Parse { kind: self, source })?;
         let progressing = object.annotations().get(keys::ANNOTATION_PROGRESSING_INFO);
         Ok(Workload {
@@ -220,10 +233,13 @@ impl WorkloadKind {
             labels: object.labels().clone(),
             rollout: object.annotations().get(keys::ANNOTATION_NAME).cloned(),
             progressing: progressing.map(|text| serde_json::from_str(text).map_err(|_| text.clone())),
-            recorded_strategy: object.annotations().get(keys::ANNOTATION_RECORDED_STRATEGY).cloned(),
-            update_strategy: spec["updateStrategy"].clone(),
-            strategy_manager: manager(meta, "/f:spec/f:updateStrategy"),
-            template_manager: manager(meta, "/f:spec/f:template"),
+            recorded_strategy: recorded.cloned(),
+            update_strategy: match self {
+                Self::Deployment => deployment::update_fields(spec),
+                _ => spec["updateStrategy"].clone(),
+            },
+            strategy_manager: manager(meta, &["/f:spec/f:updateStrategy", "/f:spec/f:strategy", "/f:spec/f:paused"]),
+            template_manager: manager(meta, &["/f:spec/f:template"]),
             copied_template: object.annotations().get(keys::ANNOTATION_CANARY_TEMPLATE).cloned(),
             template_hash: template_hash(&spec["template"]),
             partition: reading.partition,
@@ -250,6 +266,7 @@ impl WorkloadKind {
             Self::PodDecoration => &poddecoration::PodDecoration,
             Self::CloneSet => &cloneset::CloneSet,
             Self::AdvancedStatefulSet => &advanced_statefulset::AdvancedStatefulSet,
+            Self::Deployment => &deployment::Deployment,
         }
     }
 }
@@ -260,11 +277,11 @@ impl fmt::Display for WorkloadKind {
     }
 }
 
-/// The manager of the newest entry that owns something below a field.
-fn manager(meta: &ObjectMeta, field: &str) -> Option<String> {
+/// The manager of the newest entry that owns something below one of the fields.
+fn manager(meta: &ObjectMeta, fields: &[&str]) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.is_some_and(|fields| fields.pointer(field).is_some())
+        let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        owned.is_some_and(|owned| fields.iter().any(|field| owned.pointer(field).is_some()))
     };
     let entries = meta.managed_fields.iter().flatten().filter(owns);
     entries.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())

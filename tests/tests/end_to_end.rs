@@ -1,5 +1,8 @@
 //! The quick start on real control planes: a hub and two members, the operator as its own process, killed in the middle.
 
+#[path = "end_to_end/deployment.rs"]
+mod deployment;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};

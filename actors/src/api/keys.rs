@@ -45,6 +45,10 @@ pub const ANNOTATION_PENDING_ONE_TIME_STRATEGY: &str = "slipway.rollout.kusionst
 pub const LABEL_CLUSTER: &str = "kusionstack.io/cluster";
 /// Kubernetes' own label on a pod: its revision.
 pub const LABEL_CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
+/// Kubernetes' own label on a ReplicaSet of a Deployment, and on its template and pods.
+pub const LABEL_POD_TEMPLATE_HASH: &str = "pod-template-hash";
+/// Kubernetes' own annotation on a ReplicaSet: the size of its Deployment that it was scaled for.
+pub const ANNOTATION_DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
 
 /// Field manager of every write of Slipway's.
 pub const FIELD_MANAGER: &str = "slipway";

@@ -250,11 +250,16 @@ fn not_updated(
             trouble.unwrap_or_default()
         ));
     }
-    if !direction.is_last(index) {
+    let last = direction.is_last(index);
+    // A Deployment moves by making pods first: a step of it is over when those it replaces are gone.
+    if !last && workload.kind != WorkloadKind::Deployment {
         return None;
     }
     if workload.replicas > workload.desired {
         return Some(format!("{} pods instead of {}", workload.replicas, workload.desired));
+    }
+    if !last {
+        return None;
     }
     if counts.terminating > 0 {
         return Some(format!("{} pods to terminate", counts.terminating));

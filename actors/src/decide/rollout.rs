@@ -15,7 +15,7 @@ use super::{
     command::{self, Command, Pending},
     condition, goals, history, hooks, kinds, naming, one_time, pace, patch, plan, run, select, status,
     trigger::{self, Trigger},
-    workload::{next_available, recorded_partition, update_pending},
+    workload::{next_available, released_spec, update_pending},
 };
 use crate::{
     api::{
@@ -710,7 +710,7 @@ fn stays_parked(view: &RolloutView, goals: &Goals) -> Vec<Notice> {
             workload.kind.noun(),
             workload.key.name,
             workload.key.namespace,
-            json!({ "spec": workload.kind.partition_patch(&recorded_partition(workload)) })
+            json!({ "spec": released_spec(workload) })
         );
         event(view, true, "StaysParked", message)
     };

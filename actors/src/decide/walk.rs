@@ -41,7 +41,7 @@ impl Walk {
                 let member = self.view.members.get_mut(&id.cluster).unwrap();
                 let pods = member.reports[id].pods.clone();
                 let before = member.workloads[id].clone();
-                let step = workload(goal, &before, None, pods.as_deref(), fixtures::at(self.second));
+                let step = workload(goal, &before, None, pods.as_deref(), None, fixtures::at(self.second));
                 if let Some(WorkloadWrite::Patch { patch, .. }) = step.write {
                     let after = apply(&before, &patch, &mut self.version);
                     if after.partition != before.partition {

@@ -7,13 +7,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     canary,
+    deployment::{self, Steering},
     partition::{PARKED, has_template, partition},
     toleration,
 };
 use crate::{
     api::keys::{self, ProgressingInfo},
     intent::{CanaryGoal, Release, Tolerance, WorkloadGoal},
-    view::{Pod, PodCounts, Workload},
+    view::{ObjectKey, Pod, PodCounts, ReplicaSet, Workload},
+    workloads::WorkloadKind,
 };
 
 /// What a workload actor does next.
@@ -37,6 +39,8 @@ pub enum WorkloadWrite {
         /// The revision.
         restore: Option<String>,
     },
+    /// A JSON merge patch of a ReplicaSet of the workload, guarded by the resourceVersion in it.
+    ReplicaSet(ObjectKey, Value),
     /// Deletes a pod that serves nobody and holds up its own replacement, if it is still as it was.
     DeletePod(Arc<Pod>),
     /// Makes the copy beside it, or brings it up to date.
@@ -45,13 +49,14 @@ pub enum WorkloadWrite {
     Discard,
 }
 
-/// Decides the next write of one workload. `copy` is its canary, if there is one; `pods` is `None` as long as they are
-/// not known.
+/// Decides the next write of one workload. `copy` is its canary, if there is one; `pods`, and of a Deployment the `sets`
+/// they belong to, are `None` as long as they are not known.
 pub fn workload(
     goal: &WorkloadGoal,
     workload: &Workload,
     copy: Option<&Workload>,
     pods: Option<&[Arc<Pod>]>,
+    sets: Option<&[Arc<ReplicaSet>]>,
     now: Timestamp,
 ) -> WorkloadStep {
     let WorkloadGoal::Controlled { rollout, release, progressing, canary, .. } = goal else {
@@ -75,7 +80,17 @@ pub fn workload(
         tolerated: tolerance.map_or(0, |most| toleration::tolerated(workload, known, most, now)),
         ..counts
     });
-    let changes = controlled(rollout, release, progressing.as_ref(), workload, counts, pods);
+    let mut changes = marks(rollout, progressing.as_ref(), workload);
+    if workload.kind == WorkloadKind::Deployment {
+        let steering = deployment::steer(release, workload, counts, sets);
+        if let Some((key, patch)) = steering.set {
+            return WorkloadStep { write: Some(WorkloadWrite::ReplicaSet(key, patch)), wake };
+        }
+        changes.steer(steering);
+    } else {
+        changes.steer_by_partition(release, workload, counts, pods);
+    }
+    changes.restore(release, workload);
     // A pod goes only once everything that decides about its successor has been read back.
     let write = changes
         .into_write(&workload.resource_version)
@@ -187,6 +202,45 @@ struct Changes {
 }
 
 impl Changes {
+    fn steer(&mut self, Steering { spec, record, .. }: Steering) {
+        if let Some(record) = record {
+            self.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(record));
+        }
+        self.spec = Some(Value::Object(spec)).filter(|spec| *spec != json!({}));
+    }
+
+    /// Puts the template of an earlier revision back. Where the controller has not seen the newest template, nobody knows
+    /// yet whether it is another.
+    fn restore(&mut self, release: &Release, workload: &Workload) {
+        if let Release::Back { revision, restore: true, .. } = release
+            && workload.observed_generation >= workload.generation
+            && workload.updated_revision != *revision
+        {
+            self.restore = Some(revision.clone());
+        }
+    }
+
+    fn steer_by_partition(
+        &mut self,
+        release: &Release,
+        workload: &Workload,
+        counts: Option<PodCounts>,
+        pods: Option<&[Arc<Pod>]>,
+    ) {
+        // Where no partition counts, as with `OnDelete`, nothing could be kept back.
+        if workload.unpartitioned.is_some() {
+            return;
+        }
+        if workload.recorded_strategy.is_none() {
+            self.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(workload.update_strategy.to_string()));
+        }
+        let wanted = partition(release, workload, counts, pods);
+        // A share that comes to the same number is left as it is written.
+        if wanted != workload.partition {
+            self.set_partition(workload, &json!(wanted));
+        }
+    }
+
     /// Sets the partition, if it is not so already.
     fn set_partition(&mut self, workload: &Workload, wanted: &Value) {
         let now = workload.kind.partition_in(&workload.update_strategy);
@@ -215,14 +269,8 @@ impl Changes {
     }
 }
 
-fn controlled(
-    rollout: &str,
-    release: &Release,
-    progressing: Option<&ProgressingInfo>,
-    workload: &Workload,
-    counts: Option<PodCounts>,
-    pods: Option<&[Arc<Pod>]>,
-) -> Changes {
+/// What says on a workload that a Rollout controls it, and which run moves it.
+fn marks(rollout: &str, progressing: Option<&ProgressingInfo>, workload: &Workload) -> Changes {
     let mut changes = Changes::default();
     let label = workload.kind.name().to_lowercase();
     if workload.labels.get(keys::LABEL_WORKLOAD) != Some(&label) {
@@ -233,24 +281,6 @@ fn controlled(
     }
     if workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() {
         changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, progressing.map(|info| json!(info).to_string()));
-    }
-    // Where no partition counts, as with `OnDelete`, nothing could be kept back.
-    if workload.unpartitioned.is_none() {
-        if workload.recorded_strategy.is_none() {
-            changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, Some(workload.update_strategy.to_string()));
-        }
-        let wanted = partition(release, workload, counts, pods);
-        // A share that comes to the same number is left as it is written.
-        if wanted != workload.partition {
-            changes.set_partition(workload, &json!(wanted));
-        }
-    }
-    // Where the controller has not seen the newest template, nobody knows yet whether it is another.
-    if let Release::Back { revision, restore: true, .. } = release
-        && workload.observed_generation >= workload.generation
-        && workload.updated_revision != *revision
-    {
-        changes.restore = Some(revision.clone());
     }
     changes
 }
@@ -284,6 +314,13 @@ fn released(workload: &Workload) -> Changes {
     if workload.unpartitioned.is_some() || workload.recorded_strategy.is_none() {
         return changes;
     }
+    if workload.kind == WorkloadKind::Deployment {
+        changes.steer(deployment::give_back(workload));
+        if !update_pending(workload) {
+            changes.annotations.insert(keys::ANNOTATION_RECORDED_STRATEGY, None);
+        }
+        return changes;
+    }
     let wanted = if update_pending(workload) {
         json!(PARKED)
     } else {
@@ -294,9 +331,17 @@ fn released(workload: &Workload) -> Changes {
     changes
 }
 
+/// The change of `spec` that lets a parked workload go as the user had it, as a merge patch.
+pub fn released_spec(workload: &Workload) -> Value {
+    match workload.kind {
+        WorkloadKind::Deployment => deployment::released_spec(workload),
+        kind => kind.partition_patch(&recorded_partition(workload)),
+    }
+}
+
 /// The partition the user had before the first parking. Only the partition is put back, not the whole strategy: what
 /// else the user changed in it since is the user's.
-pub fn recorded_partition(workload: &Workload) -> Value {
+fn recorded_partition(workload: &Workload) -> Value {
     let recorded = workload.recorded_strategy.as_deref().and_then(|text| serde_json::from_str(text).ok());
     workload.kind.partition_in(&recorded.unwrap_or(Value::Null))
 }
@@ -304,10 +349,10 @@ pub fn recorded_partition(workload: &Workload) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::intorpercent::IntOrPercent, decide::fixtures, workloads::WorkloadKind};
+    use crate::{api::intorpercent::IntOrPercent, decide::fixtures};
 
     fn patch(goal: &WorkloadGoal, set: &Workload) -> Option<Value> {
-        match workload(goal, set, None, None, fixtures::at(0)).write? {
+        match workload(goal, set, None, None, None, fixtures::at(0)).write? {
             WorkloadWrite::Patch { patch, .. } => Some(patch),
             other => panic!("{other:?} is no patch"),
         }
@@ -326,7 +371,7 @@ mod tests {
         };
         let mut copy = fixtures::workload("east", "web-canary", 2);
         copy.copied_template = Some(set.template_hash.clone());
-        let write = |copy: Option<&Workload>| workload(&goal, &set, copy, None, fixtures::at(0)).write;
+        let write = |copy: Option<&Workload>| workload(&goal, &set, copy, None, None, fixtures::at(0)).write;
         let made = Some(WorkloadWrite::Canary(wanted));
         assert_eq!(write(None), made, "there is none");
         assert_eq!(write(Some(&copy)), None, "it is as it is to be");
@@ -424,6 +469,9 @@ mod tests {
             canary: None,
             watch_pods: true,
         };
-        assert_eq!(workload(&goal, &fixtures::workload("east", "web", 5), None, None, fixtures::at(0)).write, None);
+        assert_eq!(
+            workload(&goal, &fixtures::workload("east", "web", 5), None, None, None, fixtures::at(0)).write,
+            None
+        );
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::{apps::v1 as apps, core::v1 as core},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{ResourceExt, api::DynamicObject};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,8 +13,8 @@ use serde_json::Value;
 use super::subject::{RouteKind, Subject};
 use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys},
-    view::{ObjectKey, Pod, Route, Workload},
-    workloads::ReadError,
+    view::{ObjectKey, Pod, ReplicaSet, Route, Workload},
+    workloads::{ReadError, template_hash},
 };
 
 /// An object as the graph keeps it.
@@ -23,6 +26,7 @@ pub(crate) enum Projected {
     TrafficTopology(Arc<TrafficTopology>),
     Workload(Arc<Workload>),
     Pod(Arc<Pod>),
+    ReplicaSet(Arc<ReplicaSet>),
     Route(Arc<Route>),
 }
 
@@ -38,6 +42,7 @@ impl Projected {
             Self::RolloutStrategy(object) => of(&object.metadata),
             Self::TrafficTopology(object) => of(&object.metadata),
             Self::Workload(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::ReplicaSet(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::Pod(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::Route(object) => (object.key.clone(), String::new(), object.resource_version.clone()),
         }
@@ -69,6 +74,10 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
         Subject::TrafficTopologies => Projected::TrafficTopology(Arc::new(parse(subject, object)?)),
         Subject::Workloads { kind } => Projected::Workload(Arc::new(kind.read(cluster, &object)?)),
         Subject::Pods { .. } => Projected::Pod(Arc::new(pod(&parse(subject, object)?))),
+        Subject::ReplicaSets { .. } => {
+            let template = set_template(&object);
+            Projected::ReplicaSet(Arc::new(replica_set(&template, &parse(subject, object)?)))
+        }
         Subject::Routes { kind: RouteKind::HttpRoute, .. } => Projected::Route(Arc::new(http_route(&object))),
     })
 }
@@ -84,17 +93,48 @@ fn parse<K: DeserializeOwned>(subject: &Subject, object: DynamicObject) -> Resul
         .map_err(|source| ProjectError::Parse { kind: subject.resource().kind, source })
 }
 
+/// A ReplicaSet's template as its Deployment has it, which is without one label. As it was sent: what a typed binding makes
+/// of it could be another one.
+pub(crate) fn set_template(set: &DynamicObject) -> Value {
+    let mut template = set.data["spec"]["template"].clone();
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(keys::LABEL_POD_TEMPLATE_HASH);
+    }
+    template
+}
+
+fn replica_set(template: &Value, set: &apps::ReplicaSet) -> ReplicaSet {
+    let (spec, status) = (set.spec.clone().unwrap_or_default(), set.status.clone().unwrap_or_default());
+    let told = set.annotations().get(keys::ANNOTATION_DESIRED_REPLICAS);
+    ReplicaSet {
+        key: key(&set.metadata),
+        uid: set.uid().unwrap_or_default(),
+        resource_version: set.resource_version().unwrap_or_default(),
+        owner_uid: controller_uid(&set.metadata),
+        template_hash: template_hash(template),
+        replicas: spec.replicas.unwrap_or(1),
+        available: status.available_replicas.unwrap_or(0),
+        min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
+        observed: status.observed_generation >= set.metadata.generation,
+        told_desired: told.and_then(|text| text.parse().ok()),
+    }
+}
+
+fn controller_uid(meta: &ObjectMeta) -> String {
+    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    owner.map(|owner| owner.uid.clone()).unwrap_or_default()
+}
+
 fn pod(pod: &core::Pod) -> Pod {
     let status = pod.status.clone().unwrap_or_default();
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     let since =
         ready.filter(|condition| condition.status == "True").and_then(|ready| ready.last_transition_time.as_ref());
-    let owner = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
     Pod {
         key: key(&pod.metadata),
         uid: pod.uid().unwrap_or_default(),
         resource_version: pod.resource_version().unwrap_or_default(),
-        owner_uid: owner.map(|owner| owner.uid.clone()).unwrap_or_default(),
+        owner_uid: controller_uid(&pod.metadata),
         revision: pod.labels().get(keys::LABEL_CONTROLLER_REVISION_HASH).cloned().unwrap_or_default(),
         ready_since: since.map(|time| time.0),
         terminating: pod.metadata.deletion_timestamp.is_some(),

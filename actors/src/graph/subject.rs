@@ -1,7 +1,7 @@
 //! What a cluster can be watched for.
 
 use gateway_api::apis::standard::httproutes::HttpRoute;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 
 use crate::{
@@ -35,6 +35,7 @@ pub(crate) enum Subject {
     TrafficTopologies,
     Workloads { kind: WorkloadKind },
     Pods { namespace: String, selector: String },
+    ReplicaSets { namespace: String, selector: String },
     Routes { kind: RouteKind, namespace: String },
 }
 
@@ -61,6 +62,7 @@ impl Subject {
             Self::TrafficTopologies => ApiResource::erase::<TrafficTopology>(&()),
             Self::Workloads { kind } => kind.resource(),
             Self::Pods { .. } => ApiResource::erase::<Pod>(&()),
+            Self::ReplicaSets { .. } => ApiResource::erase::<ReplicaSet>(&()),
             Self::Routes { kind: RouteKind::HttpRoute, .. } => ApiResource::erase::<HttpRoute>(&()),
         }
     }
@@ -68,16 +70,18 @@ impl Subject {
     /// The label selector of the watch, if it has one.
     pub(crate) fn selector(&self) -> Option<&str> {
         match self {
-            Self::Pods { selector, .. } => Some(selector),
+            Self::Pods { selector, .. } | Self::ReplicaSets { selector, .. } => Some(selector),
             _ => None,
         }
     }
 
-    /// The part of the API the watch covers. Pods and routes are watched by namespace, because a fleet has too many
+    /// The part of the API the watch covers. Pods, ReplicaSets and routes are watched by namespace, because a fleet has too many
     /// of them that are nobody's business here; the others over the whole cluster, one watch for all Rollouts.
     pub(crate) fn scope(&self, client: Client) -> Api<DynamicObject> {
         match self {
-            Self::Pods { namespace, .. } | Self::Routes { namespace, .. } => self.namespaced(client, namespace),
+            Self::Pods { namespace, .. } | Self::ReplicaSets { namespace, .. } | Self::Routes { namespace, .. } => {
+                self.namespaced(client, namespace)
+            }
             _ => Api::all_with(client, &self.resource()),
         }
     }
@@ -95,7 +99,9 @@ impl std::fmt::Display for Subject {
             Self::Workloads { kind: kind @ WorkloadKind::AdvancedStatefulSet } => {
                 write!(f, ".{}", kind.resource().group)
             }
-            Self::Pods { namespace, selector } => write!(f, " in {namespace} with {selector}"),
+            Self::Pods { namespace, selector } | Self::ReplicaSets { namespace, selector } => {
+                write!(f, " in {namespace} with {selector}")
+            }
             Self::Routes { namespace, .. } => write!(f, " in {namespace}"),
             _ => Ok(()),
         }

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     decide::{self, WorkloadWrite},
     intent::WorkloadGoal,
-    view::{ObjectKey, Pod, Workload, WorkloadId, WorkloadReport},
+    view::{ObjectKey, Pod, ReplicaSet, Workload, WorkloadId, WorkloadReport},
+    workloads::WorkloadKind,
 };
 
 /// The first pause after a write that failed.
@@ -84,6 +85,8 @@ pub(crate) struct WorkloadState {
     copy: Option<Arc<Workload>>,
     subscription: Option<Subscription>,
     pods: Mirror<ObjectKey, Arc<Pod>>,
+    /// What a Deployment's pods belong to; other kinds have none.
+    sets: Option<Sets>,
     /// Why the pods cannot be known, if the API server said so.
     unlisted: Option<String>,
     in_flight: Option<u64>,
@@ -122,6 +125,7 @@ impl Actor for WorkloadActor {
             copy,
             subscription: None,
             pods: Mirror::default(),
+            sets: None,
             unlisted: None,
             in_flight: None,
             retry: None,
@@ -189,7 +193,7 @@ impl WorkloadState {
         for (about, fact) in self.subscription.as_ref().map(Subscription::drain).unwrap_or_default() {
             match (about, fact) {
                 (About::Object(key), Fact::Object(object)) => {
-                    self.pods.set(key, pod_of(object, &self.workload.uid));
+                    self.pods.set(key, pod_of(object));
                 }
                 (_, Fact::Listing(listing)) => {
                     if listing == Listing::Complete {
@@ -200,6 +204,9 @@ impl WorkloadState {
                 _ => {}
             }
         }
+        if let Some(sets) = &mut self.sets {
+            sets.take_in(&self.workload.uid);
+        }
     }
 
     fn cluster_up(&mut self, cluster: ActorRef<ClusterMsg>) {
@@ -207,6 +214,7 @@ impl WorkloadState {
         self.subscription = None;
         self.unlisted = None;
         self.pods.restart();
+        self.sets = None;
         // The answer of the old actor will not come; whether the write landed, the watch will show.
         self.in_flight = None;
     }
@@ -220,10 +228,19 @@ impl WorkloadState {
     /// Watches the pods exactly as long as the goal asks for their count.
     fn subscribe(&mut self) {
         let watch_pods = matches!(self.order.goal, WorkloadGoal::Controlled { watch_pods: true, .. });
-        let wanted = watch_pods.then(|| Subject::Pods {
-            namespace: self.workload.key.namespace.clone(),
-            selector: self.workload.pod_selector.clone(),
-        });
+        let (namespace, selector) = (self.workload.key.namespace.clone(), self.workload.pod_selector.clone());
+        if self.workload.kind == WorkloadKind::Deployment {
+            let subject = Subject::ReplicaSets { namespace: namespace.clone(), selector: selector.clone() };
+            let is_watched = self.sets.as_ref().is_some_and(|sets| *sets.subscription.subject() == subject);
+            if !watch_pods {
+                self.sets = None;
+            } else if !is_watched {
+                let wake = waker(&self.me);
+                let subscription = Subscription::new(&self.context, &self.cluster, subject, None, wake);
+                self.sets = Some(Sets { subscription, sets: Mirror::default() });
+            }
+        }
+        let wanted = watch_pods.then_some(Subject::Pods { namespace, selector });
         if self.subscription.as_ref().map(Subscription::subject) == wanted.as_ref() {
             return;
         }
@@ -238,12 +255,24 @@ impl WorkloadState {
     fn decide(&mut self) {
         let pods = self.known_pods();
         let now = self.context.now();
-        let step = decide::workload(&self.order.goal, &self.workload, self.copy.as_deref(), pods.as_deref(), now);
+        let sets = self.known_sets();
+        let step = decide::workload(
+            &self.order.goal,
+            &self.workload,
+            self.copy.as_deref(),
+            pods.as_deref(),
+            sets.as_deref(),
+            now,
+        );
         self.set_wake(step.wake, now);
         let (cluster, key, kind) = (&self.workload.cluster, &self.workload.key, self.workload.kind);
         let request = match step.write {
             Some(WorkloadWrite::Patch { patch, restore }) => {
                 Request::Workload { kind, key: key.clone(), patch, restore }
+            }
+            Some(WorkloadWrite::ReplicaSet(key, patch)) => {
+                let (namespace, selector) = (key.namespace.clone(), self.workload.pod_selector.clone());
+                Request::ReplicaSet { subject: Subject::ReplicaSets { namespace, selector }, key, patch }
             }
             Some(WorkloadWrite::DeletePod(pod)) => Request::DeletePod(pod),
             Some(WorkloadWrite::Canary(canary)) => Request::Canary { kind, key: key.clone(), canary },
@@ -320,7 +349,25 @@ impl WorkloadState {
     fn known_pods(&self) -> Option<Vec<Arc<Pod>>> {
         // What was listed before a refusal grows old unseen.
         let known = self.subscription.is_some() && self.pods.is_listed() && self.unlisted.is_none();
-        known.then(|| self.pods.items().values().cloned().collect())
+        if !known {
+            return None;
+        }
+        // Two workloads may select the same labels: only what belongs to this one counts.
+        let pods = self.pods.items().values();
+        if self.workload.kind != WorkloadKind::Deployment {
+            return Some(pods.filter(|pod| pod.owner_uid == self.workload.uid).cloned().collect());
+        }
+        let sets = self.known_sets()?;
+        let own = pods.filter_map(|pod| {
+            let set = sets.iter().find(|set| set.uid == pod.owner_uid)?;
+            Some(Arc::new(Pod { revision: set.template_hash.clone(), ..pod.as_ref().clone() }))
+        });
+        Some(own.collect())
+    }
+
+    fn known_sets(&self) -> Option<Vec<Arc<ReplicaSet>>> {
+        let sets = self.sets.as_ref().map(|sets| &sets.sets).filter(|sets| sets.is_listed())?;
+        Some(sets.items().values().cloned().collect())
     }
 
     fn tell(&mut self) {
@@ -342,11 +389,38 @@ fn unlisted(listing: Listing) -> Option<String> {
     }
 }
 
-/// The pod, if it belongs to the workload: two workloads may select the same labels.
-fn pod_of(object: Option<Projected>, owner: &str) -> Option<Arc<Pod>> {
+fn pod_of(object: Option<Projected>) -> Option<Arc<Pod>> {
     match object {
-        Some(Projected::Pod(pod)) if pod.owner_uid == owner => Some(pod),
+        Some(Projected::Pod(pod)) => Some(pod),
         _ => None,
+    }
+}
+
+/// The ReplicaSets of a Deployment.
+struct Sets {
+    subscription: Subscription,
+    sets: Mirror<ObjectKey, Arc<ReplicaSet>>,
+}
+
+impl Sets {
+    fn take_in(&mut self, owner: &str) {
+        for (about, fact) in self.subscription.drain() {
+            match (about, fact) {
+                (About::Object(key), Fact::Object(object)) => {
+                    let set = match object {
+                        Some(Projected::ReplicaSet(set)) if set.owner_uid == owner => Some(set),
+                        _ => None,
+                    };
+                    self.sets.set(key, set);
+                }
+                (_, Fact::Listing(Listing::Complete)) => {
+                    self.sets.complete();
+                }
+                // What was listed before grows old unseen.
+                (_, Fact::Listing(_)) => self.sets = Mirror::default(),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -32,11 +32,11 @@ impl Kind for AdvancedStatefulSet {
         true
     }
 
-    fn partition_path(&self) -> &'static [&'static str] {
-        &["rollingUpdate", "partition"]
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        Some(&["rollingUpdate", "partition"])
     }
 
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error> {
+    fn read(&self, spec: &Value, status: &Value, _: Option<&str>) -> Result<Reading, serde_json::Error> {
         let strategy: Strategy = fields::parse(&spec["updateStrategy"])?;
         let rolling = strategy.rolling_update.unwrap_or_default();
         let paused = rolling.paused == Some(true);

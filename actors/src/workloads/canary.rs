@@ -21,8 +21,11 @@ pub(crate) fn copy(kind: WorkloadKind, workload: &Value, name: &str, goal: &Cana
         .insert(keys::ANNOTATION_CANARY_TEMPLATE.to_owned(), json!(template_hash(&workload["spec"]["template"])));
     let lane = pod_labels(goal);
     let mut spec = workload["spec"].clone();
-    let partition = kind.partition_patch(&json!(0));
-    json_patch::merge(&mut spec, &partition);
+    let free = match kind {
+        WorkloadKind::Deployment => json!({ "paused": null }),
+        _ => kind.partition_patch(&json!(0)),
+    };
+    json_patch::merge(&mut spec, &free);
     spec["replicas"] = json!(goal.replicas);
     json_patch::merge(&mut spec["selector"], &json!({ "matchLabels": lane }));
     json_patch::merge(&mut spec["template"], &json!({ "metadata": { "labels": lane } }));
@@ -110,6 +113,14 @@ mod tests {
             },
             "status": { "replicas": 5 },
         })
+    }
+
+    #[test]
+    fn a_deployments_copy_is_not_parked() {
+        let mut parked = workload("web:2");
+        parked["spec"]["paused"] = json!(true);
+        let copy = copy(WorkloadKind::Deployment, &parked, "web-canary", &goal(2));
+        assert_eq!(copy["spec"]["paused"], Value::Null);
     }
 
     #[test]

@@ -41,8 +41,8 @@ impl Kind for CloneSet {
         Resource { group: "apps.kruise.io", version: "v1alpha1", kind: "CloneSet", plural: "clonesets" }
     }
 
-    fn partition_path(&self) -> &'static [&'static str] {
-        &["partition"]
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        Some(&["partition"])
     }
 
     /// Pods carry the revision's name or, as a feature gate says, the hash at its end alone.
@@ -51,7 +51,7 @@ impl Kind for CloneSet {
         !label.is_empty() && (label == revision || hash == Some(label))
     }
 
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error> {
+    fn read(&self, spec: &Value, status: &Value, _: Option<&str>) -> Result<Reading, serde_json::Error> {
         let strategy: Strategy = fields::parse(&spec["updateStrategy"])?;
         let (spec, status): (Spec, Status) = (fields::parse(spec)?, fields::parse(status)?);
         let paused = strategy.paused == Some(true);

@@ -34,11 +34,11 @@ impl Kind for CollaSet {
         Resource { group: "apps.kusionstack.io", version: "v1alpha1", kind: "CollaSet", plural: "collasets" }
     }
 
-    fn partition_path(&self) -> &'static [&'static str] {
-        &["rollingUpdate", "byPartition", "partition"]
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        Some(&["rollingUpdate", "byPartition", "partition"])
     }
 
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error> {
+    fn read(&self, spec: &Value, status: &Value, _: Option<&str>) -> Result<Reading, serde_json::Error> {
         let strategy: Strategy = fields::parse(&spec["updateStrategy"])?;
         let rolling = strategy.rolling_update.unwrap_or_default();
         let (spec, status): (Spec, Status) = (fields::parse(spec)?, fields::parse(status)?);

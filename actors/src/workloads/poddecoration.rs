@@ -47,15 +47,15 @@ impl Kind for PodDecoration {
         Resource { group: "apps.kusionstack.io", version: "v1alpha1", kind: "PodDecoration", plural: "poddecorations" }
     }
 
-    fn partition_path(&self) -> &'static [&'static str] {
-        &["rollingUpdate", "partition"]
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        Some(&["rollingUpdate", "partition"])
     }
 
     fn owns_pods(&self) -> bool {
         false
     }
 
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error> {
+    fn read(&self, spec: &Value, status: &Value, _: Option<&str>) -> Result<Reading, serde_json::Error> {
         let (spec, status): (Spec, Status) = (fields::parse(spec)?, fields::parse(status)?);
         let rolling = spec.update_strategy.rolling_update.unwrap_or_default();
         let reading = Reading {

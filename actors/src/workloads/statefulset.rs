@@ -35,11 +35,11 @@ impl Kind for StatefulSet {
         true
     }
 
-    fn partition_path(&self) -> &'static [&'static str] {
-        &["rollingUpdate", "partition"]
+    fn partition_path(&self) -> Option<&'static [&'static str]> {
+        Some(&["rollingUpdate", "partition"])
     }
 
-    fn read(&self, spec: &Value, status: &Value) -> Result<Reading, serde_json::Error> {
+    fn read(&self, spec: &Value, status: &Value, _: Option<&str>) -> Result<Reading, serde_json::Error> {
         let strategy: Strategy = fields::parse(&spec["updateStrategy"])?;
         // An object that the API server has defaulted always has replicas; one that it has not means 1.
         let reading = fields::reading(fields::parse(spec)?, fields::parse(status)?, 1);

@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::response::Status,
 };
 use serde_json::{Value, json};
@@ -26,12 +26,12 @@ use crate::{
     decide::{canary::SUFFIX, patch, patch::merge_patch},
     graph::{
         effects::{Context, within},
-        project::{Projected, project},
+        project::{Projected, project, set_template},
         subject::Subject,
     },
     intent::{CanaryGoal, HubKind, HubWrite, Notice},
     view::{ObjectKey, Pod as PodView, Workload},
-    workloads::{WorkloadKind, canary},
+    workloads::{WorkloadKind, canary, template_hash},
 };
 
 /// A write.
@@ -48,6 +48,8 @@ pub(crate) enum Request {
     Discard(Arc<Workload>),
     /// Deletes a pod, if it is still as it was.
     DeletePod(Arc<PodView>),
+    /// A merge patch of a Deployment's ReplicaSet, guarded by the resourceVersion in it.
+    ReplicaSet { subject: Subject, key: ObjectKey, patch: Value },
     /// An event about one of our objects.
     Notice(Notice),
 }
@@ -59,6 +61,7 @@ impl Request {
             Self::Hub(write) => Some(write.target().0.into()),
             Self::Discard(workload) => Some(Subject::Workloads { kind: workload.kind }),
             Self::Workload { kind, .. } | Self::Canary { kind, .. } => Some(Subject::Workloads { kind: *kind }),
+            Self::ReplicaSet { subject, .. } => Some(subject.clone()),
             // Which watch shows the pod is its workload's to know.
             Self::DeletePod(_) | Self::Notice(_) => None,
         }
@@ -132,6 +135,7 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
         Request::Canary { kind, key, canary } => writer.canary(*kind, key, canary).await,
         Request::Discard(workload) => writer.discard(workload).await,
         Request::DeletePod(pod) => writer.delete_pod(pod).await,
+        Request::ReplicaSet { subject, key, patch } => writer.patch(subject, key, patch, false).await,
         Request::Notice(notice) => writer.record(notice).await,
     }
 }
@@ -163,23 +167,45 @@ impl Writer<'_> {
     /// the one that is there now, whole, so that nothing of the newer one stays.
     async fn restore(&self, subject: &Subject, key: &ObjectKey, patch: &Value, revision: &str) -> Outcome {
         let api = subject.namespaced(self.client.clone(), &key.namespace);
-        let revisions: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &key.namespace);
-        let (workload, stable) = match (self.limit(api.get(&key.name)).await, self.limit(revisions.get(revision)).await)
-        {
-            (Ok(workload), Ok(stable)) => (workload, stable),
-            (_, Err(Failure::NotFound(_))) => {
-                return Outcome::Invalid(format!(
-                    "controllerrevision {}/{revision}, which holds the stable template, is gone: put that template back \
-                     yourself",
-                    key.namespace
-                ));
-            }
-            (Err(failure), _) | (_, Err(failure)) => return failure.into(),
+        let workload = match self.limit(api.get(&key.name)).await {
+            Ok(workload) => workload,
+            Err(failure) => return failure.into(),
         };
-        match with_template(patch, &workload.data, stable.data.as_ref().map(|data| &data.0)) {
-            Ok(patch) => self.patch(subject, key, &patch, false).await,
-            Err(why) => Outcome::Invalid(format!("controllerrevision {}/{revision}: {why}", key.namespace)),
+        let (holder, stable) = match subject {
+            Subject::Workloads { kind: WorkloadKind::Deployment } => {
+                ("replicaset", self.replica_set(&workload, key, revision).await)
+            }
+            _ => ("controllerrevision", self.controller_revision(key, revision).await),
+        };
+        match stable {
+            Ok(stable) => match with_template(patch, &workload.data, &stable) {
+                Ok(patch) => self.patch(subject, key, &patch, false).await,
+                Err(why) => Outcome::Invalid(format!("{holder} {}/{revision}: {why}", key.namespace)),
+            },
+            Err(Failure::NotFound(_)) => Outcome::Invalid(format!(
+                "{holder} {}/{revision}, which holds the stable template, is gone: put that template back yourself",
+                key.namespace
+            )),
+            Err(failure) => failure.into(),
         }
+    }
+
+    async fn controller_revision(&self, key: &ObjectKey, revision: &str) -> Result<Value, Failure> {
+        let revisions: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = self.limit(revisions.get(revision)).await?;
+        let template = found.data.as_ref().and_then(|data| data.0.pointer("/spec/template"));
+        Ok(template.cloned().unwrap_or(Value::Null))
+    }
+
+    /// The template of the Deployment's ReplicaSet whose template has that hash.
+    async fn replica_set(&self, workload: &DynamicObject, key: &ObjectKey, hash: &str) -> Result<Value, Failure> {
+        let selector = String::new();
+        let subject = Subject::ReplicaSets { namespace: key.namespace.clone(), selector };
+        let sets =
+            self.limit(subject.namespaced(self.client.clone(), &key.namespace).list(&ListParams::default())).await?;
+        let own = sets.items.into_iter().filter(|set| controller_uid(&set.metadata) == workload.metadata.uid);
+        let mut templates = own.map(|set| set_template(&set));
+        templates.find(|template| template_hash(template) == hash).ok_or(Failure::NotFound(hash.to_owned()))
     }
 
     /// Copies the workload as it is now. A copy that is there already is changed into the one that is wanted.
@@ -425,8 +451,8 @@ fn event(notice: &Notice, now: Time) -> Event {
 }
 
 /// The merge patch that gives a workload the template of a revision beside what `patch` says.
-fn with_template(patch: &Value, workload: &Value, revision: Option<&Value>) -> Result<Value, &'static str> {
-    let template = revision.and_then(|data| data.pointer("/spec/template")).and_then(Value::as_object);
+fn with_template(patch: &Value, workload: &Value, stable: &Value) -> Result<Value, &'static str> {
+    let template = stable.as_object();
     let mut template = template.ok_or("has no data.spec.template: put the stable template back yourself")?.clone();
     // Controllers write down how the template is to be laid over another one.
     template.remove("$patch");
