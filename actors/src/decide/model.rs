@@ -216,7 +216,7 @@ impl Model {
         let Some((id, workload_now)) = member.workloads.iter().nth(set % self.sets.len()) else { return };
         let Some(goal) = self.goals.get(id) else { return };
         let pods = member.reports[id].pods.clone();
-        let step = workload(goal, workload_now, None, pods.as_deref(), fixtures::at(self.second));
+        let step = workload(goal, workload_now, None, pods.as_deref(), None, fixtures::at(self.second));
         let name = id.name.clone();
         if let Some(write) = step.write {
             self.sets.get_mut(&name).unwrap().write(write);
