@@ -72,7 +72,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
         hub: clusters.counted_hub(),
         members: clusters.counted_members(),
         clock: Arc::new(Paced(clusters.clock.clone())),
-        http: Arc::new(InProcess::new(&clusters.clock, [])),
+        http: Arc::new(InProcess::new(&clusters.clock, application::endpoints())),
         seed: SEED,
     })
     .await

@@ -79,6 +79,8 @@ pub(crate) struct Run {
     pub rolling_back: bool,
     /// Its steps.
     pub batches: Vec<Batch>,
+    /// The hooks asked so far, in order of the steps.
+    pub hooks: Vec<Hook>,
     /// Index of the batch whose turn it is.
     pub current: usize,
     /// Seconds it has taken so far, or altogether.
@@ -99,6 +101,26 @@ impl Run {
             "Progressing" if self.rolling_back => "Rolling back",
             "Canceled" if self.rolling_back => "Rolled back",
             phase => phase,
+        }
+    }
+}
+
+/// A hook that is asked, or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hook {
+    /// Its name, and what it is asked for, such as `smoke-test (PostCanaryStepHook)`.
+    pub title: String,
+    /// `Running`, `OnHold` or `Completed`.
+    pub state: String,
+}
+
+impl Hook {
+    /// What became of it, in words.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.state.as_str() {
+            "Completed" => "is done",
+            "OnHold" => "failed",
+            _ => "is asked",
         }
     }
 }

@@ -8,6 +8,8 @@ use kube::{
 use serde_json::{Value, json};
 use slipway_actors::api::{API_VERSION, Rollout, RolloutStrategy, keys};
 
+use slipway_fakes::hooks::{Behaviour, Turn};
+
 use super::clusters::Clusters;
 use crate::failure::Failure;
 
@@ -17,7 +19,7 @@ pub(crate) enum Play {
     /// Three batches, the second one pod at a time and after a breakpoint.
     #[default]
     Batches,
-    /// A canary in every cluster, then two batches.
+    /// A canary in every cluster with hooks around it, then two batches.
     Canary,
     /// A version that breaks in the second batch, and the way back.
     Rollback,
@@ -129,6 +131,17 @@ fn stateful_set(component: &str) -> Value {
     })
 }
 
+/// What the endpoints of the demo's hooks answer, by host.
+pub(crate) fn endpoints() -> [(&'static str, Vec<Turn>); 2] {
+    let takes_a_while = |times| vec![Turn { times: Some(times), ..Behaviour::Processing.into() }, Behaviour::Ok.into()];
+    [("approval.shop.svc", takes_a_while(2)), ("smoke-test.shop.svc", takes_a_while(1))]
+}
+
+fn hook(name: &str, types: &[&str]) -> Value {
+    let url = format!("http://{name}.{NAMESPACE}.svc/");
+    json!({ "name": name, "hookTypes": types, "clientConfig": { "url": url, "periodSeconds": 2 } })
+}
+
 fn strategy(play: Play) -> Value {
     let mut strategy = json!({
         "apiVersion": API_VERSION,
@@ -142,6 +155,10 @@ fn strategy(play: Play) -> Value {
     });
     if play == Play::Canary {
         strategy["canary"] = json!({ "replicas": 1, "templateMetadataPatch": { "labels": { "track": "canary" } } });
+        strategy["webhooks"] = json!([
+            hook("approval", &["PreRollout"]),
+            hook("smoke-test", &["PostCanaryStepHook", "PostBatchStepHook"]),
+        ]);
         strategy["batch"]["batches"] = json!([{ "replicas": "50%" }, { "replicas": "100%" }]);
     }
     strategy

@@ -9,7 +9,7 @@ use slipway_actors::api::{
     rolloutrun::{RolloutRunStep, RolloutRunStepStatus},
 };
 
-use super::{Batch, Cluster, Run, State, View, Wait, Workload};
+use super::{Batch, Cluster, Hook, Run, State, View, Wait, Workload};
 
 /// The objects a view is built from, as last seen.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,16 @@ fn run_view(run: &RolloutRun, now: Timestamp) -> Run {
             took: record.start_time.as_ref().map(|it| seconds(it.0, record.finish_time.map_or(end, |end| end.0))),
         }
     });
+    let of_batch = |record: &RolloutRunStepStatus| record.index.map(|index| format!(" of batch {}", index + 1));
+    let of_steps = status.canary_status.iter().chain(&batches.records);
+    let of_steps =
+        of_steps.flat_map(|step| step.webhooks.iter().map(move |it| (of_batch(step).unwrap_or_default(), it)));
+    let asked = of_steps.chain(status.webhooks.iter().map(|it| (String::new(), it)));
+    let hooks = asked
+        .filter(|(_, it)| !it.state.is_empty())
+        .map(|(step, it)| Hook { title: format!("{} ({}{step})", it.name, it.hook_type), state: it.state.clone() });
     Run {
+        hooks: hooks.collect(),
         canary,
         rolling_back: back.is_some(),
         name: run.metadata.name.clone().unwrap_or_default(),

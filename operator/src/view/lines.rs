@@ -42,6 +42,10 @@ fn run_changes(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
             lines.push(format!("canary {}", batch_change(canary)));
         }
     }
+    let told = |hook| before.is_some_and(|it| it.hooks.contains(hook));
+    lines.extend(
+        run.hooks.iter().filter(|hook| !told(*hook)).map(|hook| format!("hook {} {}", hook.title, hook.word())),
+    );
     if run.rolling_back && before.is_none_or(|it| !it.rolling_back) {
         lines.push(format!("run {} turns back: every workload returns to its stable revision", run.name));
     }

@@ -50,6 +50,7 @@ fn run(phase: &str, current: usize, states: [State; 3]) -> Run {
         phase: phase.into(),
         canary: None,
         rolling_back: false,
+        hooks: Vec::new(),
         batches: batches(states),
         current,
         took: 14,

@@ -8,7 +8,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Batch, Cluster, Run, State, View, Workload, clock_face, lines};
+use super::{Batch, Cluster, Hook, Run, State, View, Workload, clock_face, lines};
 
 /// Cells of a workload's progress bar.
 const BAR_CELLS: i32 = 20;
@@ -66,14 +66,20 @@ fn header(view: &View, width: u16) -> Vec<Line<'static>> {
 
 fn tree(view: &View, tick: usize, width: u16) -> Vec<Line<'static>> {
     let Some(run) = &view.run else { return clusters(view, tick) };
+    let in_canary = run.canary.as_ref().is_some_and(|it| !matches!(it.state, State::Done | State::Canceled));
+    let details = || {
+        let hooks = run.hooks.iter().filter(|it| it.state != "Completed").map(hook_line);
+        hooks.chain(clusters(view, tick)).collect::<Vec<_>>()
+    };
     let mut lines = Vec::new();
     if let Some(canary) = &run.canary {
         lines.push(step_line("canary", canary, tick, width));
+        lines.extend(if in_canary { details() } else { Vec::new() });
     }
     for (index, batch) in run.batches.iter().enumerate() {
         lines.push(step_line(&format!("batch {}/{}", index + 1, run.batches.len()), batch, tick, width));
-        if index == run.current {
-            lines.extend(clusters(view, tick));
+        if index == run.current && !in_canary {
+            lines.extend(details());
         }
     }
     lines
@@ -95,6 +101,11 @@ fn step_line(name: &str, batch: &Batch, tick: usize, width: u16) -> Line<'static
     let took = batch.took.map(clock_face).unwrap_or_default();
     let right = Span::styled(format!("{}  {took:>5} ", batch.state.word()), Style::new().fg(colour(batch.state)));
     spread(left, right, width)
+}
+
+fn hook_line(hook: &Hook) -> Line<'static> {
+    let style = Style::new().fg(if hook.state == "OnHold" { Color::Red } else { Color::Yellow });
+    Line::from(vec![Span::raw("   ⚑ ").dim(), Span::styled(format!("hook {} {}", hook.title, hook.word()), style)])
 }
 
 fn clusters(view: &View, tick: usize) -> Vec<Line<'static>> {
