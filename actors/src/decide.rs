@@ -8,6 +8,7 @@ pub mod admission;
 pub mod batch;
 pub mod behind;
 pub mod canary;
+pub mod class;
 pub mod command;
 pub mod condition;
 pub mod deadline;

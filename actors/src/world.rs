@@ -75,4 +75,6 @@ pub struct World {
     pub http: Arc<dyn Http>,
     /// Seeds back-off jitter.
     pub seed: u64,
+    /// The rollout class that is served; empty for what has none.
+    pub class: String,
 }

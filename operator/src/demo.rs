@@ -74,6 +74,7 @@ async fn play(args: &Args) -> Result<(), Failure> {
         clock: Arc::new(Paced(clusters.clock.clone())),
         http: Arc::new(InProcess::new(&clusters.clock, application::endpoints())),
         seed: SEED,
+        class: String::new(),
     })
     .await
     .map_err(|error| Failure::Broke(error.to_string()))?;

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// A member cluster: its name in manifests and its context; repeat for every member
     #[arg(long = "member", value_name = "NAME=CONTEXT")]
     members: Vec<MemberArg>,
+    /// Serve only Rollouts whose label rollout.kusionstack.io/rollout-class is this; otherwise those without it
+    #[arg(long, env = "ROLLOUT_CLASS", default_value = "", hide_default_value = true, value_name = "CLASS")]
+    rollout_class: String,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -59,6 +62,7 @@ async fn operate(args: &Args) -> Result<(), Failure> {
         clock: Arc::new(WallClock),
         http: Arc::new(Endpoints::new()),
         seed: u64::from(std::process::id()),
+        class: args.rollout_class.clone(),
     };
     let mut graph = graph::start(world).await.map_err(|error| Failure::Broke(error.to_string()))?;
     let signal = tokio::select! {

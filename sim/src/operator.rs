@@ -167,7 +167,7 @@ impl Operator {
         let members = clients.map(|(name, client)| Member { name, client }).collect();
         let seed = Dice::new(self.seed, Concern::Operator, life).any();
         let http = Arc::new(WayToHooks { hooks: self.hooks.clone(), session: session.clone() });
-        World { hub, members, clock: Arc::new(VirtualClock(self.clock.clone())), http, seed }
+        World { hub, members, clock: Arc::new(VirtualClock(self.clock.clone())), http, seed, class: String::new() }
     }
 }
 

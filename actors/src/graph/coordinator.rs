@@ -17,6 +17,7 @@ use super::{
     subject::Subject,
 };
 use crate::{
+    decide,
     view::ObjectKey,
     world::{Http, World},
 };
@@ -50,6 +51,8 @@ pub(crate) struct CoordinatorState {
     me: ActorRef<CoordinatorMsg>,
     clusters: BTreeMap<String, ClusterChild>,
     members: Vec<String>,
+    /// The rollout class that is served.
+    class: String,
     http: Arc<dyn Http>,
     subscriptions: Vec<Subscription>,
     hub: Hub,
@@ -95,6 +98,7 @@ impl Actor for RolloutCoordinator {
             context,
             me,
             members,
+            class: world.class,
             http: world.http,
             subscriptions: Vec::new(),
             hub: Hub::default(),
@@ -201,17 +205,19 @@ impl CoordinatorState {
             return;
         }
         self.release_orphans();
-        let hub = &self.hub;
+        let (hub, class) = (&self.hub, &self.class);
+        let serves = |key: &ObjectKey| hub.rollout(key).is_some_and(|it| decide::class::serves(class, &it.metadata));
         self.rollouts.retain(|key, rollout| {
             // A Rollout that was deleted and made again is another one, with an actor and runs of its own.
-            let keep = hub.rollout(key).is_some() && hub.uid(key) == rollout.uid.as_deref();
+            let keep = serves(key) && hub.uid(key) == rollout.uid.as_deref();
             if !keep {
                 tracing::info!(rollout = %key, "rollout is gone");
                 rollout.child.stop();
             }
             keep
         });
-        let new: Vec<ObjectKey> = hub.rollouts().filter(|key| !self.rollouts.contains_key(*key)).cloned().collect();
+        let is_new = |key: &&ObjectKey| serves(key) && !self.rollouts.contains_key(*key);
+        let new: Vec<ObjectKey> = hub.rollouts().filter(is_new).cloned().collect();
         for key in new {
             let child = Child::new(&self.context, format!("rollout {key}"));
             let uid = self.hub.uid(&key).map(str::to_owned);
@@ -223,7 +229,7 @@ impl CoordinatorState {
     /// Lets go of deleted runs that no Rollout answers for.
     fn release_orphans(&mut self) {
         let Some(hub) = self.clusters.get(HUB) else { return };
-        for write in self.hub.orphans() {
+        for write in self.hub.orphans(&self.class) {
             let run = write.target().1.clone();
             if self.releasing.contains_key(&run) {
                 continue;

@@ -59,6 +59,7 @@ fn world(hub: &Server, members: &[(&str, &Server)]) -> World {
         clock: Arc::new(TestClock { began: tokio::time::Instant::now() }),
         http: Arc::new(Nowhere),
         seed: 7,
+        class: String::new(),
     }
 }
 

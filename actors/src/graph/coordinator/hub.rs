@@ -53,10 +53,10 @@ impl Hub {
     }
 
     /// The writes that let go of runs without a Rollout.
-    pub(super) fn orphans(&self) -> Vec<HubWrite> {
+    pub(super) fn orphans(&self, class: &str) -> Vec<HubWrite> {
         let rollouts: Vec<_> = self.rollouts().filter_map(|key| self.rollout(key)).collect();
         let runs = self.of(&Subject::RolloutRuns).filter_map(|(_, object)| match object {
-            Projected::RolloutRun(run) => Some(run),
+            Projected::RolloutRun(run) if decide::class::serves(class, &run.metadata) => Some(run),
             _ => None,
         });
         decide::orphans::release(runs, &rollouts)
