@@ -7,14 +7,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt, future::try_join_all};
-use k8s_openapi::{
-    api::{apps::v1::StatefulSet, core::v1::Pod},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 use kube::{
     Client, ResourceExt,
-    api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    core::{ApiResource, GroupVersionKind},
+    api::{Api, DynamicObject, ListParams, Patch, PatchParams},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
@@ -25,6 +21,7 @@ use slipway_actors::{
 use slipway_tests::{
     control_plane::{self, ControlPlane},
     kubelet::Kubelet,
+    objects::{self, create},
     operator::{self, Operator},
 };
 use tokio::sync::Mutex;
@@ -134,18 +131,11 @@ impl World {
     }
 
     async fn install_crds(&self) -> Result<()> {
-        let crds = Api::<CustomResourceDefinition>::all(self.hub.clone());
-        for crd in api::crd::all() {
-            crds.create(&PostParams::default(), &crd).await?;
-            let name = crd.name_any();
-            let established = kube::runtime::conditions::is_crd_established();
-            kube::runtime::wait::await_condition(crds.clone(), &name, established).await?;
-        }
-        Ok(())
+        objects::install_crds(&self.hub).await
     }
 
     fn api(&self, kind: &str) -> Api<DynamicObject> {
-        api_of(&self.hub, &format!("{}/{}", api::GROUP, api::VERSION), kind)
+        objects::of_kind(&self.hub, &format!("{}/{}", api::GROUP, api::VERSION), kind)
     }
 
     async fn get(&self, kind: &str, name: &str) -> Result<Value> {
@@ -318,20 +308,4 @@ fn phase(run: &Value) -> &str {
 fn at(run: &Value) -> (i64, &str) {
     let batch = &run["status"]["batchStatus"];
     (batch["currentBatchIndex"].as_i64().unwrap_or(-1), batch["currentBatchState"].as_str().unwrap_or_default())
-}
-
-fn api_of(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    Api::default_namespaced_with(client.clone(), &resource)
-}
-
-/// Creates every object of a YAML stream.
-async fn create(client: &Client, manifests: &str) -> Result<()> {
-    for value in serde_saphyr::from_multiple::<Value>(manifests)? {
-        let object: DynamicObject = serde_json::from_value(value)?;
-        let types = object.types.clone().context("apiVersion and kind")?;
-        api_of(client, &types.api_version, &types.kind).create(&PostParams::default(), &object).await?;
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! KusionStack's PodDecoration: what is added to the pods of CollaSets that its selector selects.
 //!
-//! Its controller keeps revisions and counts pods. Injecting is the CollaSet controller's, by [`Decorations`].
+//! Its controller keeps revisions and counts pods. Injecting is the CollaSet controller's, by `Decorations`.
 //! There is no finalizer: when a decoration is deleted, pods lose it one CollaSet after the other.
 
 mod inject;
