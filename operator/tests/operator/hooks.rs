@@ -1,5 +1,7 @@
 //! Hooks over real servers on loopback, good ones and bad ones.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::{ByteString, api::apps::v1::StatefulSet};
 use kube::{
@@ -12,6 +14,9 @@ use slipway_actors::api::{RolloutRun, RolloutRunPhase, RolloutRunStatus};
 
 use crate::{server::Server, setup::Setup};
 
+/// Far more than it takes on a busy machine; all of it is only used up by a failure.
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// A hook whose failure is ignored at once.
 fn ignored(name: &str, url: &str) -> Value {
     json!({
@@ -20,15 +25,23 @@ fn ignored(name: &str, url: &str) -> Value {
     })
 }
 
-/// Waits until a run has succeeded.
+/// Waits until a run has succeeded, and says where it is if it does not.
 async fn succeeded(setup: &Setup) -> RolloutRunStatus {
     let api: Api<RolloutRun> = Api::default_namespaced(setup.hub.client());
     let mut runs = watcher(api, watcher::Config::default()).applied_objects().boxed();
-    loop {
-        let run = runs.try_next().await.unwrap().unwrap();
-        if let Some(status) = run.status.filter(|status| status.phase == RolloutRunPhase::Succeeded) {
-            return status;
+    let mut last = None;
+    let end = async {
+        loop {
+            let run = runs.try_next().await.unwrap().unwrap();
+            last.clone_from(&run.status);
+            if let Some(status) = run.status.filter(|status| status.phase == RolloutRunPhase::Succeeded) {
+                return status;
+            }
         }
+    };
+    match tokio::time::timeout(LIMIT, end).await {
+        Ok(status) => status,
+        Err(_) => panic!("the run never succeeds: {last:#?}"),
     }
 }
 
