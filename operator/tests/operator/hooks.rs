@@ -1,6 +1,9 @@
 //! Hooks over real servers on loopback, good ones and bad ones.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::{ByteString, api::apps::v1::StatefulSet};
@@ -11,6 +14,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 use slipway_actors::api::{RolloutRun, RolloutRunPhase, RolloutRunStatus};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+};
 
 use crate::{server::Server, setup::Setup};
 
@@ -25,8 +32,21 @@ fn ignored(name: &str, url: &str) -> Value {
     })
 }
 
+/// What the operator says from now on. A process that nobody listens to stands still once its pipe is full.
+fn log_of(operator: &mut Child) -> Arc<Mutex<Vec<String>>> {
+    let mut lines = BufReader::new(operator.stderr.take().unwrap()).lines();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let ours = Arc::clone(&log);
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            ours.lock().unwrap().push(line);
+        }
+    });
+    log
+}
+
 /// Waits until a run has succeeded, and says where it is if it does not.
-async fn succeeded(setup: &Setup) -> RolloutRunStatus {
+async fn succeeded(setup: &Setup, log: &Mutex<Vec<String>>) -> RolloutRunStatus {
     let api: Api<RolloutRun> = Api::default_namespaced(setup.hub.client());
     let mut runs = watcher(api, watcher::Config::default()).applied_objects().boxed();
     let mut last = None;
@@ -40,7 +60,7 @@ async fn succeeded(setup: &Setup) -> RolloutRunStatus {
         }
     };
     let ended = tokio::time::timeout(LIMIT, end).await;
-    ended.unwrap_or_else(|_| panic!("the run never succeeds: {last:#?}"))
+    ended.unwrap_or_else(|_| panic!("the run never succeeds: {last:#?}\n{}", log.lock().unwrap().join("\n")))
 }
 
 #[tokio::test]
@@ -60,14 +80,15 @@ async fn hooks_are_asked_over_http_and_https() {
     }));
     let setup = Setup::start().await;
     setup.create_rollout(json!({ "webhooks": hooks })).await;
-    let _operator = setup.operator(&["--hub", "hub", "--member", "east=east"]);
+    let mut operator = setup.operator(&["--hub", "hub", "--member", "east=east"]);
+    let log = log_of(&mut operator);
     setup.controlled().await;
     let api: Api<StatefulSet> = Api::default_namespaced(setup.east.client());
     let image = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:v2" }]);
     let image: Patch<()> = Patch::Json(serde_json::from_value(image).unwrap());
     api.patch("web", &PatchParams::default(), &image).await.unwrap();
 
-    let status = succeeded(&setup).await;
+    let status = succeeded(&setup, &log).await;
     let record = &status.batch_status.as_ref().unwrap().records[0];
     let said = record.webhooks.iter().chain(&status.webhooks).map(|hook| {
         let message: String = hook.message.chars().take(24).collect();

@@ -80,12 +80,14 @@ impl Setup {
         create::<Rollout>(&self.hub, rollout).await;
     }
 
-    /// Waits until the member's workload is under the Rollout's control.
+    /// Waits until the member's workload is under the Rollout's control, and its own controller has brought it up.
+    /// Without the latter a change of its template would be a change of nothing.
     pub(crate) async fn controlled(&self) {
         let api: Api<StatefulSet> = Api::default_namespaced(self.east.client());
         let mut workloads = watcher(api, watcher::Config::default()).applied_objects().boxed();
         while let Some(workload) = workloads.try_next().await.unwrap() {
-            if workload.annotations().get(keys::ANNOTATION_NAME).is_some_and(|it| it == "web") {
+            let is_ours = workload.annotations().get(keys::ANNOTATION_NAME).is_some_and(|it| it == "web");
+            if is_ours && workload.status.is_some_and(|status| status.ready_replicas == Some(1)) {
                 return;
             }
         }
