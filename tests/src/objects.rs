@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Client, ResourceExt,
-    api::{Api, DynamicObject, PostParams},
+    api::{Api, DynamicObject, ListParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::Value;
@@ -40,8 +40,22 @@ pub async fn install_crds(client: &Client) -> Result<()> {
         crds.create(&PostParams::default(), &crd).await?;
         let established = kube::runtime::conditions::is_crd_established();
         kube::runtime::wait::await_condition(crds.clone(), &crd.name_any(), established).await?;
+        let names = crd.spec.names;
+        is_served(&of_kind(client, &format!("{}/{}", api::GROUP, api::VERSION), &names.kind)).await?;
     }
     Ok(())
+}
+
+/// Waits until a kind is answered for: one that is established may still be initializing its storage.
+async fn is_served(objects: &Api<DynamicObject>) -> Result<()> {
+    for _ in 0..POLLS {
+        match objects.list(&ListParams::default()).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if [404, 429].contains(&status.code) => tokio::time::sleep(POLL).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("waited in vain until {} is served", objects.resource_url())
 }
 
 /// Waits for an object to get somewhere, and tells where it was last if it does not.
