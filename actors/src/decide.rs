@@ -33,6 +33,7 @@ pub mod rollback;
 pub mod rollout;
 pub mod run;
 pub mod select;
+pub mod standalone;
 pub mod start;
 pub mod status;
 pub mod template;

@@ -246,9 +246,21 @@ pub struct HookAnswer {
     pub outcome: Result<HttpAnswer, String>,
 }
 
+/// What a view is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charge {
+    /// A Rollout and its runs.
+    #[default]
+    Rollout,
+    /// A RolloutRun made by hand. Its Rollout is a stand-in.
+    Run,
+}
+
 /// Everything one rollout's decisions are taken on.
 #[derive(Clone, Debug)]
 pub struct RolloutView {
+    /// What it is about.
+    pub charge: Charge,
     /// The Rollout.
     pub rollout: Arc<Rollout>,
     /// The strategy it names, if there is one by that name.
@@ -259,7 +271,7 @@ pub struct RolloutView {
     pub runs: BTreeMap<String, Arc<RolloutRun>>,
     /// Why the last attempt to create the run named by `status.rolloutID` was refused, until one succeeds.
     pub create_error: Option<String>,
-    /// Names of the other Rollouts of the namespace: a workload that one of them owns is not ours to take.
+    /// Names of the other Rollouts of the namespace, and of what stands in for one: a workload that one of them owns is not ours to take.
     pub other_rollouts: std::collections::BTreeSet<String>,
     /// The member clusters, by name.
     pub members: BTreeMap<String, MemberView>,

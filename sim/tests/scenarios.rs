@@ -71,7 +71,7 @@ fn crash_at_every_write(scenario: &Scenario) {
     }
 }
 
-/// The same for other kinds of workload. They differ in what is read and written, not in when: so a third of the writes is
+/// The same for other kinds of workload, and for a run made by hand. They differ in what is read and written, not in when: so a third of the writes is
 /// taken of each, another third each time, by turns before and after it lands.
 #[test]
 fn a_crash_changes_nothing_whatever_the_kind() {
@@ -83,7 +83,7 @@ fn a_crash_changes_nothing_whatever_the_kind() {
         scenario
     };
     let kinds = [WorkloadKind::AdvancedStatefulSet, WorkloadKind::CloneSet, WorkloadKind::CollaSet].map(of_kind);
-    for (first, scenario) in (0..).zip(kinds.into_iter().chain([named("poddecorations")])) {
+    for (first, scenario) in (0..).zip(kinds.into_iter().chain([named("poddecorations"), named("run-by-hand")])) {
         let writes = run(&scenario, SEED).writes;
         assert!(writes > 10, "only {writes} writes");
         for write in (1 + first % 3..=writes).step_by(3) {

@@ -12,7 +12,9 @@ use super::{
     partition::PARKED,
     rollback,
     run::{self, error},
-    select, status, toleration,
+    select,
+    standalone::in_words,
+    status, toleration,
     workload::obstacle,
 };
 use crate::{
@@ -313,8 +315,8 @@ pub fn last_error(view: &RolloutView, workload: &Workload) -> String {
 /// The wait for another Rollout to give the workload up, if one controls it.
 pub fn unowned(view: &RolloutView, workload: &Workload) -> Option<Wait> {
     let other = goals::owner(view, workload)?;
-    let mut wait = wait(workload, format!("Rollout {other} to give it up: two Rollouts select it"));
-    wait.unblock = Some(format!("correct spec.workloadRef.match of Rollout {other} or of this one"));
+    let mut wait = wait(workload, format!("{} to give it up: one workload cannot be in two rollouts", in_words(other)));
+    wait.unblock = Some(format!("cancel this run, or take the workload out of {}", in_words(other)));
     Some(wait)
 }
 

@@ -261,16 +261,10 @@ pub fn target<'a>(run: &'a RolloutRun, workload: &Workload) -> Option<&'a Rollou
 }
 
 /// The annotation that a workload carries while it has a canary.
-pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Option<ProgressingInfo> {
+pub fn progressing(run: &RolloutRun, workload: &Workload) -> Option<ProgressingInfo> {
     let status = run.status.as_ref()?;
     target(run, workload)?;
-    (!is_leaving(run, status)).then(|| ProgressingInfo {
-        kind: goals::OWNER_KIND.to_owned(),
-        rollout: rollout.to_owned(),
-        rollout_id: run.metadata.name.clone().unwrap_or_default(),
-        canary: Some(CanaryProgressingInfo {}),
-        batch: None,
-    })
+    (!is_leaving(run, status)).then(|| ProgressingInfo { canary: Some(CanaryProgressingInfo {}), ..goals::mark(run) })
 }
 
 /// The copies as they are now.

@@ -95,6 +95,7 @@ pub(super) fn view(workloads: Vec<Workload>) -> RolloutView {
         member.workloads.insert(workload.id(), Arc::new(workload));
     }
     RolloutView {
+        charge: crate::view::Charge::Rollout,
         rollout: object(json!({
             "metadata": {
                 "name": "demo", "namespace": "default", "uid": "rollout-uid", "resourceVersion": "10", "generation": 1,

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{absence, canary, kinds, rollback, run, select, template, toleration};
+use super::{absence, canary, kinds, rollback, run, select, standalone, template, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -15,9 +15,6 @@ use crate::{
     intent::{Release, WorkloadGoal},
     view::{RolloutView, Workload, WorkloadId},
 };
-
-/// Kind of a run's owner, in the mark on workloads.
-pub const OWNER_KIND: &str = "Rollout";
 
 /// The goals of a Rollout that is not being deleted, or whose run is not over yet.
 pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<WorkloadId, WorkloadGoal> {
@@ -77,13 +74,13 @@ pub fn owner<'a>(view: &RolloutView, workload: &'a Workload) -> Option<&'a str> 
 }
 
 /// The annotation that a workload is to carry while `run` moves it.
-pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Option<ProgressingInfo> {
+pub fn progressing(run: &RolloutRun, workload: &Workload) -> Option<ProgressingInfo> {
     let status = run.status.as_ref()?;
     if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
         return None;
     }
     if !canary::finished(run, status) {
-        return canary::progressing(run, rollout, workload);
+        return canary::progressing(run, workload);
     }
     let batch = status.batch_status.as_ref()?;
     let current = usize::try_from(batch.current_batch_index).ok()?;
@@ -93,12 +90,20 @@ pub fn progressing(run: &RolloutRun, rollout: &str, workload: &Workload) -> Opti
     }
     let (index, _) = entries(run, workload).take_while(|(index, _)| *index <= current).last()?;
     Some(ProgressingInfo {
-        kind: OWNER_KIND.to_owned(),
-        rollout: rollout.to_owned(),
-        rollout_id: run.metadata.name.clone().unwrap_or_default(),
-        canary: None,
         batch: Some(BatchProgressingInfo { current_batch_index: i32::try_from(index).unwrap_or(i32::MAX) }),
+        ..mark(run)
     })
+}
+
+/// The mark of a run, without the step it is at. A run made by hand has no owner to name.
+pub fn mark(run: &RolloutRun) -> ProgressingInfo {
+    let owner = standalone::owner(run);
+    ProgressingInfo {
+        kind: owner.map(|owner| owner.kind.clone()).unwrap_or_default(),
+        rollout: owner.map(|owner| owner.name.clone()).unwrap_or_default(),
+        rollout_id: run.metadata.name.clone().unwrap_or_default(),
+        ..ProgressingInfo::default()
+    }
 }
 
 /// How far `run` lets a workload go: the largest count that any authorised batch gives it.
@@ -153,7 +158,7 @@ fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload, start
     WorkloadGoal::Controlled {
         rollout: rollout.to_owned(),
         release,
-        progressing: run.and_then(|run| progressing(run, rollout, workload)),
+        progressing: run.and_then(|run| progressing(run, workload)),
         canary: run.and_then(|run| canary::wanted(run, workload)),
         watch_pods: run.is_some() && workload.kind.owns_pods(),
     }

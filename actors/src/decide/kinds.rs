@@ -63,7 +63,8 @@ fn current(view: &RolloutView) -> BTreeSet<WorkloadKind> {
     named.into_iter().chain(targets).collect()
 }
 
-fn text(kinds: &BTreeSet<WorkloadKind>) -> String {
+/// The record of these kinds.
+pub fn text(kinds: &BTreeSet<WorkloadKind>) -> String {
     let names: Vec<_> = kinds.iter().map(ToString::to_string).collect();
     names.join(", ")
 }

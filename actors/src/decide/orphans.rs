@@ -11,10 +11,7 @@ use crate::{
 /// Lets go of the runs that are being deleted and have no Rollout left: only a Rollout's own decisions take the protection
 /// off its runs, so without one a deletion would wait for ever. What such a run left on workloads, a Rollout that selects
 /// them takes off.
-pub fn release<'a>(
-    runs: impl IntoIterator<Item = &'a Arc<RolloutRun>>,
-    rollouts: &[&'a Arc<Rollout>],
-) -> Vec<HubWrite> {
+pub fn release<'a>(runs: impl IntoIterator<Item = &'a Arc<RolloutRun>>, rollouts: &[Arc<Rollout>]) -> Vec<HubWrite> {
     let deleted = runs.into_iter().filter(|run| run.metadata.deletion_timestamp.is_some());
     let orphans = deleted.filter(|run| !rollouts.iter().any(|rollout| owns(rollout, run)));
     orphans.filter_map(|run| run::unprotect(run)).collect()
@@ -50,7 +47,7 @@ mod tests {
                     "name": "demo", "uid": owner, "controller": true }],
             }}))
         };
-        let rollouts = [&view.rollout];
+        let rollouts = [view.rollout.clone()];
         assert_eq!(release([&run("rollout-uid", true)], &rollouts), []);
         assert_eq!(release([&run("an-earlier-uid", false)], &rollouts), []);
         let writes = release([&run("an-earlier-uid", true)], &rollouts);

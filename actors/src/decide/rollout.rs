@@ -10,7 +10,7 @@ use super::{
     batch::place,
     behind,
     command::{self, Command, Pending},
-    condition, goals, history, hooks, kinds, one_time, pace, patch, run, select,
+    condition, goals, history, hooks, kinds, one_time, pace, patch, run, select, standalone,
     start::{create, creating, run_name, start, triggered},
     status,
     workload::{next_available, released_spec, update_pending},
@@ -22,7 +22,7 @@ use crate::{
         validate::{self, FieldError},
     },
     intent::{Decision, HubKind, HubWrite, Notice, WorkloadGoal},
-    view::{RolloutView, Workload, WorkloadId},
+    view::{Charge, RolloutView, Workload, WorkloadId},
     workloads::WorkloadKind,
 };
 
@@ -31,6 +31,9 @@ type Goals = BTreeMap<WorkloadId, WorkloadGoal>;
 
 /// Decides the next step of one Rollout and its runs.
 pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
+    if view.charge == Charge::Run {
+        return standalone::step(view, now);
+    }
     let mut decision = Decision::default();
     let active = active_run(view);
     let deleting = view.rollout.metadata.deletion_timestamp.is_some();
@@ -41,20 +44,25 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
         _ => goals::controlled(view, active),
     };
     if let Some(run) = active {
-        let step = run::step(view, run, now);
-        decision.writes.extend(step.write);
-        decision.notices.extend(step.notices);
-        decision.waits = step.waits;
-        decision.wake = wake(view, &decision, now);
-        wake_at(&mut decision, step.wake);
-        let hook = hooks::call(view, run, now);
-        decision.hook = hook.call;
-        wake_at(&mut decision, hook.look.map(|at| (at, "a hook is asked again, or is late")));
+        carry_out(view, run, &mut decision, now);
     }
     decision.writes.extend(ended_runs(view, now));
     let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
     decision.writes.extend(own);
     decision
+}
+
+/// Takes the next step of a run that is under way. Its goals are in the decision already.
+pub(super) fn carry_out(view: &RolloutView, run: &RolloutRun, decision: &mut Decision, now: Timestamp) {
+    let step = run::step(view, run, now);
+    decision.writes.extend(step.write);
+    decision.notices.extend(step.notices);
+    decision.waits = step.waits;
+    decision.wake = wake(view, decision, now);
+    wake_at(decision, step.wake);
+    let hook = hooks::call(view, run, now);
+    decision.hook = hook.call;
+    wake_at(decision, hook.look.map(|at| (at, "a hook is asked again, or is late")));
 }
 
 /// The run that is under way: the one the status names, else the first that has not ended.
@@ -173,7 +181,7 @@ fn live(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decision
     if let Some(write) = take_trigger {
         return vec![write];
     }
-    decision.notices.extend(stays_parked(view, &decision.goals));
+    decision.notices.extend(parked(view, &decision.goals));
     finish(view, &workloads, &old, status, decision, now).into_iter().chain(writes).collect()
 }
 
@@ -438,29 +446,33 @@ fn leave(view: &RolloutView, active: Option<&RolloutRun>, decision: &mut Decisio
     }
     let write = finish(view, &select::selected(view), &old, status, decision, now);
     if active.is_none() && write.is_some() {
-        decision.notices.extend(stays_parked(view, &decision.goals));
+        decision.notices.extend(parked(view, &decision.goals));
     }
     write.into_iter().chain(writes).collect()
 }
 
-/// The event for each workload that stays parked when its Rollout goes or no longer selects it, with the command that releases it.
-fn stays_parked(view: &RolloutView, goals: &Goals) -> Vec<Notice> {
+/// The event for each workload that stays parked when its Rollout goes or no longer selects it.
+fn parked(view: &RolloutView, goals: &Goals) -> Vec<Notice> {
+    stays_parked(view, goals).into_iter().map(|message| event(view, true, "StaysParked", message)).collect()
+}
+
+/// What is said of each workload that stays parked when it is let go, with the command that releases it.
+pub(super) fn stays_parked(view: &RolloutView, goals: &Goals) -> Vec<String> {
     let released = |workload: &&Arc<Workload>| goals.get(&workload.id()) == Some(&WorkloadGoal::Released);
     let pending = select::workloads(&view.members)
         .filter(released)
         .filter(|workload| workload.recorded_strategy.is_some() && update_pending(workload));
-    let notice = |workload: &Arc<Workload>| {
-        let message = format!(
+    let message = |workload: &Arc<Workload>| {
+        format!(
             "{} stays parked, because an update is pending; to roll it out: kubectl patch {} {} -n {} --type merge -p '{}'",
             place(workload),
             workload.kind.noun(),
             workload.key.name,
             workload.key.namespace,
             json!({ "spec": released_spec(workload) })
-        );
-        event(view, true, "StaysParked", message)
+        )
     };
-    pending.map(notice).collect()
+    pending.map(message).collect()
 }
 
 /// One event for each condition that changed its status or reason.
@@ -487,7 +499,7 @@ fn event(view: &RolloutView, warning: bool, reason: &str, message: String) -> No
 }
 
 /// Whether the object carries our finalizer.
-fn protected(meta: &ObjectMeta) -> bool {
+pub(super) fn protected(meta: &ObjectMeta) -> bool {
     meta.finalizers.iter().flatten().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION)
 }
 

@@ -12,6 +12,7 @@ use super::{
     behind, command, condition, goals, naming, one_time, patch, plan,
     rollout::patch_metadata,
     select,
+    standalone::in_words,
     trigger::{self, Trigger},
 };
 use crate::{
@@ -60,8 +61,9 @@ pub(super) fn start(
         workloads.iter().find_map(|workload| Some((workload, goals::owner(view, workload)?)))
     {
         let message = format!(
-            "{} is under the control of Rollout {owner}: correct spec.workloadRef.match of one of the two",
-            place(workload)
+            "{} is under the control of {}: correct spec.workloadRef.match, or wait until that gives it up",
+            place(workload),
+            in_words(owner)
         );
         set(false, "Conflict", message);
         return None;

@@ -209,18 +209,18 @@ impl CoordinatorState {
         let serves = |key: &ObjectKey| hub.rollout(key).is_some_and(|it| decide::class::serves(class, &it.metadata));
         self.rollouts.retain(|key, rollout| {
             // A Rollout that was deleted and made again is another one, with an actor and runs of its own.
-            let keep = serves(key) && hub.uid(key) == rollout.uid.as_deref();
+            let keep = serves(key) && hub.uid(key) == rollout.uid;
             if !keep {
                 tracing::info!(rollout = %key, "rollout is gone");
                 rollout.child.stop();
             }
             keep
         });
-        let is_new = |key: &&ObjectKey| serves(key) && !self.rollouts.contains_key(*key);
-        let new: Vec<ObjectKey> = hub.rollouts().filter(is_new).cloned().collect();
+        let is_new = |key: &ObjectKey| !self.rollouts.contains_key(key) && serves(key);
+        let new: Vec<ObjectKey> = hub.rollouts().filter(is_new).collect();
         for key in new {
             let child = Child::new(&self.context, format!("rollout {key}"));
-            let uid = self.hub.uid(&key).map(str::to_owned);
+            let uid = self.hub.uid(&key);
             self.rollouts.insert(key.clone(), RolloutChild { child, uid, facts: HubFacts::new() });
             self.spawn_rollout(key).await;
         }
@@ -268,7 +268,8 @@ impl CoordinatorState {
         let actor_of = |(name, cluster): (&String, &ClusterChild)| Some((name.clone(), cluster.child.actor()?.clone()));
         let args = RolloutArgs {
             context: self.context.clone(),
-            rollout: rollout.clone(),
+            charge: self.hub.charge(&key),
+            rollout,
             key: key.clone(),
             hub_facts: child.facts.clone(),
             http: self.http.clone(),

@@ -27,7 +27,7 @@ use crate::{
     api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
     decide,
     intent::{Decision, HubKind, Wait},
-    view::{HookAnswer, ObjectKey, RolloutView, WorkloadId},
+    view::{Charge, HookAnswer, ObjectKey, RolloutView, WorkloadId},
     world::Http,
 };
 
@@ -92,6 +92,7 @@ pub(crate) struct RolloutActor;
 /// What it begins with.
 pub(crate) struct RolloutArgs {
     pub(crate) context: Context,
+    pub(crate) charge: Charge,
     pub(crate) rollout: Arc<Rollout>,
     pub(crate) key: ObjectKey,
     pub(crate) hub_facts: HubFacts,
@@ -128,7 +129,7 @@ impl Actor for RolloutActor {
     type Arguments = RolloutArgs;
 
     async fn pre_start(&self, me: ActorRef<RolloutMsg>, args: RolloutArgs) -> Result<RolloutState, ActorProcessingErr> {
-        let RolloutArgs { context, rollout, key, hub_facts, http, clusters, members } = args;
+        let RolloutArgs { context, charge, rollout, key, hub_facts, http, clusters, members } = args;
         let wake = || {
             let me = me.clone();
             move || {
@@ -139,6 +140,7 @@ impl Actor for RolloutActor {
         reports.attach(wake());
         hub_facts.attach(wake());
         let view = RolloutView {
+            charge,
             rollout,
             strategy: None,
             topologies: BTreeMap::new(),

@@ -10,6 +10,8 @@ use crate::scenario::HUB;
 pub struct RunFacts {
     /// Its name.
     pub name: String,
+    /// Whether no Rollout made it.
+    pub by_hand: bool,
     /// What its canary wants of whom.
     pub canary: Vec<TargetFacts>,
     /// `status.canaryStatus.state`.
@@ -118,7 +120,8 @@ pub fn has_begun(state: &str) -> bool {
 
 impl RunFacts {
     pub(super) fn new(change: &Change<'_>) -> Self {
-        let mut run = Self { name: change.name.to_owned(), ..Self::default() };
+        let by_hand = !change.new["metadata"]["ownerReferences"].is_array();
+        let mut run = Self { name: change.name.to_owned(), by_hand, ..Self::default() };
         run.update(change);
         run
     }

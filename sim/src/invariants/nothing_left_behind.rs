@@ -4,8 +4,8 @@ use super::{About, Ending, Invariant};
 use crate::facts::{Facts, RunFacts};
 
 /// After the end of a run its canary is gone, its workloads carry no `progressing-info` and no command is left on Rollout or run; after
-/// the Rollout is gone its workloads carry nothing of ours, but for the record of the user's strategy where an update
-/// is pending, and its runs are gone.
+/// the Rollout is gone, or a run made by hand has ended, its workloads carry nothing of ours, but for the record of the
+/// user's strategy where an update is pending; and with a Rollout its runs are gone.
 pub(super) struct NothingLeftBehind;
 
 impl Invariant for NothingLeftBehind {
@@ -23,10 +23,12 @@ impl Invariant for NothingLeftBehind {
             // It did not come to the end, which is a breach of its own.
             return None;
         }
-        let rollouts_gone = !facts.rollouts.is_empty() && facts.rollouts.values().all(|rollout| rollout.gone);
         let active = facts.runs.iter().any(|run| !run.gone && !run.ended());
+        // Only a run made by hand goes on without a Rollout.
+        let rollouts_gone = facts.rollouts.values().all(|rollout| rollout.gone);
+        let began = !facts.rollouts.is_empty() || !facts.runs.is_empty();
         requests(facts)
-            .or_else(|| if rollouts_gone { after_rollout(facts) } else { None })
+            .or_else(|| if began && rollouts_gone && !active { after_rollout(facts) } else { None })
             .or_else(|| if active { None } else { progressing(facts).or_else(|| canary(facts)) })
     }
 }
@@ -54,8 +56,8 @@ fn after_rollout(facts: &Facts) -> Option<String> {
     let left = facts.workloads.iter().find_map(|(id, workload)| {
         let kept = |key: &&String| workload.pending() && key.ends_with("/update-strategy");
         let left = workload.ours.iter().find(|key| !kept(key))?;
-        Some(format!("{id} still carries {left}, but its Rollout is gone"))
+        Some(format!("{id} still carries {left}, but nothing rolls it out any more"))
     });
-    let run = |run: &&RunFacts| !run.gone;
+    let run = |run: &&RunFacts| !run.gone && !run.by_hand;
     left.or_else(|| facts.runs.iter().find(run).map(|run| format!("run {} outlived its Rollout", run.name)))
 }

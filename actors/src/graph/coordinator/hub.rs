@@ -1,15 +1,10 @@
 //! The hub's objects, and which Rollout each of them concerns.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    api::{self, Rollout, RolloutRun},
-    decide,
+    api::{Rollout, RolloutRun},
+    decide::{self, standalone},
     graph::{
         cluster::{About, Fact, Listing},
         mirror::Mirror,
@@ -18,15 +13,13 @@ use crate::{
         subject::Subject,
     },
     intent::HubWrite,
-    view::ObjectKey,
+    view::{Charge, ObjectKey},
 };
 
 /// The hub as last seen.
 #[derive(Default)]
 pub(super) struct Hub {
     objects: BTreeMap<Subject, Mirror<ObjectKey, Projected>>,
-    /// Runs without a Rollout that controls them, said once.
-    unowned: BTreeSet<ObjectKey>,
 }
 
 /// Something one Rollout's actor is to be told.
@@ -47,32 +40,51 @@ impl Hub {
         self.objects.values_mut().for_each(Mirror::restart);
     }
 
-    /// The Rollouts.
-    pub(super) fn rollouts(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.of(&Subject::Rollouts).map(|(key, _)| key)
+    /// The Rollouts, and the stand-ins of runs made by hand.
+    pub(super) fn rollouts(&self) -> impl Iterator<Item = ObjectKey> {
+        let by_hand = self.runs().filter(|(_, run)| standalone::is_due(run));
+        let rollouts = self.of(&Subject::Rollouts).map(|(key, _)| key.clone());
+        rollouts.chain(by_hand.map(|(key, _)| standalone::key(key)))
     }
 
-    /// The writes that let go of runs without a Rollout.
+    /// What an actor of that key is there for.
+    pub(super) fn charge(&self, key: &ObjectKey) -> Charge {
+        if standalone::run_of(key).is_some() { Charge::Run } else { Charge::Rollout }
+    }
+
+    /// The writes that let go of runs whose Rollout is gone.
     pub(super) fn orphans(&self, class: &str) -> Vec<HubWrite> {
-        let rollouts: Vec<_> = self.rollouts().filter_map(|key| self.rollout(key)).collect();
-        let runs = self.of(&Subject::RolloutRuns).filter_map(|(_, object)| match object {
-            Projected::RolloutRun(run) if decide::class::serves(class, &run.metadata) => Some(run),
-            _ => None,
-        });
-        decide::orphans::release(runs, &rollouts)
+        let rollouts: Vec<_> = self.of(&Subject::Rollouts).filter_map(|(key, _)| self.rollout(key)).collect();
+        let served = |run: &Arc<RolloutRun>| decide::class::serves(class, &run.metadata);
+        let owned = self.runs().map(|(_, run)| run).filter(|run| served(run) && standalone::owner(run).is_some());
+        decide::orphans::release(owned, &rollouts)
     }
 
-    /// One Rollout.
-    pub(super) fn rollout(&self, key: &ObjectKey) -> Option<&Arc<Rollout>> {
-        match self.objects.get(&Subject::Rollouts)?.items().get(key)? {
-            Projected::Rollout(rollout) => Some(rollout),
+    fn runs(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<RolloutRun>)> {
+        self.of(&Subject::RolloutRuns).filter_map(|(key, object)| match object {
+            Projected::RolloutRun(run) => Some((key, run)),
+            _ => None,
+        })
+    }
+
+    /// One Rollout, or one that stands in for one.
+    pub(super) fn rollout(&self, key: &ObjectKey) -> Option<Arc<Rollout>> {
+        let at = |subject, key| self.objects.get(&subject)?.items().get(key);
+        if let Some(run) = standalone::run_of(key) {
+            return match at(Subject::RolloutRuns, &run)? {
+                Projected::RolloutRun(run) if standalone::is_due(run) => Some(Arc::new(standalone::stand_in(run))),
+                _ => None,
+            };
+        }
+        match at(Subject::Rollouts, key)? {
+            Projected::Rollout(rollout) => Some(rollout.clone()),
             _ => None,
         }
     }
 
     /// The uid of a Rollout.
-    pub(super) fn uid(&self, rollout: &ObjectKey) -> Option<&str> {
-        self.rollout(rollout)?.metadata.uid.as_deref()
+    pub(super) fn uid(&self, rollout: &ObjectKey) -> Option<String> {
+        self.rollout(rollout)?.metadata.uid.clone()
     }
 
     /// Takes in one fact, and returns who is to be told what.
@@ -94,9 +106,10 @@ impl Hub {
     /// Everything the hub has for the Rollout of that key.
     pub(super) fn facts_for(&self, rollout: &ObjectKey) -> Vec<(HubKey, HubFact)> {
         let mut facts = vec![(HubKey::Listed, HubFact::Listed)];
+        let uid = self.uid(rollout);
         for (key, object) in Subject::HUB.iter().flat_map(|subject| self.of(subject)) {
-            if key.namespace == rollout.namespace && concerns(key, object, rollout, self.uid(rollout)) {
-                facts.extend(fact(key, object, Some(object)));
+            if key.namespace == rollout.namespace {
+                facts.extend(facts_about(key, object, rollout, uid.as_deref(), true));
             }
         }
         facts
@@ -106,31 +119,25 @@ impl Hub {
         self.objects.get(subject).into_iter().flat_map(Mirror::items)
     }
 
-    fn news(&mut self, key: &ObjectKey, before: Option<&Projected>, after: Option<&Projected>) -> Vec<News> {
+    fn news(&self, key: &ObjectKey, before: Option<&Projected>, after: Option<&Projected>) -> Vec<News> {
         let mut news = Vec::new();
-        if let Some(Projected::Rollout(rollout)) = after {
-            let fact = HubFact::Rollout(rollout.clone());
-            news.push(News { rollout: key.clone(), key: HubKey::Rollout, fact });
-        }
-        if let (None, Some(Projected::RolloutRun(run))) = (before, after) {
-            self.note_unowned(key, run);
+        let own = match after {
+            Some(Projected::Rollout(_)) => Some(key.clone()),
+            Some(Projected::RolloutRun(_)) => Some(standalone::key(key)),
+            _ => None,
+        };
+        if let Some((rollout, now)) = own.and_then(|key| Some((key.clone(), self.rollout(&key)?))) {
+            news.push(News { rollout, key: HubKey::Rollout, fact: HubFact::Rollout(now) });
         }
         for rollout in self.rollouts().filter(|rollout| rollout.namespace == key.namespace) {
-            let uid = self.uid(rollout);
-            let concerned = |object: &&Projected| concerns(key, object, rollout, uid);
-            let now = after.filter(concerned);
-            let Some(object) = now.or_else(|| before.filter(concerned)) else { continue };
-            if let Some((key, fact)) = fact(key, object, now) {
+            let uid = self.uid(&rollout);
+            let about = |object: &Projected, is_there| facts_about(key, object, &rollout, uid.as_deref(), is_there);
+            let now = after.and_then(|object| about(object, true));
+            if let Some((key, fact)) = now.or_else(|| about(before?, false)) {
                 news.push(News { rollout: rollout.clone(), key, fact });
             }
         }
         news
-    }
-
-    fn note_unowned(&mut self, key: &ObjectKey, run: &RolloutRun) {
-        if owner(run).is_none() && self.unowned.insert(key.clone()) {
-            tracing::info!(cluster = "", object = %key, "no rollout controls this run, so it is left alone");
-        }
     }
 }
 
@@ -144,36 +151,35 @@ fn is_whole(subject: &Subject, listing: &Listing) -> bool {
     }
 }
 
-/// Whether an object of the same namespace is any business of the Rollout of that key and uid.
-fn concerns(key: &ObjectKey, object: &Projected, rollout: &ObjectKey, uid: Option<&str>) -> bool {
-    match object {
-        Projected::Rollout(_) => key != rollout,
-        Projected::RolloutRun(run) => {
-            owner(run).is_some_and(|owner| owner.name == rollout.name && Some(owner.uid.as_str()) == uid)
-        }
-        _ => true,
-    }
-}
-
-/// The Rollout that controls a run.
-fn owner(run: &RolloutRun) -> Option<&OwnerReference> {
-    let owners = run.metadata.owner_references.as_deref().unwrap_or_default();
-    let is_ours = |api_version: &str| api_version.split('/').next() == Some(api::GROUP);
-    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
-    (owner.kind == "Rollout" && is_ours(&owner.api_version)).then_some(owner)
-}
-
-/// What a Rollout is told about an object: of what kind it is says `object`, what it is now says `now`.
-fn fact(key: &ObjectKey, object: &Projected, now: Option<&Projected>) -> Option<(HubKey, HubFact)> {
+/// What the Rollout of that key and uid is told about an object of its namespace, if it is any of its business: what it
+/// is now, or that it is there no more.
+fn facts_about(
+    key: &ObjectKey,
+    object: &Projected,
+    rollout: &ObjectKey,
+    uid: Option<&str>,
+    is_there: bool,
+) -> Option<(HubKey, HubFact)> {
     let name = key.name.clone();
     Some(match object {
-        Projected::Rollout(_) => (HubKey::Other(name), HubFact::Other(now.is_some())),
-        Projected::RolloutRun(run) => (HubKey::Run(name), HubFact::Run(now.map(|_| run.clone()))),
+        Projected::Rollout(_) if key == rollout => return None,
+        Projected::Rollout(_) => (HubKey::Other(name), HubFact::Other(is_there)),
+        Projected::RolloutRun(run) => {
+            let stand_in = standalone::key(key);
+            match standalone::owner(run) {
+                Some(owner) if owner.name != rollout.name || Some(&*owner.uid) != uid => return None,
+                None if stand_in != *rollout && standalone::is_due(run) => {
+                    (HubKey::Other(stand_in.name), HubFact::Other(is_there))
+                }
+                None if stand_in != *rollout => return None,
+                _ => (HubKey::Run(name), HubFact::Run(is_there.then(|| run.clone()))),
+            }
+        }
         Projected::RolloutStrategy(strategy) => {
-            (HubKey::Strategy(name), HubFact::Strategy(now.map(|_| strategy.clone())))
+            (HubKey::Strategy(name), HubFact::Strategy(is_there.then(|| strategy.clone())))
         }
         Projected::TrafficTopology(topology) => {
-            (HubKey::Topology(name), HubFact::Topology(now.map(|_| topology.clone())))
+            (HubKey::Topology(name), HubFact::Topology(is_there.then(|| topology.clone())))
         }
         _ => return None,
     })
@@ -238,7 +244,23 @@ mod tests {
         let cases = [
             (Subject::Rollouts, "b", Some(rollout("b")), vec!["b: Rollout", "a: Other(\"b\")"]),
             (Subject::RolloutRuns, "a-1", Some(run("a-1", Some("a"))), vec!["a: Run(\"a-1\")"]),
-            (Subject::RolloutRuns, "stray", Some(run("stray", None)), vec![]),
+            (
+                Subject::RolloutRuns,
+                "stray",
+                Some(run("stray", None)),
+                vec![
+                    "rolloutrun/stray: Rollout",
+                    "a: Other(\"rolloutrun/stray\")",
+                    "b: Other(\"rolloutrun/stray\")",
+                    "rolloutrun/stray: Run(\"stray\")",
+                ],
+            ),
+            (
+                Subject::RolloutRuns,
+                "stray",
+                None,
+                vec!["a: Other(\"rolloutrun/stray\") gone", "b: Other(\"rolloutrun/stray\") gone"],
+            ),
             (Subject::TrafficTopologies, "t", Some(topology("t")), vec!["a: Topology(\"t\")", "b: Topology(\"t\")"]),
             (Subject::TrafficTopologies, "t", None, vec!["a: Topology(\"t\") gone", "b: Topology(\"t\") gone"]),
             (Subject::RolloutRuns, "a-1", Some(run("a-1", Some("b"))), vec!["a: Run(\"a-1\") gone", "b: Run(\"a-1\")"]),
