@@ -32,6 +32,7 @@ pub mod plan;
 pub mod rollback;
 pub mod rollout;
 pub mod run;
+pub mod scale;
 pub mod select;
 pub mod standalone;
 pub mod start;

@@ -18,6 +18,8 @@ pub enum HubKind {
     Rollout,
     /// `rolloutruns`.
     RolloutRun,
+    /// `scaleruns`.
+    ScaleRun,
 }
 
 /// One write to the hub. At most one per object is in flight, and each carries the version it was decided on, so that
@@ -115,7 +117,6 @@ pub struct Tolerance {
 
 /// What a workload actor is to bring about and keep so.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every workload is controlled")]
 pub enum WorkloadGoal {
     /// Under the control of a Rollout.
     Controlled {
@@ -130,10 +131,28 @@ pub enum WorkloadGoal {
         /// Whether its pods must be counted.
         watch_pods: bool,
     },
+    /// Scaled by a ScaleRun, which leaves everything else of it alone.
+    Scaled {
+        /// The ScaleRun's name.
+        run: String,
+        /// From how many pods to how many, as long as that is still to be written.
+        scale: Option<(i32, i32)>,
+        /// The annotation that says which batch scales it; `None` removes it.
+        progressing: Option<ProgressingInfo>,
+        /// Whether its pods must be counted.
+        watch_pods: bool,
+    },
     /// Put back as it was before the Rollout took it, as far as that rolls nothing.
     Released,
     /// A copy that nobody needs any more: gone.
     Discarded,
+}
+
+impl WorkloadGoal {
+    /// Whether the workload's pods must be counted.
+    pub fn watches_pods(&self) -> bool {
+        matches!(self, Self::Controlled { watch_pods: true, .. } | Self::Scaled { watch_pods: true, .. })
+    }
 }
 
 /// The copy of a workload that a canary is.

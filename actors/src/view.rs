@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys::ProgressingInfo},
+    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys::ProgressingInfo},
     intent::HookCall,
     workloads::WorkloadKind,
     world::HttpAnswer,
@@ -254,6 +254,8 @@ pub enum Charge {
     Rollout,
     /// A RolloutRun made by hand. Its Rollout is a stand-in.
     Run,
+    /// A ScaleRun. Its Rollout is a stand-in.
+    ScaleRun,
 }
 
 /// Everything one rollout's decisions are taken on.
@@ -269,6 +271,8 @@ pub struct RolloutView {
     pub topologies: BTreeMap<String, Arc<TrafficTopology>>,
     /// The runs whose controller it is, by name.
     pub runs: BTreeMap<String, Arc<RolloutRun>>,
+    /// The ScaleRun, if the view is about one.
+    pub scale: Option<Arc<ScaleRun>>,
     /// Why the last attempt to create the run named by `status.rolloutID` was refused, until one succeeds.
     pub create_error: Option<String>,
     /// Names of the other Rollouts of the namespace, and of what stands in for one: a workload that one of them owns is not ours to take.

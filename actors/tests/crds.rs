@@ -31,6 +31,8 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.spec.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
     ("rolloutruns.status.waits", "every wait has a typed reason"),
     ("rolloutruns.status.webhooks", "hooks are asked before and after a run as a whole, too"),
+    ("scaleruns.status.command", "a command takes effect exactly once"),
+    ("scaleruns.status.waits", "every wait has a typed reason"),
     ("rolloutstrategies.policies", "what happens when things do not go as planned is for the user to say"),
     ("rolloutstrategies.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
     ("scaleruns.spec.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),

@@ -16,7 +16,7 @@ use serde_json::Value;
 pub use self::{
     hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
-    run::{BatchFacts, Quantity, RunFacts, TargetFacts, has_begun},
+    run::{BatchFacts, Origin, Quantity, RunFacts, TargetFacts, has_begun},
     species::Species,
     workload::WorkloadFacts,
 };
@@ -177,7 +177,7 @@ impl Facts {
         }
         match change.plural {
             "pods" => self.pod(change),
-            "rolloutruns" => self.run(change),
+            "rolloutruns" | "scaleruns" => self.run(change),
             "rollouts" => self.rollout(change),
             _ => Delta::Other,
         }
@@ -274,7 +274,7 @@ impl Facts {
     }
 
     fn run(&mut self, change: &Change<'_>) -> Delta {
-        let found = self.runs.iter().rposition(|run| !run.gone && run.name == change.name);
+        let found = self.runs.iter().rposition(|run| !run.gone && run.is(change));
         let Some(index) = found else {
             self.runs.push(RunFacts::new(change));
             return Delta::Run { index: self.runs.len() - 1, before: None };

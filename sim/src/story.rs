@@ -121,8 +121,12 @@ fn run(before: Option<&RunFacts>, run: &RunFacts) -> Vec<String> {
     for (index, (was, is)) in before.batches.iter().zip(&run.batches).enumerate() {
         told.extend(batch(index, run, was, is));
     }
-    if let (None, Some(from)) = (before.back_from, run.back_from) {
+    if let (None, Some(from)) = (before.back_from, run.back_from.filter(|_| !run.scales())) {
         told.push(format!("run {name} turns back at batch {}", from + 1));
+    }
+    if run.scales() && before.back_from.is_none() && run.back_from.is_some() {
+        told.push(format!("run {name} turns back"));
+        return told;
     }
     for (cluster, back) in &run.skipped {
         told.extend(match (before.skipped.get(cluster), back) {
@@ -158,7 +162,8 @@ fn plan(run: &RunFacts) -> String {
             })
             .collect();
         let pause = if batch.breakpoint { " after a breakpoint" } else { "" };
-        format!("batch {}{pause}: {}", index + 1, targets.join("; "))
+        let targets = if run.scales() { batch.sizes.clone() } else { targets.join("; ") };
+        format!("batch {}{pause}: {targets}", index + 1)
     });
     batches.collect::<Vec<_>>().join(" | ")
 }
@@ -181,7 +186,8 @@ fn canary(state: &str) -> Option<String> {
 
 fn batch(index: usize, run: &RunFacts, before: &BatchFacts, after: &BatchFacts) -> Option<String> {
     let number = format!("batch {} of {}", index + 1, run.batches.len());
-    let back = run.back_from.is_some();
+    // The batches of a ScaleRun that lead back undo nothing by themselves: they are batches like others.
+    let back = run.back_from.is_some() && !run.scales();
     if before.state == after.state {
         return (!back && after.begun && !before.begun).then(|| format!("{number} begins"));
     }

@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     coverage::Situation,
     expectation,
-    facts::{Facts, OURS, Who},
+    facts::{Facts, OURS, RunFacts, Who},
     link::{Trap, Wire},
     operator::{Order, victim},
     recorder::Recorder,
@@ -151,12 +151,16 @@ impl Timeline<'_> {
 
     async fn command(&self, word: &str, on: Carrier) -> Result<(), String> {
         let (kind, name) = match on {
-            Carrier::Run => ("RolloutRun", self.name("newest")?),
+            Carrier::Run => (self.kind_of_newest(), self.name("newest")?),
             Carrier::Rollout => ("Rollout", self.rollout()?),
         };
         self.recorder.tell("user", &format!("gives {} {name} the command {word}", kind.to_lowercase()));
         self.recorder.hit(Situation::CommandGiven);
         self.annotate(HUB, kind, &name, &json!({format!("{OURS}manual-command"): word})).await
+    }
+
+    fn kind_of_newest(&self) -> &'static str {
+        self.recorder.facts(|facts| facts.newest_run().map_or("RolloutRun", RunFacts::kind))
     }
 
     async fn annotate(&self, cluster: &str, kind: &str, name: &str, annotations: &Value) -> Result<(), String> {

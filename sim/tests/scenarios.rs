@@ -55,7 +55,9 @@ fn seeds_that_failed_once() {
 /// The operator crashes at each of its writes in turn, before and after it lands, and the end is the same.
 #[test]
 fn a_crash_at_every_write_changes_nothing() {
-    for name in ["crash-at-every-write", "canary-crash", "rollback-crash", "hooks-crash-at-every-write"] {
+    for name in
+        ["crash-at-every-write", "canary-crash", "rollback-crash", "hooks-crash-at-every-write", "scale-run-rollback"]
+    {
         crash_at_every_write(&named(name));
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Client, ResourceExt,
-    api::{Api, DynamicObject, ListParams, PostParams},
+    api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_actors::api;
 
 /// Two minutes on a busy machine; all of it is only used up by a failure.
@@ -41,7 +42,7 @@ pub async fn install_crds(client: &Client) -> Result<()> {
         let established = kube::runtime::conditions::is_crd_established();
         kube::runtime::wait::await_condition(crds.clone(), &crd.name_any(), established).await?;
         let names = crd.spec.names;
-        is_served(&of_kind(client, &format!("{}/{}", api::GROUP, api::VERSION), &names.kind)).await?;
+        is_served(&of_kind(client, &ours(), &names.kind)).await?;
     }
     Ok(())
 }
@@ -87,4 +88,33 @@ pub async fn until_gone(objects: &Api<DynamicObject>, name: &str) -> Result<()> 
         tokio::time::sleep(POLL).await;
     }
     bail!("waited in vain until {name} is gone")
+}
+
+/// The images of the pods that a selector means, in order.
+pub async fn images(client: &Client, selector: &str) -> Result<Vec<String>> {
+    let pods = Api::<Pod>::default_namespaced(client.clone()).list(&ListParams::default().labels(selector)).await?;
+    let live = pods.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let mut images: Vec<_> = live.filter_map(|pod| pod.spec?.containers.first()?.image.clone()).collect();
+    images.sort();
+    Ok(images)
+}
+
+/// Gives a command, once the one before has been taken in.
+pub async fn command(client: &Client, kind: &str, name: &str, command: &str) -> Result<()> {
+    const COMMAND: &str = "rollout.kusionstack.io/manual-command";
+    const PENDING: &str = "slipway.rollout.kusionstack.io/pending-command";
+    let objects = of_kind(client, &ours(), kind);
+    let free = |object: &Value| {
+        let annotations = &object["metadata"]["annotations"];
+        annotations[COMMAND].is_null() && annotations[PENDING].is_null()
+    };
+    until(&objects, name, "no command is on its way", free).await?;
+    let patch = json!({ "metadata": { "annotations": { COMMAND: command } } });
+    objects.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    until(&objects, name, "the command is taken in", free).await?;
+    Ok(())
+}
+
+fn ours() -> String {
+    format!("{}/{}", api::GROUP, api::VERSION)
 }

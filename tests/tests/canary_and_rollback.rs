@@ -2,17 +2,16 @@
 //! pods never start.
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Client,
-    api::{Api, ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use slipway_actors::decide::PARKED;
 use slipway_tests::{
     control_plane::ControlPlane,
     kubelet::Kubelet,
-    objects::{create, install_crds, of_kind, until, until_gone},
+    objects::{command, create, images, install_crds, of_kind, until, until_gone},
     operator::{self, Operator},
 };
 
@@ -122,35 +121,10 @@ async fn a_canary_a_scale_up_and_the_way_back() -> Result<()> {
     Ok(())
 }
 
-/// The images of the pods that a selector means, in order.
-async fn images(client: &Client, selector: &str) -> Result<Vec<String>> {
-    let pods = Api::<Pod>::default_namespaced(client.clone()).list(&ListParams::default().labels(selector)).await?;
-    let live = pods.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    let mut images: Vec<_> = live.filter_map(|pod| pod.spec?.containers.first()?.image.clone()).collect();
-    images.sort();
-    Ok(images)
-}
-
 async fn set_image(client: &Client, image: &str) -> Result<()> {
     let patch = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": image }] } } } });
     let sets = of_kind(client, "apps/v1", "StatefulSet");
     sets.patch("web", &PatchParams::default(), &Patch::Strategic(&patch)).await?;
-    Ok(())
-}
-
-/// Gives a command, once the one before has been taken in.
-async fn command(client: &Client, kind: &str, name: &str, command: &str) -> Result<()> {
-    const COMMAND: &str = "rollout.kusionstack.io/manual-command";
-    const PENDING: &str = "slipway.rollout.kusionstack.io/pending-command";
-    let objects = of_kind(client, API, kind);
-    let free = |object: &Value| {
-        let annotations = &object["metadata"]["annotations"];
-        annotations[COMMAND].is_null() && annotations[PENDING].is_null()
-    };
-    until(&objects, name, "no command is on its way", free).await?;
-    let patch = json!({ "metadata": { "annotations": { COMMAND: command } } });
-    objects.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-    until(&objects, name, "the command is taken in", free).await?;
     Ok(())
 }
 

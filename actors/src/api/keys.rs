@@ -110,6 +110,13 @@ pub struct ProgressingInfo {
     pub batch: Option<BatchProgressingInfo>,
 }
 
+impl ProgressingInfo {
+    /// Whether a ScaleRun wrote it.
+    pub fn is_scale(&self) -> bool {
+        self.kind == PROGRESSING_KIND_SCALE
+    }
+}
+
 /// Marks the canary step in a [`ProgressingInfo`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CanaryProgressingInfo {}

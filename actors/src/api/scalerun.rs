@@ -11,7 +11,8 @@ use super::kind::root;
 use super::rolloutrun::{RolloutRunPhase, StepState};
 use super::shared::rules;
 use super::shared::{
-    CodeReasonMessage, Condition, CrossClusterObjectNameReference, ObjectTypeRef, RolloutWebhook, RolloutWebhookStatus,
+    CodeReasonMessage, CommandStatus, Condition, CrossClusterObjectNameReference, ObjectTypeRef, RolloutWebhook,
+    RolloutWebhookStatus, WaitStatus,
 };
 
 /// Scales a fixed list of workloads, batch after batch.
@@ -136,6 +137,12 @@ pub struct ScaleRunStatus {
     /// How far the way back is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<ScaleRunBatchStatus>,
+    /// The last command that was taken in (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandStatus>,
+    /// What the current step waits for (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitStatus>,
 }
 
 /// How far the batches of a ScaleRun are.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Command, command::annotation_value, plan, rollout::unsupported_kind};
 use crate::api::{
-    API_VERSION, Rollout, RolloutRun, RolloutStrategy, ScaleRun, keys,
+    API_VERSION, HookType, Rollout, RolloutRun, RolloutStrategy, ScaleRun, keys,
     validate::{self, FieldError},
 };
 
@@ -43,7 +43,20 @@ pub fn check(old: Option<&Value>, new: &Value) -> Result<Vec<FieldError>, Unknow
 /// What an object asks for that may be stored, but that this version does not carry out.
 pub fn warnings(object: &Value) -> Vec<String> {
     match object["kind"].as_str() {
-        Some("ScaleRun") => vec!["a ScaleRun is stored, but not carried out by this version".to_owned()],
+        Some("ScaleRun") => {
+            let run = read::<ScaleRun>(object).unwrap_or_default();
+            let hooks = run.spec.webhooks.iter().enumerate();
+            let types = hooks.flat_map(|(index, hook)| hook.hook_types.iter().map(move |kind| (index, kind)));
+            let batch = [HookType::PreBatchStepHook, HookType::PostBatchStepHook].map(HookType::as_str);
+            types
+                .filter(|(_, kind)| !batch.contains(&kind.as_str()))
+                .map(|(index, kind)| {
+                    format!(
+                        "spec.webhooks[{index}].hookTypes: {kind} is never asked, because a ScaleRun has only batches"
+                    )
+                })
+                .collect()
+        }
         Some("RolloutStrategy") => {
             let strategy = read::<RolloutStrategy>(object).unwrap_or_default();
             let fields = plan::not_implemented(&strategy).into_iter();

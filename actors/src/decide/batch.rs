@@ -12,14 +12,15 @@ use super::{
     partition::PARKED,
     rollback,
     run::{self, error},
-    select,
+    scale, select,
     standalone::in_words,
     status, toleration,
     workload::obstacle,
 };
 use crate::{
     api::{
-        CodeReasonMessage, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState,
+        CodeReasonMessage, CrossClusterObjectNameReference, ObjectTypeRef, RolloutRun, RolloutRunPhase,
+        RolloutRunStatus, StepState,
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
         validate,
     },
@@ -288,7 +289,7 @@ pub fn left_behind(view: &RolloutView, run: &RolloutRun, canceled: bool) -> Vec<
             }
             Lookup::Found(workload) => {
                 let marked = workload.progressing.as_ref().is_some_and(|info| match info {
-                    Ok(info) => info.rollout_id == name,
+                    Ok(info) => info.rollout_id == name && !info.is_scale(),
                     Err(_) => true,
                 });
                 if goals::owner(view, workload).is_some() {
@@ -324,8 +325,19 @@ fn unmarked_by(view: &RolloutView, run: &RolloutRun, workload: &Workload, index:
     let index = i32::try_from(index).ok();
     let name = run.metadata.name.as_deref().unwrap_or_default();
     let marked = matches!(&workload.progressing, Some(Ok(info))
-        if info.rollout_id == name && info.batch.as_ref().map(|batch| batch.current_batch_index) == index);
-    (!marked).then(|| wait(workload, format!("to be marked as progressing{}", last_error(view, workload))))
+        if info.rollout_id == name && !info.is_scale() && info.batch.as_ref().map(|batch| batch.current_batch_index) == index);
+    (!marked).then(|| {
+        let condition = match scale::live_mark(view, workload, None) {
+            Some(who) if is_scaled(workload) => format!("{who} to end: it scales this workload"),
+            _ => format!("to be marked as progressing{}", last_error(view, workload)),
+        };
+        wait(workload, condition)
+    })
+}
+
+/// Whether a ScaleRun has a hand on the workload.
+pub fn is_scaled(workload: &Workload) -> bool {
+    matches!(&workload.progressing, Some(Ok(info)) if info.is_scale())
 }
 
 /// What a target comes to.
@@ -345,7 +357,18 @@ pub fn find<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStep
 
 /// A workload that does not show is only absent if its cluster can be relied on.
 pub fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunStepTarget) -> Lookup<'a> {
-    let kind = run.spec.target_type.as_ref().map_or_else(String::new, |kind| match WorkloadKind::of_target(kind) {
+    look_up_named(view, run.spec.target_type.as_ref(), &target.name_ref())
+}
+
+/// The same, by kind, cluster and name.
+pub fn look_up_named<'a>(
+    view: &'a RolloutView,
+    kind: Option<&ObjectTypeRef>,
+    target: &CrossClusterObjectNameReference,
+) -> Lookup<'a> {
+    let found = select::workloads(&view.members)
+        .find(|workload| select::is_named(kind, &target.cluster, &target.name, workload));
+    let kind = kind.map_or_else(String::new, |kind| match WorkloadKind::of_target(kind) {
         Some(kind) => kind.noun(),
         None => kind.kind.to_lowercase(),
     });
@@ -370,12 +393,12 @@ pub fn look_up<'a>(view: &'a RolloutView, run: &RolloutRun, target: &RolloutRunS
         Some(Health::Unreachable { .. }) => return unknown("its cluster to be reachable".to_owned()),
         None | Some(Health::Ready) => {}
     }
-    match find(view, run, target) {
+    match found {
         Some(workload) => Lookup::Found(workload),
         None => Lookup::Absent(error(
             "WorkloadNotFound",
             "ExecutorFailed",
-            format!("{kind} {}: not found: create it and retry, or skip this batch, or cancel", target.name_ref()),
+            format!("{kind} {target}: not found: create it and retry, or skip this batch, or cancel"),
         )),
     }
 }

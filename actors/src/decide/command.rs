@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{condition::time, patch};
-use crate::api::{CommandStatus, RolloutRunPhase, RolloutRunStatus, keys};
+use crate::{
+    api::{CommandStatus, RolloutRunPhase, RolloutRunStatus, keys},
+    view::ObjectKey,
+};
 
 /// A command taken from its annotation and not finished yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,15 +106,19 @@ pub enum Standing {
 impl Situation {
     /// Reads the situation off a run's status.
     pub fn of(status: &RolloutRunStatus) -> Self {
-        let error = status.error.is_some();
-        let at = match status.phase {
+        Self::at(&status.phase, status.error.is_some(), status.rollback.is_some())
+    }
+
+    /// The situation of a run in that phase.
+    pub fn at(phase: &RolloutRunPhase, error: bool, rolling_back: bool) -> Self {
+        let at = match phase {
             RolloutRunPhase::Succeeded | RolloutRunPhase::Canceled => Standing::Completed,
             RolloutRunPhase::Canceling => Standing::Canceling,
             RolloutRunPhase::Pausing | RolloutRunPhase::Paused => Standing::Paused { error },
             _ if error => Standing::Stopped,
             _ => Standing::Running,
         };
-        Self { at, rolling_back: status.rollback.is_some() }
+        Self { at, rolling_back }
     }
 }
 
@@ -172,6 +179,16 @@ pub fn take(meta: &ObjectMeta, from: &str, to: &str, now: Timestamp) -> Option<V
     let taken = Pending { id: resource_version.to_owned(), command, by, time: time(now).0 };
     let text = serde_json::to_string(&taken).unwrap_or_default();
     Some(patch::annotations(resource_version, [(from, None), (to, Some(text))]))
+}
+
+/// The shell command that gives an object a command.
+pub fn line(resource: &str, key: &ObjectKey, command: Command) -> String {
+    format!(
+        "kubectl annotate --overwrite -n {} {resource} {} {}={command}",
+        key.namespace,
+        key.name,
+        keys::ANNOTATION_MANUAL_COMMAND
+    )
 }
 
 /// The id that a command given to a Rollout bears at its run.

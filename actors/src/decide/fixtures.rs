@@ -96,6 +96,7 @@ pub(super) fn view(workloads: Vec<Workload>) -> RolloutView {
     }
     RolloutView {
         charge: crate::view::Charge::Rollout,
+        scale: None,
         rollout: object(json!({
             "metadata": {
                 "name": "demo", "namespace": "default", "uid": "rollout-uid", "resourceVersion": "10", "generation": 1,

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{absence, canary, kinds, rollback, run, select, standalone, template, toleration};
+use super::{absence, batch, canary, kinds, rollback, run, scale, select, standalone, template, toleration};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -155,10 +155,12 @@ fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload, start
     if let (Some(run), Release::Step { tolerance, .. }) = (run, &mut release) {
         *tolerance = toleration::granted(view, run, workload);
     }
+    // A workload is not rolled and scaled at once.
+    let scaled = batch::is_scaled(workload) && scale::live_mark(view, workload, None).is_some();
     WorkloadGoal::Controlled {
         rollout: rollout.to_owned(),
         release,
-        progressing: run.and_then(|run| progressing(run, workload)),
+        progressing: run.filter(|_| !scaled).and_then(|run| progressing(run, workload)),
         canary: run.and_then(|run| canary::wanted(run, workload)),
         watch_pods: run.is_some() && workload.kind.owns_pods(),
     }

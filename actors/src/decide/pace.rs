@@ -5,7 +5,7 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use crate::api::{RolloutRunStatus, RolloutStatus, StepState, Time};
+use crate::api::{RolloutRunStatus, RolloutStatus, ScaleRunStatus, StepState, Time};
 
 /// When a change of numbers alone may be written; `None` means now.
 fn due(last_update: Option<&Time>, now: Timestamp) -> Option<Timestamp> {
@@ -28,6 +28,21 @@ pub fn run(old: &RolloutRunStatus, new: &RolloutRunStatus, now: Timestamp) -> Op
         }
         let records = bare.batch_status.iter_mut().flat_map(|batch| &mut batch.records);
         records.filter(|record| record.state != StepState::Succeeded).for_each(|record| record.targets.clear());
+        bare
+    };
+    due(old.last_update_time.as_ref(), now).filter(|_| bare(old) == bare(new))
+}
+
+/// When this status of a ScaleRun may be written; `None` means now.
+pub fn scale(old: &ScaleRunStatus, new: &ScaleRunStatus, now: Timestamp) -> Option<Timestamp> {
+    let bare = |status: &ScaleRunStatus| {
+        let mut bare = ScaleRunStatus { waits: Vec::new(), ..status.clone() };
+        let ways = bare.batches.iter_mut().chain(&mut bare.rollback);
+        let records = ways.flat_map(|way| &mut way.records).filter(|record| record.state != StepState::Succeeded);
+        // How many pods are wanted is no mere number: whoever sees its own there scales no more.
+        records.flat_map(|record| &mut record.targets).for_each(|target| {
+            (target.current_replicas, target.available_replicas) = (0, 0);
+        });
         bare
     };
     due(old.last_update_time.as_ref(), now).filter(|_| bare(old) == bare(new))

@@ -10,7 +10,7 @@ use super::{
     batch::place,
     behind,
     command::{self, Command, Pending},
-    condition, goals, history, hooks, kinds, one_time, pace, patch, run, select, standalone,
+    condition, goals, history, hooks, kinds, one_time, pace, patch, run, scale, select, standalone,
     start::{create, creating, run_name, start, triggered},
     status,
     workload::{next_available, released_spec, update_pending},
@@ -31,8 +31,10 @@ type Goals = BTreeMap<WorkloadId, WorkloadGoal>;
 
 /// Decides the next step of one Rollout and its runs.
 pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
-    if view.charge == Charge::Run {
-        return standalone::step(view, now);
+    match view.charge {
+        Charge::Rollout => {}
+        Charge::Run => return standalone::step(view, now),
+        Charge::ScaleRun => return scale::step(view, now),
     }
     let mut decision = Decision::default();
     let active = active_run(view);
@@ -80,8 +82,7 @@ fn wake_at(decision: &mut Decision, at: Option<(Timestamp, &'static str)>) {
 
 /// A pod that is ready becomes available by the passing of time alone.
 fn wake(view: &RolloutView, decision: &Decision, now: Timestamp) -> Option<(Timestamp, &'static str)> {
-    let watched =
-        decision.goals.iter().filter(|(_, goal)| matches!(goal, WorkloadGoal::Controlled { watch_pods: true, .. }));
+    let watched = decision.goals.iter().filter(|(_, goal)| goal.watches_pods());
     let due = watched.filter_map(|(id, _)| {
         let workload = view.members.get(&id.cluster)?.workloads.get(id)?;
         next_available(workload, status::report(view, workload)?.pods.as_deref()?, now)

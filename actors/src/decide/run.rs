@@ -10,7 +10,7 @@ use super::{
     batch::{self, Progress},
     canary,
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, hooks, pace, patch, rollback, status, template, toleration,
+    condition, deadline, hooks, pace, patch, rollback, select, status, template, toleration,
 };
 use crate::{
     api::{
@@ -49,10 +49,7 @@ pub fn kind(run: &RolloutRun) -> Option<WorkloadKind> {
 
 /// Whether a target of the run means this workload; without a cluster it means one of that name anywhere.
 pub fn means(run: &RolloutRun, target: &RolloutRunStepTarget, workload: &Workload) -> bool {
-    let kind = run.spec.target_type.as_ref();
-    kind.is_none_or(|kind| WorkloadKind::of_target(kind) == Some(workload.kind))
-        && target.name == workload.key.name
-        && (target.cluster.is_empty() || target.cluster == workload.cluster)
+    select::is_named(run.spec.target_type.as_ref(), &target.cluster, &target.name, workload)
 }
 
 /// Whether a batch in this state has been allowed to update pods.
@@ -417,13 +414,7 @@ pub fn object(run: &RolloutRun) -> String {
 
 /// The shell command that gives the run a command.
 pub fn annotate(run: &RolloutRun, command: Command) -> String {
-    let key = patch::key(&run.metadata);
-    format!(
-        "kubectl annotate --overwrite -n {} rolloutrun {} {}={command}",
-        key.namespace,
-        key.name,
-        keys::ANNOTATION_MANUAL_COMMAND
-    )
+    command::line("rolloutrun", &patch::key(&run.metadata), command)
 }
 
 /// Gives the records the length of the plan. A plan may only grow behind the current batch.
@@ -487,7 +478,7 @@ pub fn rolled_back(status: &RolloutRunStatus) -> bool {
 }
 
 /// A wait as status shows it: one that was there before keeps its start.
-fn wait_status(wait: &Wait, before: &[WaitStatus], now: Timestamp) -> WaitStatus {
+pub fn wait_status(wait: &Wait, before: &[WaitStatus], now: Timestamp) -> WaitStatus {
     let same = |old: &&WaitStatus| old.cluster == wait.cluster && old.object == wait.object;
     let since = before.iter().find(same).and_then(|old| old.since.clone());
     WaitStatus {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use crate::{
-    api::ResourceMatch,
+    api::{ObjectTypeRef, ResourceMatch},
     view::{Health, MemberView, RolloutView, Workload},
     workloads::WorkloadKind,
 };
@@ -44,6 +44,13 @@ pub fn matches_object(resources: &ResourceMatch, cluster: &str, name: &str, labe
         Some(selector) => selector_matches(selector, labels),
         None => resources.names.iter().any(|reference| reference.matches(cluster, name)),
     }
+}
+
+/// Whether a target of that cluster and name means this workload; without a cluster it means one of that name anywhere.
+pub fn is_named(kind: Option<&ObjectTypeRef>, cluster: &str, name: &str, workload: &Workload) -> bool {
+    kind.is_none_or(|kind| WorkloadKind::of_target(kind) == Some(workload.kind))
+        && name == workload.key.name
+        && (cluster.is_empty() || cluster == workload.cluster)
 }
 
 /// The members whose data cannot be relied on now, with why.

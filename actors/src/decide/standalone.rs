@@ -4,15 +4,18 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use super::{batch, goals, kinds, rollout, run, select};
+use super::{batch, command, goals, kinds, rollout, run, select};
 use crate::{
-    api::{GROUP, Rollout, RolloutRun, RolloutSpec, keys},
+    api::{GROUP, ObjectTypeRef, Rollout, RolloutRun, ScaleRun, keys},
     intent::{Decision, HubKind, Notice, Wait, WorkloadGoal},
-    view::{ObjectKey, RolloutView},
+    view::{Charge, RolloutView},
+    workloads::WorkloadKind,
 };
 
 /// What the name of a stand-in begins with. No object's name has a slash in it.
-const PREFIX: &str = "rolloutrun/";
+const RUN: &str = "rolloutrun/";
+/// The same, for what a ScaleRun has in place of a Rollout.
+const SCALE: &str = "scalerun/";
 
 /// The Rollout that controls a run.
 pub fn owner(run: &RolloutRun) -> Option<&OwnerReference> {
@@ -23,48 +26,65 @@ pub fn owner(run: &RolloutRun) -> Option<&OwnerReference> {
 
 /// Whether a run goes by itself and has something left to do: to roll out, to give back, or to answer a command.
 pub fn is_due(run: &RolloutRun) -> bool {
-    let asked = |annotation| super::command::annotation_value(&run.metadata, annotation).is_some();
-    owner(run).is_none()
-        && (!run::completed(run)
-            || rollout::protected(&run.metadata)
-            || asked(keys::ANNOTATION_MANUAL_COMMAND)
-            || asked(keys::ANNOTATION_PENDING_COMMAND))
+    owner(run).is_none() && (!run::completed(run) || rollout::protected(&run.metadata) || is_asked(&run.metadata))
 }
 
-/// The key of the stand-in for the run of that key.
-pub fn key(run: &ObjectKey) -> ObjectKey {
-    ObjectKey { namespace: run.namespace.clone(), name: format!("{PREFIX}{}", run.name) }
+/// Whether a command is still to be answered.
+pub fn is_asked(meta: &ObjectMeta) -> bool {
+    let annotations = [keys::ANNOTATION_MANUAL_COMMAND, keys::ANNOTATION_PENDING_COMMAND];
+    annotations.into_iter().any(|annotation| command::annotation_value(meta, annotation).is_some())
 }
 
-/// The key of the run that the stand-in of that key stands for.
-pub fn run_of(stand_in: &ObjectKey) -> Option<ObjectKey> {
-    let name = stand_in.name.strip_prefix(PREFIX)?.to_owned();
-    Some(ObjectKey { namespace: stand_in.namespace.clone(), name })
+/// The name of the stand-in for the run of that name.
+pub fn run_name(run: &str) -> String {
+    format!("{RUN}{run}")
+}
+
+/// The name of the stand-in for the ScaleRun of that name.
+pub fn scale_name(run: &str) -> String {
+    format!("{SCALE}{run}")
+}
+
+/// What a Rollout of that name is there for, and the name of the run it stands in for, if it does.
+pub fn charge(rollout: &str) -> (Charge, Option<&str>) {
+    match (rollout.strip_prefix(RUN), rollout.strip_prefix(SCALE)) {
+        (Some(run), _) => (Charge::Run, Some(run)),
+        (None, Some(run)) => (Charge::ScaleRun, Some(run)),
+        (None, None) => (Charge::Rollout, None),
+    }
 }
 
 /// The Rollout that a run made by hand would have.
 pub fn stand_in(run: &RolloutRun) -> Rollout {
-    let meta = &run.metadata;
-    let kinds = run::kind(run).map(|kind| kinds::text(&[kind].into()));
-    Rollout {
-        metadata: ObjectMeta {
-            name: meta.name.as_ref().map(|name| format!("{PREFIX}{name}")),
-            namespace: meta.namespace.clone(),
-            uid: meta.uid.clone(),
-            labels: meta.labels.clone(),
-            annotations: kinds.map(|kinds| [(keys::ANNOTATION_WORKLOAD_KINDS.to_owned(), kinds)].into()),
-            ..ObjectMeta::default()
-        },
-        spec: RolloutSpec { traffic_topology_refs: run.spec.traffic_topology_refs.clone(), ..RolloutSpec::default() },
-        status: None,
-    }
+    let mut rollout = named(run_name, &run.metadata, run.spec.target_type.as_ref());
+    rollout.spec.traffic_topology_refs.clone_from(&run.spec.traffic_topology_refs);
+    rollout
+}
+
+/// The Rollout that a ScaleRun would have.
+pub fn scale_stand_in(run: &ScaleRun) -> Rollout {
+    named(scale_name, &run.metadata, run.spec.target_type.as_ref())
+}
+
+fn named(name: fn(&str) -> String, of: &ObjectMeta, kind: Option<&ObjectTypeRef>) -> Rollout {
+    let kinds = kind.and_then(WorkloadKind::of_target).map(|kind| kinds::text(&[kind].into()));
+    let metadata = ObjectMeta {
+        name: of.name.as_deref().map(name),
+        namespace: of.namespace.clone(),
+        uid: of.uid.clone(),
+        labels: of.labels.clone(),
+        annotations: kinds.map(|kinds| [(keys::ANNOTATION_WORKLOAD_KINDS.to_owned(), kinds)].into()),
+        ..ObjectMeta::default()
+    };
+    Rollout { metadata, ..Rollout::default() }
 }
 
 /// A Rollout in words, from the name that stands on its workloads.
 pub fn in_words(rollout: &str) -> String {
-    match rollout.strip_prefix(PREFIX) {
-        Some(run) => format!("RolloutRun {run}"),
-        None => format!("Rollout {rollout}"),
+    match charge(rollout) {
+        (Charge::Run, Some(run)) => format!("RolloutRun {run}"),
+        (Charge::ScaleRun, Some(run)) => format!("ScaleRun {run}"),
+        _ => format!("Rollout {rollout}"),
     }
 }
 

@@ -94,7 +94,7 @@ impl Walk {
                 self.view.rollout = fixtures::object::<Rollout>(value.clone());
                 writeln!(self.log, "  rollout: {}", value["status"]["phase"].as_str().unwrap_or("-")).unwrap();
             }
-            HubKind::RolloutRun => {
+            HubKind::RolloutRun | HubKind::ScaleRun => {
                 let run = fixtures::object::<RolloutRun>(value.clone());
                 let gone =
                     run.metadata.deletion_timestamp.is_some() && run.metadata.finalizers.iter().flatten().count() == 0;
@@ -124,7 +124,7 @@ impl Walk {
     fn annotate(&mut self, kind: HubKind, annotation: &str, value: &str) {
         let name = match kind {
             HubKind::Rollout => "demo".to_owned(),
-            HubKind::RolloutRun => self.view.runs.keys().next().unwrap().clone(),
+            HubKind::RolloutRun | HubKind::ScaleRun => self.view.runs.keys().next().unwrap().clone(),
         };
         self.say(&format!("user: {annotation}={value}"));
         let version = self.hub[&(kind, name.clone())]["metadata"]["resourceVersion"].as_str().unwrap().to_owned();

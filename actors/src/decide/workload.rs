@@ -61,6 +61,7 @@ pub fn workload(
 ) -> WorkloadStep {
     let WorkloadGoal::Controlled { rollout, release, progressing, canary, .. } = goal else {
         let write = match goal {
+            WorkloadGoal::Scaled { run, scale, progressing, .. } => scaled(run, *scale, progressing.as_ref(), workload),
             WorkloadGoal::Discarded => Some(WorkloadWrite::Discard),
             _ if workload.deleting => None,
             _ => released(workload).into_write(&workload.resource_version),
@@ -279,10 +280,32 @@ fn marks(rollout: &str, progressing: Option<&ProgressingInfo>, workload: &Worklo
     if workload.rollout.as_deref() != Some(rollout) {
         changes.annotations.insert(keys::ANNOTATION_NAME, Some(rollout.to_owned()));
     }
-    if workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() {
+    // The mark of a ScaleRun is taken off by that, or makes place for a run's once nobody is left to do so.
+    let scaled = matches!(&workload.progressing, Some(Ok(info)) if info.is_scale()) && progressing.is_none();
+    if !scaled && workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() {
         changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, progressing.map(|info| json!(info).to_string()));
     }
     changes
+}
+
+/// What a ScaleRun writes: its mark, and once that is there the size.
+fn scaled(
+    run: &str,
+    scale: Option<(i32, i32)>,
+    progressing: Option<&ProgressingInfo>,
+    workload: &Workload,
+) -> Option<WorkloadWrite> {
+    if workload.deleting {
+        return None;
+    }
+    let ours = matches!(&workload.progressing, Some(Ok(info)) if info.is_scale() && info.rollout_id == run);
+    let mut changes = Changes::default();
+    if workload.progressing.as_ref() != progressing.cloned().map(Ok).as_ref() && (ours || progressing.is_some()) {
+        changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, progressing.map(|info| json!(info).to_string()));
+    } else if let Some((_, to)) = scale.filter(|(from, _)| ours && *from == workload.desired) {
+        changes.spec = Some(json!({ "replicas": to }));
+    }
+    changes.into_write(&workload.resource_version)
 }
 
 /// Why no batch can move the workload, with the remedy.
@@ -308,7 +331,7 @@ fn released(workload: &Workload) -> Changes {
         changes.labels.insert(label, None);
     }
     changes.annotations.insert(keys::ANNOTATION_NAME, None);
-    if workload.progressing.is_some() {
+    if workload.progressing.as_ref().is_some_and(|info| !matches!(info, Ok(info) if info.is_scale())) {
         changes.annotations.insert(keys::ANNOTATION_PROGRESSING_INFO, None);
     }
     if workload.unpartitioned.is_some() || workload.recorded_strategy.is_none() {

@@ -268,7 +268,7 @@ impl CoordinatorState {
         let actor_of = |(name, cluster): (&String, &ClusterChild)| Some((name.clone(), cluster.child.actor()?.clone()));
         let args = RolloutArgs {
             context: self.context.clone(),
-            charge: self.hub.charge(&key),
+            charge: decide::standalone::charge(&key.name).0,
             rollout,
             key: key.clone(),
             hub_facts: child.facts.clone(),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::subject::{RouteKind, Subject};
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology, keys},
+    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys},
     view::{ObjectKey, Pod, ReplicaSet, Route, Workload},
     workloads::{ReadError, template_hash},
 };
@@ -23,6 +23,7 @@ pub(crate) enum Projected {
     Rollout(Arc<Rollout>),
     RolloutRun(Arc<RolloutRun>),
     RolloutStrategy(Arc<RolloutStrategy>),
+    ScaleRun(Arc<ScaleRun>),
     TrafficTopology(Arc<TrafficTopology>),
     Workload(Arc<Workload>),
     Pod(Arc<Pod>),
@@ -40,6 +41,7 @@ impl Projected {
             Self::Rollout(object) => of(&object.metadata),
             Self::RolloutRun(object) => of(&object.metadata),
             Self::RolloutStrategy(object) => of(&object.metadata),
+            Self::ScaleRun(object) => of(&object.metadata),
             Self::TrafficTopology(object) => of(&object.metadata),
             Self::Workload(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::ReplicaSet(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
@@ -71,6 +73,7 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
         Subject::Rollouts => Projected::Rollout(Arc::new(parse(subject, object)?)),
         Subject::RolloutRuns => Projected::RolloutRun(Arc::new(parse(subject, object)?)),
         Subject::RolloutStrategies => Projected::RolloutStrategy(Arc::new(parse(subject, object)?)),
+        Subject::ScaleRuns => Projected::ScaleRun(Arc::new(parse(subject, object)?)),
         Subject::TrafficTopologies => Projected::TrafficTopology(Arc::new(parse(subject, object)?)),
         Subject::Workloads { kind } => Projected::Workload(Arc::new(kind.read(cluster, &object)?)),
         Subject::Pods { .. } => Projected::Pod(Arc::new(pod(&parse(subject, object)?))),

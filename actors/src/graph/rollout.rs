@@ -24,7 +24,7 @@ use super::{
     workload::{Reports, until},
 };
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
+    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
     decide,
     intent::{Decision, HubKind, Wait},
     view::{Charge, HookAnswer, ObjectKey, RolloutView, WorkloadId},
@@ -37,6 +37,7 @@ use crate::{
 pub(crate) enum HubKey {
     Rollout,
     Run(String),
+    ScaleRun,
     Strategy(String),
     Topology(String),
     Other(String),
@@ -48,6 +49,7 @@ pub(crate) enum HubKey {
 pub(crate) enum HubFact {
     Rollout(Arc<Rollout>),
     Run(Option<Arc<RolloutRun>>),
+    ScaleRun(Option<Arc<ScaleRun>>),
     Strategy(Option<Arc<RolloutStrategy>>),
     Topology(Option<Arc<TrafficTopology>>),
     /// Whether there is another Rollout of that name.
@@ -141,6 +143,7 @@ impl Actor for RolloutActor {
         hub_facts.attach(wake());
         let view = RolloutView {
             charge,
+            scale: None,
             rollout,
             strategy: None,
             topologies: BTreeMap::new(),
@@ -244,6 +247,7 @@ impl RolloutState {
         match (key, fact) {
             (_, HubFact::Rollout(rollout)) => self.view.rollout = rollout,
             (HubKey::Run(name), HubFact::Run(run)) => set(&mut self.view.runs, name, run),
+            (_, HubFact::ScaleRun(run)) => self.view.scale = run,
             (HubKey::Strategy(name), HubFact::Strategy(strategy)) => set(&mut self.strategies, name, strategy),
             (HubKey::Topology(name), HubFact::Topology(topology)) => set(&mut self.view.topologies, name, topology),
             (HubKey::Other(name), HubFact::Other(true)) => {
@@ -291,6 +295,7 @@ impl RolloutState {
                 let known = run.metadata.name.as_ref().and_then(|name| self.view.runs.get(name));
                 known.cloned().map(Projected::RolloutRun)
             }
+            Projected::ScaleRun(_) => self.view.scale.clone().map(Projected::ScaleRun),
             _ => None,
         };
         if known.is_some_and(|known| object.precedes(&known)) {
@@ -301,6 +306,7 @@ impl RolloutState {
             Projected::RolloutRun(run) => {
                 self.view.runs.insert(run.metadata.name.clone().unwrap_or_default(), run);
             }
+            Projected::ScaleRun(run) => self.view.scale = Some(run),
             _ => {}
         }
     }

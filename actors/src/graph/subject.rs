@@ -5,7 +5,7 @@ use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, TrafficTopology},
+    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
     intent::HubKind,
     workloads::WorkloadKind,
 };
@@ -32,6 +32,7 @@ pub(crate) enum Subject {
     Rollouts,
     RolloutRuns,
     RolloutStrategies,
+    ScaleRuns,
     TrafficTopologies,
     Workloads { kind: WorkloadKind },
     Pods { namespace: String, selector: String },
@@ -44,14 +45,15 @@ impl From<HubKind> for Subject {
         match kind {
             HubKind::Rollout => Self::Rollouts,
             HubKind::RolloutRun => Self::RolloutRuns,
+            HubKind::ScaleRun => Self::ScaleRuns,
         }
     }
 }
 
 impl Subject {
     /// What the hub is watched for.
-    pub(crate) const HUB: [Self; 4] =
-        [Self::Rollouts, Self::RolloutRuns, Self::RolloutStrategies, Self::TrafficTopologies];
+    pub(crate) const HUB: [Self; 5] =
+        [Self::Rollouts, Self::RolloutRuns, Self::RolloutStrategies, Self::ScaleRuns, Self::TrafficTopologies];
 
     /// Group, version, kind and plural.
     pub(crate) fn resource(&self) -> ApiResource {
@@ -59,6 +61,7 @@ impl Subject {
             Self::Rollouts => ApiResource::erase::<Rollout>(&()),
             Self::RolloutRuns => ApiResource::erase::<RolloutRun>(&()),
             Self::RolloutStrategies => ApiResource::erase::<RolloutStrategy>(&()),
+            Self::ScaleRuns => ApiResource::erase::<ScaleRun>(&()),
             Self::TrafficTopologies => ApiResource::erase::<TrafficTopology>(&()),
             Self::Workloads { kind } => kind.resource(),
             Self::Pods { .. } => ApiResource::erase::<Pod>(&()),

@@ -373,7 +373,7 @@ async fn a_rollout_that_is_gone_has_no_actor_and_no_watch() {
     server.delete("rollouts", "web");
     pass(60).await;
     assert!(graph.effects() < effects);
-    assert_eq!(graph.effects(), 4, "what is left are the hub's own four watches");
+    assert_eq!(graph.effects(), 5, "what is left are the hub's own five watches");
     graph.stop().await;
 }
 

@@ -227,7 +227,7 @@ impl WorkloadState {
 
     /// Watches the pods exactly as long as the goal asks for their count.
     fn subscribe(&mut self) {
-        let watch_pods = matches!(self.order.goal, WorkloadGoal::Controlled { watch_pods: true, .. });
+        let watch_pods = self.order.goal.watches_pods();
         let (namespace, selector) = (self.workload.key.namespace.clone(), self.workload.pod_selector.clone());
         if self.workload.kind == WorkloadKind::Deployment {
             let subject = Subject::ReplicaSets { namespace: namespace.clone(), selector: selector.clone() };
@@ -252,7 +252,20 @@ impl WorkloadState {
         self.subscription = wanted.map(|subject| Subscription::new(&self.context, &self.cluster, subject, None, wake));
     }
 
+    /// Whether somebody else has put a mark on the workload since the goal was decided. It is decided anew on that.
+    fn is_goal_stale(&self) -> bool {
+        let (mark, known) = (&self.workload.progressing, &self.order.workload.progressing);
+        let Some(Ok(mark)) = mark.as_ref().filter(|_| mark != known) else { return false };
+        match &self.order.goal {
+            WorkloadGoal::Scaled { run, .. } => !mark.is_scale() || mark.rollout_id != *run,
+            _ => mark.is_scale(),
+        }
+    }
+
     fn decide(&mut self) {
+        if self.is_goal_stale() {
+            return;
+        }
         let pods = self.known_pods();
         let now = self.context.now();
         let sets = self.known_sets();

@@ -5,13 +5,15 @@ use serde_json::Value;
 use super::{Change, HookRule, Verb, Who, WorkloadId, int, new_command, requests, text};
 use crate::scenario::HUB;
 
-/// A RolloutRun.
+const SCALE_RUNS: &str = "scaleruns";
+
+/// A run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFacts {
     /// Its name.
     pub name: String,
-    /// Whether no Rollout made it.
-    pub by_hand: bool,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What its canary wants of whom.
     pub canary: Vec<TargetFacts>,
     /// `status.canaryStatus.state`.
@@ -50,11 +52,36 @@ pub struct RunFacts {
     pub gone: bool,
 }
 
+/// Where a run comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A Rollout made it.
+    #[default]
+    Rollout,
+    /// A user made it.
+    ByHand,
+    /// It is a ScaleRun. Its batches move no pods to a new revision.
+    ScaleRun,
+}
+
+impl Origin {
+    fn of(change: &Change<'_>) -> Self {
+        let owned = change.new["metadata"]["ownerReferences"].is_array();
+        match change.plural {
+            SCALE_RUNS => Self::ScaleRun,
+            _ if owned => Self::Rollout,
+            _ => Self::ByHand,
+        }
+    }
+}
+
 /// One batch of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchFacts {
     /// What it wants of whom.
     pub targets: Vec<TargetFacts>,
+    /// The sizes that a ScaleRun gives, in words.
+    pub sizes: String,
     /// Whether it stops before it begins.
     pub breakpoint: bool,
     /// The state of its record.
@@ -120,8 +147,7 @@ pub fn has_begun(state: &str) -> bool {
 
 impl RunFacts {
     pub(super) fn new(change: &Change<'_>) -> Self {
-        let by_hand = !change.new["metadata"]["ownerReferences"].is_array();
-        let mut run = Self { name: change.name.to_owned(), by_hand, ..Self::default() };
+        let mut run = Self { name: change.name.to_owned(), origin: Origin::of(change), ..Self::default() };
         run.update(change);
         run
     }
@@ -134,14 +160,20 @@ impl RunFacts {
             self.hooks = list(&spec["webhooks"]).iter().map(HookRule::read).collect();
         }
         self.phase = text(&status["phase"]);
-        self.index = usize::try_from(int(&status["batchStatus"]["currentBatchIndex"])).unwrap_or_default();
-        self.state = text(&status["batchStatus"]["currentBatchState"]);
+        let turned = self.scales() && status["rollback"].is_object() && self.back_from.is_none();
+        let progress = if self.scales() { scale_progress(status) } else { &status["batchStatus"] };
+        self.index = usize::try_from(int(&progress["currentBatchIndex"])).unwrap_or_default();
+        self.state = text(&progress["currentBatchState"]);
         self.canary_state = text(&status["canaryStatus"]["state"]);
         let given_up = list(&status["webhooks"]).iter().filter(|entry| entry["state"] == "Skipped");
         self.given_up = given_up.map(|entry| text(&entry["hookType"])).collect();
         self.requests = requests(change.new);
         let back = &status["rollback"];
         self.back_from = back.is_object().then(|| usize::try_from(int(&back["fromBatchIndex"])).unwrap_or_default());
+        if turned {
+            // The way back has batches of its own.
+            self.batches = vec![BatchFacts::default(); list(&progress["records"]).len()];
+        }
         self.error = status["error"].is_object().then(|| {
             let of = |key: &str| text(&status["error"][key]);
             (of("code"), of("reason"), of("message"))
@@ -158,7 +190,7 @@ impl RunFacts {
             self.batches.iter_mut().for_each(|batch| (batch.begun, batch.continued) = (false, false));
         }
         for (index, batch) in self.batches.iter_mut().enumerate() {
-            batch.state = text(&status["batchStatus"]["records"][index]["state"]);
+            batch.state = text(&progress["records"][index]["state"]);
             let current = index == self.index && has_begun(&self.state);
             batch.begun |= current || has_begun(&batch.state);
         }
@@ -167,6 +199,21 @@ impl RunFacts {
         {
             self.commanded(&command);
         }
+    }
+
+    /// Whether a write is one of this run.
+    pub(super) fn is(&self, change: &Change<'_>) -> bool {
+        self.name == change.name && self.scales() == (change.plural == SCALE_RUNS)
+    }
+
+    /// Whether it is a ScaleRun.
+    pub fn scales(&self) -> bool {
+        self.origin == Origin::ScaleRun
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static str {
+        if self.scales() { "ScaleRun" } else { "RolloutRun" }
     }
 
     pub(super) fn commanded(&mut self, command: &str) {
@@ -186,9 +233,17 @@ impl RunFacts {
         self.starts_over = spec["policies"]["templateChangePolicy"] == "Restart";
         self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
         self.batches.resize(batches.len(), BatchFacts::default());
+        let scales = self.scales();
         for (facts, batch) in self.batches.iter_mut().zip(batches) {
             facts.breakpoint = batch["breakpoint"] == true;
-            let targets = batch["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let targets = list(&batch["targets"]);
+            if scales {
+                let size = |target: &Value| {
+                    format!("{}/{} to {}", text(&target["cluster"]), text(&target["name"]), target["replicas"])
+                };
+                facts.sizes = targets.iter().map(size).collect::<Vec<_>>().join("; ");
+                continue;
+            }
             facts.targets = targets.iter().filter_map(target).collect();
         }
     }
@@ -259,6 +314,11 @@ impl RunFacts {
         self.phase == "Paused"
             && self.batches.get(self.index).is_some_and(|batch| batch.breakpoint && !batch.begun && !batch.continued)
     }
+}
+
+/// How far a ScaleRun has got on the way that it is on.
+fn scale_progress(status: &Value) -> &Value {
+    if status["rollback"].is_object() { &status["rollback"] } else { &status["batches"] }
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -28,7 +28,11 @@ impl Invariant for Monotone {
 
 fn backwards(before: &RunFacts, after: &RunFacts) -> Option<String> {
     let name = &after.name;
-    if after.back_from.is_some() {
+    if after.scales() && after.back_from.is_some() && before.back_from.is_none() {
+        // The way back has batches of its own, and goes through them like any other.
+        return None;
+    }
+    if after.back_from.is_some() && !after.scales() {
         return forwards(before, after);
     }
     if after.starts_over && after.is_fresh() && !before.ended() {

@@ -1,7 +1,7 @@
 //! What a run put on objects goes with it.
 
 use super::{About, Ending, Invariant};
-use crate::facts::{Facts, RunFacts};
+use crate::facts::{Facts, Origin, RunFacts};
 
 /// After the end of a run its canary is gone, its workloads carry no `progressing-info` and no command is left on Rollout or run; after
 /// the Rollout is gone, or a run made by hand has ended, its workloads carry nothing of ours, but for the record of the
@@ -39,8 +39,8 @@ fn canary(facts: &Facts) -> Option<String> {
 }
 
 fn requests(facts: &Facts) -> Option<String> {
-    let rollouts = facts.rollouts.values().filter(|r| !r.gone).map(|r| ("rollout", &r.name, &r.requests));
-    let runs = facts.runs.iter().filter(|r| !r.gone).map(|r| ("rolloutrun", &r.name, &r.requests));
+    let rollouts = facts.rollouts.values().filter(|r| !r.gone).map(|r| ("Rollout", &r.name, &r.requests));
+    let runs = facts.runs.iter().filter(|r| !r.gone).map(|r| (r.kind(), &r.name, &r.requests));
     let (kind, name, left) = rollouts.chain(runs).find(|(_, _, requests)| !requests.is_empty())?;
     Some(format!("{kind} {name} still carries {}", left.join(", ")))
 }
@@ -58,6 +58,6 @@ fn after_rollout(facts: &Facts) -> Option<String> {
         let left = workload.ours.iter().find(|key| !kept(key))?;
         Some(format!("{id} still carries {left}, but nothing rolls it out any more"))
     });
-    let run = |run: &&RunFacts| !run.gone && !run.by_hand;
+    let run = |run: &&RunFacts| !run.gone && run.origin == Origin::Rollout;
     left.or_else(|| facts.runs.iter().find(run).map(|run| format!("run {} outlived its Rollout", run.name)))
 }

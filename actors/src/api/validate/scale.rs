@@ -6,6 +6,7 @@ use super::{Errors, FieldError, metadata};
 use crate::api::scalerun::{
     ScaleRun, ScaleRunBatchStatus, ScaleRunBatchStrategy, ScaleRunStatus, ScaleRunStep, ScaleRunStepTarget,
 };
+use crate::workloads::WorkloadKind;
 
 /// Checks a ScaleRun.
 pub fn scale_run(run: &ScaleRun) -> Vec<FieldError> {
@@ -13,6 +14,10 @@ pub fn scale_run(run: &ScaleRun) -> Vec<FieldError> {
     let spec = &run.spec;
     metadata(&mut errors, &run.metadata);
     target_type(&mut errors, spec.target_type.as_ref());
+    if spec.target_type.as_ref().and_then(WorkloadKind::of_target).is_some_and(|kind| !kind.owns_pods()) {
+        let message = "names a kind that has no pods of its own to scale; write the kind of the workloads that have";
+        errors.add("spec.targetType.kind", message);
+    }
     webhooks(&mut errors, "spec.webhooks", &spec.webhooks);
     if spec.batch.is_none() {
         errors.add("spec.batch", "is absent, so there is nothing to run; write batches with at least one");

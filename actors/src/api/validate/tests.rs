@@ -352,6 +352,10 @@ fn scale_runs() {
         &[
             (json!({"spec": null}), &["spec.targetType", "spec.batch"]),
             (json!({"spec": {"batch": {"batches": []}}}), &["spec.batch.batches"]),
+            (
+                json!({"spec": {"targetType": {"apiVersion": "apps.kusionstack.io/v1alpha1", "kind": "PodDecoration"}}}),
+                &["spec.targetType.kind"],
+            ),
             (json!({"spec": {"rollback": null}}), &[]),
             (json!({"spec": {"rollback": {"batches": []}}}), &["spec.rollback.batches"]),
             (

@@ -100,11 +100,12 @@ fn a_review_is_answered() {
 #[test]
 fn what_is_not_carried_out_is_warned_of() {
     let scale = json!({"apiVersion": API_VERSION, "kind": "ScaleRun", "metadata": {"name": "shop"}, "spec": {
+        "webhooks": [{"name": "ask", "hookTypes": ["PreBatchStepHook", "PreRollout"], "clientConfig": {"url": "https://a/b"}}],
         "targetType": {"kind": "StatefulSet"}, "batch": {"batches": [{"targets": [{"name": "web", "replicas": 1}]}]},
     }});
     let answer = review(&question(&Value::Null, &scale)).unwrap();
     assert_eq!(answer["response"]["allowed"], true);
-    assert_snapshot!(answer["response"]["warnings"], @r#"["a ScaleRun is stored, but not carried out by this version"]"#);
+    assert_snapshot!(answer["response"]["warnings"], @r#"["spec.webhooks[0].hookTypes: PreRollout is never asked, because a ScaleRun has only batches"]"#);
     let traffic = json!({"http": {"weight": 10}});
     let strategy = json!({"apiVersion": API_VERSION, "kind": "RolloutStrategy", "metadata": {"name": "shop"}, "batch": {
         "batches": [{"replicas": 1, "traffic": traffic}],

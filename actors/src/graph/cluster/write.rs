@@ -423,6 +423,7 @@ fn event(notice: &Notice, now: Time) -> Event {
     let kind = match kind {
         HubKind::Rollout => "Rollout",
         HubKind::RolloutRun => "RolloutRun",
+        HubKind::ScaleRun => "ScaleRun",
     };
     Event {
         metadata: ObjectMeta {

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 use crate::{
     api::{Rollout, RolloutRun},
-    decide::{self, standalone},
+    decide::{self, scale, standalone},
     graph::{
         cluster::{About, Fact, Listing},
         mirror::Mirror,
@@ -40,16 +42,13 @@ impl Hub {
         self.objects.values_mut().for_each(Mirror::restart);
     }
 
-    /// The Rollouts, and the stand-ins of runs made by hand.
+    /// The Rollouts, and the stand-ins of runs made by hand and of ScaleRuns.
     pub(super) fn rollouts(&self) -> impl Iterator<Item = ObjectKey> {
-        let by_hand = self.runs().filter(|(_, run)| standalone::is_due(run));
-        let rollouts = self.of(&Subject::Rollouts).map(|(key, _)| key.clone());
-        rollouts.chain(by_hand.map(|(key, _)| standalone::key(key)))
-    }
-
-    /// What an actor of that key is there for.
-    pub(super) fn charge(&self, key: &ObjectKey) -> Charge {
-        if standalone::run_of(key).is_some() { Charge::Run } else { Charge::Rollout }
+        let objects = Subject::HUB.iter().flat_map(|subject| self.of(subject));
+        objects.filter_map(|(key, object)| match object {
+            Projected::Rollout(_) => Some(key.clone()),
+            _ => stand_in(key, object),
+        })
     }
 
     /// The writes that let go of runs whose Rollout is gone.
@@ -69,15 +68,21 @@ impl Hub {
 
     /// One Rollout, or one that stands in for one.
     pub(super) fn rollout(&self, key: &ObjectKey) -> Option<Arc<Rollout>> {
-        let at = |subject, key| self.objects.get(&subject)?.items().get(key);
-        if let Some(run) = standalone::run_of(key) {
-            return match at(Subject::RolloutRuns, &run)? {
-                Projected::RolloutRun(run) if standalone::is_due(run) => Some(Arc::new(standalone::stand_in(run))),
-                _ => None,
-            };
-        }
-        match at(Subject::Rollouts, key)? {
+        let (charge, run) = standalone::charge(&key.name);
+        let subject = match charge {
+            Charge::Rollout => Subject::Rollouts,
+            Charge::Run => Subject::RolloutRuns,
+            Charge::ScaleRun => Subject::ScaleRuns,
+        };
+        let at = ObjectKey { namespace: key.namespace.clone(), name: run.unwrap_or(&key.name).to_owned() };
+        let object = self.objects.get(&subject)?.items().get(&at)?;
+        stand_in(&at, object)
+            .filter(|stand_in| stand_in == key)
+            .or_else(|| (charge == Charge::Rollout).then_some(at))?;
+        match object {
             Projected::Rollout(rollout) => Some(rollout.clone()),
+            Projected::RolloutRun(run) => Some(Arc::new(standalone::stand_in(run))),
+            Projected::ScaleRun(run) => Some(Arc::new(standalone::scale_stand_in(run))),
             _ => None,
         }
     }
@@ -121,11 +126,10 @@ impl Hub {
 
     fn news(&self, key: &ObjectKey, before: Option<&Projected>, after: Option<&Projected>) -> Vec<News> {
         let mut news = Vec::new();
-        let own = match after {
-            Some(Projected::Rollout(_)) => Some(key.clone()),
-            Some(Projected::RolloutRun(_)) => Some(standalone::key(key)),
-            _ => None,
-        };
+        let own = after.and_then(|object| match object {
+            Projected::Rollout(_) => Some(key.clone()),
+            _ => stand_in(key, object),
+        });
         if let Some((rollout, now)) = own.and_then(|key| Some((key.clone(), self.rollout(&key)?))) {
             news.push(News { rollout, key: HubKey::Rollout, fact: HubFact::Rollout(now) });
         }
@@ -141,13 +145,31 @@ impl Hub {
     }
 }
 
-/// Whether a listing says that what is not there does not exist. TrafficTopologies are optional: where their CRD is not
-/// installed there are none.
+/// The key of the stand-in for a run that goes by itself, as long as it has something left to do.
+fn stand_in(key: &ObjectKey, object: &Projected) -> Option<ObjectKey> {
+    let name = match object {
+        Projected::RolloutRun(run) if standalone::is_due(run) => standalone::run_name(&key.name),
+        Projected::ScaleRun(run) if scale::is_due(run) => standalone::scale_name(&key.name),
+        _ => return None,
+    };
+    Some(ObjectKey { namespace: key.namespace.clone(), name })
+}
+
+/// Whether a listing says that what is not there does not exist. ScaleRuns and TrafficTopologies are optional: where their
+/// CRD is not installed there are none.
 fn is_whole(subject: &Subject, listing: &Listing) -> bool {
     match listing {
         Listing::Complete => true,
-        Listing::NotServed => *subject == Subject::TrafficTopologies,
+        Listing::NotServed => matches!(subject, Subject::ScaleRuns | Subject::TrafficTopologies),
         Listing::Pending | Listing::Refused { .. } => false,
+    }
+}
+
+/// Whether a run is the Rollout's, or what the Rollout stands in for.
+fn is_own(run: &ObjectKey, owner: Option<&OwnerReference>, rollout: &ObjectKey, uid: Option<&str>) -> bool {
+    match owner {
+        Some(owner) => owner.name == rollout.name && Some(&*owner.uid) == uid,
+        None => standalone::run_name(&run.name) == rollout.name,
     }
 }
 
@@ -164,16 +186,14 @@ fn facts_about(
     Some(match object {
         Projected::Rollout(_) if key == rollout => return None,
         Projected::Rollout(_) => (HubKey::Other(name), HubFact::Other(is_there)),
-        Projected::RolloutRun(run) => {
-            let stand_in = standalone::key(key);
-            match standalone::owner(run) {
-                Some(owner) if owner.name != rollout.name || Some(&*owner.uid) != uid => return None,
-                None if stand_in != *rollout && standalone::is_due(run) => {
-                    (HubKey::Other(stand_in.name), HubFact::Other(is_there))
-                }
-                None if stand_in != *rollout => return None,
-                _ => (HubKey::Run(name), HubFact::Run(is_there.then(|| run.clone()))),
-            }
+        Projected::RolloutRun(run) if is_own(key, standalone::owner(run), rollout, uid) => {
+            (HubKey::Run(name), HubFact::Run(is_there.then(|| run.clone())))
+        }
+        Projected::ScaleRun(run) if standalone::scale_name(&key.name) == rollout.name => {
+            (HubKey::ScaleRun, HubFact::ScaleRun(is_there.then(|| run.clone())))
+        }
+        Projected::RolloutRun(_) | Projected::ScaleRun(_) => {
+            (HubKey::Other(stand_in(key, object)?.name), HubFact::Other(is_there))
         }
         Projected::RolloutStrategy(strategy) => {
             (HubKey::Strategy(name), HubFact::Strategy(is_there.then(|| strategy.clone())))
