@@ -130,8 +130,10 @@ fn unfinished(run: &RolloutRun) -> Vec<WorkloadRevision> {
         name: target.name.clone(),
         revision: target.updated_revision.clone(),
     });
-    // What was rolled back, and what that came to where not every pod went along.
-    let mut given_up: Vec<_> = status.rollback.iter().flat_map(|back| back.revisions.clone()).chain(left).collect();
+    // What was rolled back, and what that came to where not every pod went along. Its controller may not have seen yet that
+    // the stable template is back.
+    let back = status.rollback.iter().flat_map(|back| back.revisions.iter().chain(&status.stable_revisions).cloned());
+    let mut given_up: Vec<_> = back.chain(left).collect();
     given_up.sort();
     given_up.dedup();
     given_up

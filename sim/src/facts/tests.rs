@@ -82,7 +82,7 @@ pub(crate) fn run(index: usize, state: &str, phase: &str) -> Value {
         json!({"breakpoint": breakpoint, "targets": [target]})
     };
     json!({
-        "metadata": {"name": "web-1"},
+        "metadata": {"name": "web-1", "ownerReferences": [{"kind": "Rollout", "name": "web", "controller": true}]},
         "spec": {"batch": {"batches": [batch(json!(1), false), batch(json!("50%"), true), batch(json!("100%"), false)]}},
         "status": {"phase": phase, "batchStatus": {"currentBatchIndex": index, "currentBatchState": state}},
     })

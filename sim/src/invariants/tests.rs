@@ -142,17 +142,34 @@ fn what_is_left_behind_is_found() {
     };
     let progressing = with(json!({"rollout.kusionstack.io/progressing-info": "{}"}));
     told.write(Who::Operator, SETS, "web", &progressing);
+    told.write(Who::User, "rollouts", "web", &json!({"metadata": {"name": "web"}}));
     assert!(judge(&told).is_empty(), "the run is active");
     told.write(Who::Operator, RUNS, "web-1", &run(0, "", "Canceled"));
     assert_eq!(judge(&told)[0].0, "nothing_left_behind");
     told.write(Who::Operator, SETS, "web", &with(json!({"rollout.kusionstack.io/name": "web"})));
     assert!(judge(&told).is_empty(), "the Rollout is still there");
-    told.write(Who::User, "rollouts", "web", &json!({"metadata": {"name": "web"}}));
     told.write(Who::Cluster, "rollouts", "web", &Value::Null);
     assert_eq!(judge(&told)[0].0, "nothing_left_behind");
     told.write(Who::Operator, SETS, "web", &with(json!({"slipway.rollout.kusionstack.io/update-strategy": "{}"})));
     told.write(Who::Cluster, RUNS, "web-1", &Value::Null);
     assert!(judge(&told).is_empty(), "an update is pending: the record stays");
+}
+
+#[test]
+fn a_run_made_by_hand_gives_back_what_it_took_and_may_stay() {
+    let mut told = waiting();
+    let ending = Ending { rested: true, ..Ending::default() };
+    let judge = |told: &Told| Jury::new(&BTreeMap::new()).finish(&told.facts, &ending, Duration::ZERO);
+    told.write(Who::Cluster, RUNS, "web-1", &Value::Null);
+    let mut by_hand = run(0, "", "Canceled");
+    by_hand["metadata"]["ownerReferences"] = Value::Null;
+    told.write(Who::User, RUNS, "by-hand", &by_hand);
+    let mut set = set(5, i32::MAX, "v2", "v1", "v2");
+    told.write(Who::Operator, SETS, "web", &set);
+    assert!(judge(&told).is_empty());
+    set["metadata"]["annotations"] = json!({"rollout.kusionstack.io/name": "rolloutrun/by-hand"});
+    told.write(Who::Operator, SETS, "web", &set);
+    assert_eq!(judge(&told)[0].0, "nothing_left_behind");
 }
 
 #[test]
