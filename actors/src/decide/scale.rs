@@ -196,19 +196,20 @@ fn current(progress: &ScaleRunBatchStatus) -> Option<usize> {
     usize::try_from(progress.current_batch_index).ok()
 }
 
-fn number(status: &ScaleRunStatus) -> i64 {
-    progress(status).map_or(0, |progress| i64::from(progress.current_batch_index)) + 1
+/// A batch in words.
+fn batch_in_words(back: bool, index: usize) -> String {
+    format!("batch {}{}", index + 1, if back { " of the way back" } else { "" })
 }
 
 /// The current batch in words.
-fn batch_in_words(status: &ScaleRunStatus) -> String {
-    format!("batch {}{}", number(status), if status.rollback.is_some() { " of the way back" } else { "" })
+fn current_in_words(status: &ScaleRunStatus) -> String {
+    batch_in_words(status.rollback.is_some(), progress(status).and_then(current).unwrap_or_default())
 }
 
 fn paused(run: &ScaleRun, status: &ScaleRunStatus) -> Wait {
     let breakpoint = progress(status).is_some_and(|progress| progress.current_batch_state == StepState::Pending);
     let at = if breakpoint { "at the breakpoint of" } else { "in" };
-    wait(run, format!("paused {at} {}", batch_in_words(status)), Command::Continue)
+    wait(run, format!("paused {at} {}", current_in_words(status)), Command::Continue)
 }
 
 fn stopped(run: &ScaleRun, status: &ScaleRunStatus) -> Wait {
@@ -297,18 +298,22 @@ fn notices(run: &ScaleRun, old: &ScaleRunStatus, new: &ScaleRunStatus) -> Vec<No
         message,
     };
     let mut notices = Vec::new();
-    let at = |status: &ScaleRunStatus| {
-        let progress = progress(status).cloned().unwrap_or_default();
-        (status.rollback.is_some(), progress.current_batch_index, progress.current_batch_state)
-    };
-    let batch = batch_in_words(new);
     if old.rollback.is_none() && new.rollback.is_some() {
         notices.push(notice(true, "RollingBack", "every workload is scaled back".to_owned()));
     }
-    if at(old) != at(new) {
-        match at(new).2 {
+    let back = new.rollback.is_some();
+    let before = if back { &old.rollback } else { &old.batches };
+    let state = |progress: Option<&ScaleRunBatchStatus>, index: usize| {
+        progress.and_then(|progress| progress.records.get(index)).map(|record| record.state.clone()).unwrap_or_default()
+    };
+    for index in 0..Way::of(run, new).steps.len() {
+        let (before, after) = (state(before.as_ref(), index), state(progress(new), index));
+        let batch = batch_in_words(back, index);
+        match after {
+            _ if before == after => {}
             StepState::Running => notices.push(notice(false, "BatchStarted", format!("{batch} starts to scale"))),
             StepState::Succeeded => notices.push(notice(false, "BatchSucceeded", format!("{batch} is done"))),
+            StepState::Skipped => notices.push(notice(false, "BatchSkipped", format!("{batch} is skipped"))),
             _ => {}
         }
     }

@@ -138,7 +138,7 @@ pub(super) fn moment<'a>(run: &'a ScaleRun, way: &Way<'_>, status: &ScaleRunStat
         webhooks: &run.spec.webhooks,
         run: &run.metadata,
         target_type: run.spec.target_type.as_ref(),
-        step: super::batch_in_words(status),
+        step: super::current_in_words(status),
         subject: Some(("batch", serde_json::Value::Object(subject))),
         resumed: resumed.filter(|command| command.effect == "Accepted").and_then(|c| Some(c.time.as_ref()?.0)),
         give_up: annotate(run, Command::ForceSkip),

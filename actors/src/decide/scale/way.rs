@@ -169,7 +169,7 @@ fn numbers(workload: &Workload) -> ScaleWorkloadStatus {
 /// be taken off.
 pub(super) fn skip(run: &ScaleRun, status: &mut ScaleRunStatus, now: Timestamp) -> String {
     let last = progress(status).and_then(current).is_none_or(|index| Way::of(run, status).is_last(index));
-    let said = format!("{} is skipped, and its workloads stay as they are", super::batch_in_words(status));
+    let said = format!("{} is skipped, and its workloads stay as they are", super::current_in_words(status));
     let progress = progress_mut(status);
     if let Some(record) = current(progress).and_then(|index| progress.records.get_mut(index)) {
         record.state = StepState::Skipped;
