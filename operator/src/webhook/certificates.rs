@@ -117,3 +117,57 @@ fn named(name: &str) -> DistinguishedName {
     names.push(DnType::CommonName, name);
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, time::Duration};
+
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
+    };
+
+    use super::*;
+
+    /// Whether a client that trusts this authority takes what the acceptor shows.
+    async fn is_trusted(acceptor: TlsAcceptor, authority: &str) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let name = ServerName::try_from("webhook.test").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let (connected, _) = tokio::join!(connector.connect(name, client), acceptor.accept(server));
+        connected.is_ok()
+    }
+
+    /// Writes a file as one of that age, whatever the resolution of the file system's clock.
+    fn write(path: &Path, text: &str, age: u64) {
+        fs::write(path, text).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + age);
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_renewed_once_both_of_its_files_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files { certificate: dir.path().join("tls.crt"), key: dir.path().join("tls.key") };
+        let (first, second) =
+            (make(&["webhook.test".to_owned()]).unwrap(), make(&["webhook.test".to_owned()]).unwrap());
+        write(&files.certificate, &first.1, 1);
+        write(&files.key, &first.2, 1);
+        let (certificate, key) = (files.certificate.clone(), files.key.clone());
+        let mut certificates = Certificates::open(files).unwrap();
+        assert!(is_trusted(certificates.acceptor(), &first.0).await);
+        assert!(!is_trusted(certificates.acceptor(), &second.0).await);
+        write(&certificate, &second.1, 2);
+        assert!(is_trusted(certificates.acceptor(), &first.0).await, "the key is still the former one's");
+        write(&key, &second.2, 2);
+        assert!(is_trusted(certificates.acceptor(), &second.0).await);
+        assert!(!is_trusted(certificates.acceptor(), &first.0).await);
+    }
+}
