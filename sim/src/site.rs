@@ -80,6 +80,12 @@ impl Site {
         self.request(Who::User, Method::POST, &kind.path(namespace), "application/json", manifest).await
     }
 
+    /// Reads an object of the namespace `default`.
+    pub(crate) async fn get(&self, kind: Kind, name: &str) -> Result<Value, String> {
+        let path = format!("{}/{name}", kind.path("default"));
+        self.request(Who::User, Method::GET, &path, "application/json", &Value::Null).await
+    }
+
     /// Patches an object of the namespace `default`, or a subresource of it.
     pub(crate) async fn patch(
         &self,

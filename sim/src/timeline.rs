@@ -172,15 +172,31 @@ impl Timeline<'_> {
     }
 
     async fn create(&self, cluster: &str, manifest: &Value) {
-        let created = match self.site(cluster) {
-            Ok(site) => site.create(manifest).await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = created {
+        if let Err(error) = self.put(cluster, manifest).await {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (kind, name) = (text(&manifest["kind"]), text(&manifest["metadata"]["name"]));
             self.recorder.tell("user", &format!("{cluster}: {kind} {name} is refused: {error}"));
         }
+    }
+
+    /// Creates an object as a manifest has it: its owner is found by kind and name, and a status of an object of ours is
+    /// stored too, as whoever wrote it before would have.
+    async fn put(&self, cluster: &str, manifest: &Value) -> Result<(), String> {
+        let site = self.site(cluster)?;
+        let mut object = manifest.clone();
+        let status = object.as_object_mut().and_then(|object| object.remove("status"));
+        for owner in object["metadata"]["ownerReferences"].as_array_mut().into_iter().flatten() {
+            if owner["uid"].is_null() {
+                owner["uid"] =
+                    site.get(Kind::of(owner)?, owner["name"].as_str().unwrap_or_default()).await?["metadata"]["uid"]
+                        .take();
+            }
+        }
+        let name = site.create(&object).await?["metadata"]["name"].take();
+        let Some(status) = status else { return Ok(()) };
+        let name = format!("{}/status", name.as_str().unwrap_or_default());
+        let body = json!({ "status": status });
+        site.patch(Who::User, Kind::of(manifest)?, &name, Patch::Merge, &body).await.map(|_| ())
     }
 
     async fn install(&self, cluster: &str, crds: Crds) -> Result<(), String> {
