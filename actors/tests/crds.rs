@@ -25,6 +25,7 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.spec.rollback", "what a run did can be taken back after its end"),
     ("rolloutruns.status.stableRevisions", "a rollback knows what it returns to"),
     ("rolloutruns.status.rollback", "a rollback goes on where it was"),
+    ("rolloutruns.status.restarts", "a hook that is asked again after a restart is another question"),
     ("rolloutruns.status.command", "a command takes effect exactly once"),
     ("rolloutruns.status.progress", "a progress deadline outlives the operator that began to count"),
     ("rolloutruns.status.skippedClusters", "a cluster that is gone need not hold the others"),

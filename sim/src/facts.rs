@@ -281,6 +281,11 @@ impl Facts {
         };
         let before = self.runs[index].clone();
         self.runs[index].update(change);
+        let run = &self.runs[index];
+        if run.laps != before.laps {
+            let of_batches = self.hooks.iter_mut().filter(|(id, _)| id.run == run.name && id.batch.is_some());
+            of_batches.for_each(|(_, hook)| hook.begin_anew());
+        }
         self.authorise(index);
         Delta::Run { index, before: Some(Box::new(before)) }
     }

@@ -251,6 +251,9 @@ pub struct RolloutRunStatus {
     /// addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackStatus>,
+    /// How often the run started over because a template changed (Slipway's addition).
+    #[serde(default, skip_serializing_if = "super::kind::is_default")]
+    pub restarts: i32,
     /// The hooks before the first step and after the last (Slipway's addition).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<RolloutWebhookStatus>,

@@ -267,10 +267,12 @@ impl Moment<'_> {
 
 /// A hook that failed, asked anew: its last words stay until it says others.
 fn begin_again(entry: &RolloutWebhookStatus, now: Timestamp) -> RolloutWebhookStatus {
+    // The start tells one asking from another, also when both are of one second.
+    let before = entry.start_time.as_ref().and_then(|start| start.0.checked_add(1.second()).ok());
     RolloutWebhookStatus {
         state: RUNNING.to_owned(),
         failure_count: 0,
-        start_time: Some(time(now)),
+        start_time: Some(time(before.map_or(now, |earliest| earliest.max(now)))),
         finish_time: None,
         ..entry.clone()
     }

@@ -52,6 +52,7 @@ pub fn start_over(status: &mut RolloutRunStatus) {
     for record in &mut batch.records {
         *record = RolloutRunStepStatus { index: record.index, ..RolloutRunStepStatus::default() };
     }
+    status.restarts = status.restarts.saturating_add(1);
     status.error = None;
     status.progress = None;
 }
@@ -132,6 +133,7 @@ mod tests {
             assert_eq!((status.phase.to_string(), status.error), (after.to_owned(), None), "{before} in {state}");
             let batch = status.batch_status.unwrap();
             assert_eq!((batch.current_batch_index, batch.current_batch_state), (0, StepState::None));
+            assert_eq!(status.restarts, 1);
             let records: Vec<_> =
                 batch.records.iter().map(|record| (record.index, &record.state, &record.start_time)).collect();
             assert_eq!(records, [(Some(0), &StepState::None, &None), (Some(1), &StepState::None, &None)]);

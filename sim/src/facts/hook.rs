@@ -43,8 +43,10 @@ pub enum Said {
 /// What is known of one hook of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookFacts {
-    /// The idempotency keys it was asked under.
+    /// The idempotency keys it was asked under since its step last began.
     pub keys: std::collections::BTreeSet<String>,
+    /// Those of before. Whoever is asked under one of them once more is not asked anew.
+    stale: std::collections::BTreeSet<String>,
     /// Whether its last answer was `OK`.
     pub ok: bool,
     /// Failures in a row.
@@ -52,7 +54,16 @@ pub struct HookFacts {
 }
 
 impl HookFacts {
+    /// The run begins its steps anew: what was said so far is about something else.
+    pub(super) fn begin_anew(&mut self) {
+        self.stale.append(&mut self.keys);
+        (self.ok, self.failures) = (false, 0);
+    }
+
     pub(super) fn asked(&mut self, key: &str, said: Said) {
+        if self.stale.contains(key) {
+            return;
+        }
         self.keys.insert(key.to_owned());
         self.ok = said == Said::Ok;
         self.failures = if said == Said::Failed { self.failures + 1 } else { 0 };

@@ -40,6 +40,8 @@ pub struct RunFacts {
     pub requests: Vec<String>,
     /// The batch that was undone first, counted from 0, once the run is on its way back.
     pub back_from: Option<usize>,
+    /// How often it turned round or started over: its batches are steps anew then.
+    pub laps: usize,
     /// Its hooks.
     pub hooks: Vec<HookRule>,
     /// Moments of the run as a whole whose hooks were given up, as its status says.
@@ -154,6 +156,7 @@ impl RunFacts {
 
     pub(super) fn update(&mut self, change: &Change<'_>) {
         let (spec, status) = (&change.new["spec"], &change.new["status"]);
+        let (fresh, onward) = (self.is_fresh(), self.back_from.is_none());
         self.gone = change.verb == Verb::Delete;
         if change.old.is_none_or(|old| old["spec"] != *spec) {
             self.read_batches(spec);
@@ -185,6 +188,8 @@ impl RunFacts {
             .collect();
         let skipped = status["skippedClusters"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.skipped = skipped.iter().map(|c| (text(&c["name"]), c["returned"].is_string())).collect();
+        let over = self.starts_over && self.is_fresh() && !fresh;
+        self.laps += usize::from(over || onward && self.back_from.is_some());
         if self.starts_over && self.is_fresh() {
             // What was passed on the way before has to be passed again.
             self.batches.iter_mut().for_each(|batch| (batch.begun, batch.continued) = (false, false));
@@ -286,8 +291,15 @@ impl RunFacts {
         passed.extend(recycled.then_some(("PostCanaryStepHook", None)));
         for (index, batch) in self.batches.iter().enumerate() {
             let done = matches!(&*batch.state, "ResourceRecycling" | "Succeeded");
-            let left = done || index < self.index && batch.state != "Skipped";
-            passed.extend(batch.begun.then_some(("PreBatchStepHook", Some(index))));
+            let (begun, left) = match self.back_from {
+                None => (batch.begun, index < self.index),
+                // What was passed on the way there says nothing of the way back.
+                Some(from) if index > from || index < self.index => (false, false),
+                Some(_) if index == self.index => (has_begun(&self.state), false),
+                Some(_) => (batch.state != "Skipped", true),
+            };
+            let left = left && batch.state != "Skipped" || done && (self.back_from.is_none() || begun);
+            passed.extend(begun.then_some(("PreBatchStepHook", Some(index))));
             passed.extend(left.then_some(("PostBatchStepHook", Some(index))));
         }
         passed.extend((self.phase == "Succeeded" && whole("PostRollout")).then_some(("PostRollout", None)));

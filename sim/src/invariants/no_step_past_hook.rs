@@ -3,7 +3,8 @@
 use super::{About, Invariant};
 use crate::facts::{Change, Delta, Facts, HookId};
 
-/// A run leaves a moment only when every hook of it has said OK, or failed and is to be ignored.
+/// A run leaves a moment only when every hook of it has said OK, or failed and is to be ignored: on the way back and after
+/// starting over once more, under another key.
 pub(super) struct NoStepPastHook;
 
 impl Invariant for NoStepPastHook {

@@ -128,7 +128,13 @@ fn moment<'a>(run: &'a RolloutRun, status: &RolloutRunStatus) -> Option<Moment<'
     let step = run::batches(run).get(usize::try_from(index).ok()?)?;
     let subject = subject(Some(index), &step.targets, &step.properties);
     let undoing = if status.rollback.is_some() { "undoing " } else { "" };
-    Some(at(run, status, hook_type, format!("{undoing}batch {}", i64::from(index) + 1), Some(("batch", subject))))
+    // What is asked again is another question, though the same second may still go on.
+    let again = match status.restarts {
+        0 => String::new(),
+        restarts => format!(" (started over {restarts}×)"),
+    };
+    let step = format!("{undoing}batch {}{again}", i64::from(index) + 1);
+    Some(at(run, status, hook_type, step, Some(("batch", subject))))
 }
 
 fn at<'a>(

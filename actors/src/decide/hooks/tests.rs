@@ -247,6 +247,44 @@ fn failures_in_a_row_hold_the_run_until_a_retry() {
 }
 
 #[test]
+fn one_asked_anew_is_another_question_within_the_same_second_too() {
+    let mut walk = Walk::new(vec![hook("gate", &json!({ "failureThreshold": 1 }))]);
+    walk.decide();
+    let first = walk.wanted().0.unwrap().key;
+    walk.ask(says("Error", "no"));
+    walk.decide();
+    assert_ne!(walk.wanted().0.unwrap().key, first, "after a retry");
+
+    let run = |status: serde_json::Value| -> std::sync::Arc<RolloutRun> {
+        let mut whole = json!({ "phase": "Progressing", "batchStatus": {
+            "currentBatchIndex": 0, "currentBatchState": "PreBatchStepHook", "records": [{ "webhooks": [{
+                "name": "gate", "hookType": "PreBatchStepHook", "state": "Running", "code": "Processing",
+                "reason": "Processing", "message": "webhook is running", "startTime": at(0).to_string(),
+            }] }],
+        } });
+        json_patch::merge(&mut whole, &status);
+        fixtures::object(json!({
+            "metadata": { "name": "web-1", "uid": "run-uid" },
+            "spec": {
+                "webhooks": [hook("gate", &json!({}))],
+                "batch": { "batches": [{ "targets": [{ "name": "web", "replicas": 1 }] }] },
+            },
+            "status": whole,
+        }))
+    };
+    let view = fixtures::view(vec![]);
+    let laps = [
+        json!({}),
+        json!({ "restarts": 1 }),
+        json!({ "restarts": 2 }),
+        json!({ "rollback": { "fromBatchIndex": 0 } }),
+        json!({ "restarts": 1, "rollback": { "fromBatchIndex": 0 } }),
+    ];
+    let keys: BTreeSet<_> = laps.iter().map(|lap| call(&view, &run(lap.clone()), at(0)).call.unwrap().key).collect();
+    assert_eq!(keys.len(), laps.len(), "each time it goes through its batches");
+}
+
+#[test]
 fn only_ignore_goes_on_after_a_failure() {
     for (policy, passes) in [("Ignore", true), ("Fail", false), ("", false), ("ignore", false)] {
         let mut walk = Walk::new(vec![hook("gate", &json!({ "failureThreshold": 1, "failurePolicy": policy }))]);
