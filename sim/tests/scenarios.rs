@@ -77,19 +77,31 @@ fn crash_at_every_write(scenario: &Scenario) {
 /// taken of each, another third each time, by turns before and after it lands.
 #[test]
 fn a_crash_changes_nothing_whatever_the_kind() {
+    crash_in_every_kind("crash-at-every-write", &["poddecorations", "run-by-hand"], 3);
+}
+
+/// On the way back, too; of that a sixth of the writes.
+#[test]
+fn a_crash_in_a_rollback_changes_nothing_whatever_the_kind() {
+    crash_in_every_kind("rollback-crash", &["rollback-poddecorations"], 6);
+}
+
+/// `name` with each kind that has pods of its own, and other scenarios as they are.
+fn crash_in_every_kind(name: &str, others: &[&str], every: usize) {
     let of_kind = |kind| {
-        let mut scenario = named("crash-at-every-write");
+        let mut scenario = named(name);
         for workload in &mut scenario.application.as_mut().unwrap().workloads {
             workload.kind = kind;
         }
         scenario
     };
     let kinds = [WorkloadKind::AdvancedStatefulSet, WorkloadKind::CloneSet, WorkloadKind::CollaSet].map(of_kind);
-    for (first, scenario) in (0..).zip(kinds.into_iter().chain([named("poddecorations"), named("run-by-hand")])) {
-        let writes = run(&scenario, SEED).writes;
-        assert!(writes > 10, "only {writes} writes");
-        for write in (1 + first % 3..=writes).step_by(3) {
-            let landed = write % 2 == 0;
+    for (first, scenario) in (0..).zip(kinds.into_iter().chain(others.iter().map(|name| named(name)))) {
+        let outcome = run(&scenario, SEED);
+        assert!(outcome.ok, "{}", outcome.timeline);
+        assert!(outcome.writes > 10, "only {} writes", outcome.writes);
+        for (turn, write) in (1 + first % 3..=outcome.writes).step_by(every).enumerate() {
+            let landed = turn % 2 == 0;
             let outcome = run_with(&scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
             assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
         }

@@ -81,11 +81,17 @@ fn room(workload: &Workload, counts: PodCounts, pods: &[Arc<Pod>], window: Optio
     let Some(window) = window else { return workload.desired };
     // What cannot start on the revision that is given up would hold up its own replacement, unless it can be deleted:
     // it comes back on the current revision, wherever the partition stands.
-    let stays = workload.stable_revision != workload.updated_revision;
+    let stays = !workload.kind.has_ordinals() || workload.stable_revision != workload.updated_revision;
     let is_broken = |pod: &&Arc<Pod>| stays && pod.ready_since.is_none() && pod.trouble.is_some();
     let broken = given_up(workload, pods).filter(is_broken).count();
     let broken = i32::try_from(broken).unwrap_or(i32::MAX);
-    let unavailable = (workload.desired - counts.available - broken).max(0);
+    let unavailable = if workload.kind.owns_pods() {
+        workload.desired - counts.available - broken
+    } else {
+        // It tells nothing of the pods that are given up; those that it has let go already are still among them.
+        counts.updated - counts.updated_available
+    };
+    let unavailable = unavailable.max(0);
     (window.scaled(workload.desired).max(1) - unavailable).max(0)
 }
 
@@ -115,6 +121,7 @@ mod tests {
     use crate::{
         api::intorpercent::IntOrPercent::{self, Int, Percent},
         decide::fixtures,
+        workloads::WorkloadKind,
     };
 
     fn step(replicas: IntOrPercent, window: Option<IntOrPercent>) -> Release {
@@ -265,6 +272,34 @@ mod tests {
     fn after_completion_a_broken_pod_does_not_hold_up_its_replacement() {
         assert_eq!(undo_from("v2", "ssbnn", 0, Some(Int(1)), true), 4);
         assert_eq!(undo_from("v2", "ssdnn", 0, Some(Int(1)), true), 5, "it may still become ready");
+    }
+
+    #[test]
+    fn without_ordinals_a_partition_counts_what_is_given_up() {
+        let undo = |kind: WorkloadKind, revisions: &str| {
+            let pods = pods(revisions);
+            let mut workload = fixtures::workload("east", "web", i32::try_from(pods.len()).unwrap());
+            (workload.kind, workload.updated_revision) = (kind, workload.stable_revision.clone());
+            let mut counts = crate::decide::count(&workload, &pods, fixtures::at(100));
+            if !kind.owns_pods() {
+                counts.available = 0;
+            }
+            let (remaining, window) = (0, Some(Int(1)));
+            let release = Release::Back { revision: "v1".into(), restore: true, remaining, window, moving: true };
+            partition(&release, &workload, Some(counts), Some(&pods).filter(|_| kind.owns_pods()).map(|pods| &**pods))
+        };
+        let table = [
+            (WorkloadKind::CloneSet, "nsnsn", 2),
+            (WorkloadKind::CloneSet, "nsn-n", 3),
+            (WorkloadKind::CloneSet, "nsdsn", 3),
+            // Nobody deletes it, so it may not hold up its own replacement.
+            (WorkloadKind::CloneSet, "nsbsn", 2),
+            (WorkloadKind::PodDecoration, "nsnsn", 2),
+            (WorkloadKind::PodDecoration, "nsn-n", 3),
+        ];
+        for (kind, revisions, wanted) in table {
+            assert_eq!(undo(kind, revisions), wanted, "{revisions} of a {}", kind.name());
+        }
     }
 
     #[test]

@@ -109,10 +109,12 @@ impl WorkloadFacts {
         self.recount();
     }
 
-    /// What a decoration tells of the number of its pods, while none of them goes.
+    /// What a decoration tells of the number of its pods, while none of them goes. Its controller may tell late, of pods that
+    /// are gone by then.
     fn told(&self, decoration: &Value) -> i32 {
         let going = self.pods.values().any(|pod| pod.terminating);
-        if going { 0 } else { self.species.desired(decoration) }
+        let known = i32::try_from(self.pods.len()).ok().filter(|known| *known > 0).unwrap_or(i32::MAX);
+        if going { 0 } else { self.species.desired(decoration).min(known) }
     }
 
     fn opened(&mut self, ordinal: i32, who: Who, allowance: i32) {

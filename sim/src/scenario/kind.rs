@@ -53,13 +53,14 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 /// What scenarios call the kind of OpenKruise that has the name of one of Kubernetes.
 const ADVANCED_STATEFULSET: &str = "AdvancedStatefulSet";
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 20] = [
     kind("StatefulSet", "apps", "v1", "statefulsets"),
     kind(ADVANCED_STATEFULSET, KRUISE, "v1beta1", "statefulsets"),
     kind("CloneSet", KRUISE, "v1alpha1", "clonesets"),
     kind("CollaSet", KUSIONSTACK, "v1alpha1", "collasets"),
     kind("PodDecoration", KUSIONSTACK, "v1alpha1", "poddecorations"),
     kind("Deployment", "apps", "v1", "deployments"),
+    kind("ControllerRevision", "apps", "v1", "controllerrevisions"),
     kind("Pod", "", "v1", "pods"),
     kind("Service", "", "v1", "services"),
     kind("ConfigMap", "", "v1", "configmaps"),

@@ -182,10 +182,18 @@ impl Writer<'_> {
                 Ok(patch) => self.patch(subject, key, &patch, false).await,
                 Err(why) => Outcome::Invalid(format!("{holder} {}/{revision}: {why}", key.namespace)),
             },
-            Err(Failure::NotFound(_)) => Outcome::Invalid(format!(
-                "{holder} {}/{revision}, which holds the stable template, is gone: put that template back yourself",
-                key.namespace
-            )),
+            Err(Failure::NotFound(_)) => {
+                // Whoever puts the template back finds the workload parked at least.
+                if patch.get("spec").is_some()
+                    && let Outcome::Conflict(current) = self.patch(subject, key, patch, false).await
+                {
+                    return Outcome::Conflict(current);
+                }
+                Outcome::Invalid(format!(
+                    "{holder} {}/{revision}, which holds the stable template, is gone: put that template back yourself",
+                    key.namespace
+                ))
+            }
             Err(failure) => failure.into(),
         }
     }
