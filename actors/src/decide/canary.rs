@@ -66,12 +66,12 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
             record.state = StepState::Succeeded;
             return Progress::Moved;
         }
-        // What was made in a cluster that is skipped is taken away once it is back, so that is waited for.
         StepState::None => ready_to_begin(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now)),
         StepState::Running => {
             all_available(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now))
         }
-        StepState::ResourceRecycling => Ok(left_behind(view, run)),
+        // What was made in a cluster that is skipped is taken away once it is back, as every copy that nobody wants.
+        StepState::ResourceRecycling => Ok(absence::gate(view, run, status, left_behind(view, run), now)),
         _ => Ok(Vec::new()),
     };
     match gate {
@@ -353,6 +353,16 @@ mod tests {
         ];
         let lines: Vec<_> = lines.iter().map(|(when, what)| format!("{when:18} {what}")).collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_copy_in_a_cluster_that_is_skipped_is_not_waited_for() {
+        let mut run = run("ResourceRecycling", "Progressing");
+        let workloads = || vec![marked(), copy(2)];
+        assert!(walk(&run, workloads()).contains("waits for"));
+        let skipped = serde_json::from_value(json!([{ "name": "east", "reason": "it is unreachable" }])).unwrap();
+        run.status.as_mut().unwrap().skipped_clusters = skipped;
+        assert_eq!(walk(&run, workloads()), "ResourceRecycling → Succeeded");
     }
 
     #[test]

@@ -326,7 +326,8 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
             RolloutRunPhase::Paused => return vec![paused(run, status)],
             RolloutRunPhase::Canceling => {
                 let mut waits = canary::left_behind(view, run);
-                waits.extend(absence::gate(view, run, status, batch::left_behind(view, run, true), now));
+                waits.extend(batch::left_behind(view, run, true));
+                let waits = absence::gate(view, run, status, waits, now);
                 if !waits.is_empty() {
                     return waits;
                 }
