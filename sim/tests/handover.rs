@@ -6,13 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test helper may panic")]
 
+#[path = "handover/objects.rs"]
+mod objects;
+
 use serde_json::{Value, json};
-use slipway_sim::{Scenario, run};
+use slipway_sim::run;
+
+use self::objects::Kind;
 
 const SEED: u64 = 1;
+/// Pods of each workload.
 const PODS: i32 = 4;
-const CLUSTERS: [&str; 2] = ["east", "west"];
-const OURS: &str = "rollout.kusionstack.io";
 
 /// What upstream leaves behind.
 #[derive(Clone)]
@@ -317,208 +321,23 @@ fn hooks() -> Vec<Row> {
     ]
 }
 
-impl Row {
-    fn scenario(&self) -> Scenario {
-        let mut timeline = vec![json!({ "at": "0s", "do": { "crash-operator": { "restart-after": "2m" } } })];
-        let mut then = |after: &str, action: Value| timeline.push(json!({ "after": after, "do": action }));
-        // The webhook froze the partition as the template changed, and the executor lowered it later.
-        for (cluster, after) in CLUSTERS.into_iter().zip(["20s", "1ms"]) {
-            then(after, patch(cluster, &self.new_template()));
-        }
-        if self.released > 0 {
-            for cluster in CLUSTERS {
-                let rolling = match PODS - self.released {
-                    0 => Value::Null,
-                    partition => json!({ "partition": partition }),
-                };
-                then("5s", patch(cluster, &json!({ "spec": { "updateStrategy": { "rollingUpdate": rolling } } })));
-            }
-        }
-        for (cluster, manifest) in self.copies().chain(self.hub()) {
-            then("1s", json!({ "create": { "cluster": cluster, "manifest": manifest } }));
-        }
-        for command in &self.commands {
-            let when = if *command == "retry" { json!({ "error": true }) } else { json!({ "phase": "Paused" }) };
-            timeline.push(json!({ "when": when, "after": "3m", "do": { "command": command } }));
-        }
-        let images = match self.updated {
-            0 => json!({ "web:v1": PODS }),
-            PODS => json!({ "web:v2": PODS }),
-            some => json!({ "web:v1": PODS - some, "web:v2": some }),
-        };
-        let expected = json!({ "images": images, "ready": PODS, "parked": true });
-        let except = if self.asked_before {
-            json!({ "no_step_past_hook": "what upstream asked is not seen here" })
-        } else {
-            json!({})
-        };
-        let scenario = json!({
-            "description": self.name,
-            "clusters": CLUSTERS.map(|name| json!({ "name": name })),
-            "objects": CLUSTERS.map(|cluster| json!({ "cluster": cluster, "manifest": workload("web") })),
-            "hooks": { "one": [{ "answer": "ok" }], "two": [{ "answer": "ok" }] },
-            "timeline": timeline,
-            "expect": {
-                "runs": 1,
-                "rollout": "Initialized",
-                "run": { "phase": self.end, "error": "" },
-                "workloads": { "east/web": expected, "west/web": expected },
-            },
-            "except": except,
-        });
-        Scenario::parse(self.name, &scenario.to_string()).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn new_template(&self) -> Value {
-        let mark = self.mark.clone().map(|mut mark| {
-            (mark["kind"], mark["rollout"], mark["rolloutID"]) = ("Rollout".into(), "web".into(), "web-1".into());
-            mark.to_string()
-        });
-        json!({
-            "metadata": {
-                "labels": { format!("{OURS}/workload"): "statefulset" },
-                "annotations": { format!("{OURS}/name"): "web", format!("{OURS}/progressing-info"): mark },
-            },
-            "spec": {
-                "template": { "spec": { "containers": [{ "name": "main", "image": "web:v2" }] } },
-                "updateStrategy": { "rollingUpdate": { "partition": PODS } },
-            },
-        })
-    }
-
-    /// The copies, as upstream makes them of the workload as it was then.
-    fn copies(&self) -> impl Iterator<Item = (Option<&'static str>, Value)> {
-        let copy = self.copy.map(|replicas| {
-            let mut copy = workload("web-canary");
-            let lane = json!({
-                "app": "web", format!("{OURS}/canary-resource"): "true", format!("{OURS}/traffic-lane"): "canary",
-            });
-            let from = self.new_template();
-            copy["metadata"]["labels"] = json!({
-                "app": "web", format!("{OURS}/workload"): "statefulset", format!("{OURS}/canary-resource"): "true",
-            });
-            copy["metadata"]["annotations"] = from["metadata"]["annotations"].clone();
-            copy["metadata"]["finalizers"] = json!(["finalizer.rollout.kusionstack.io/canary-release"]);
-            copy["spec"]["replicas"] = replicas.into();
-            copy["spec"]["selector"]["matchLabels"] = lane.clone();
-            copy["spec"]["template"]["metadata"]["labels"] = lane;
-            copy["spec"]["template"]["spec"] = from["spec"]["template"]["spec"].clone();
-            copy["spec"]["updateStrategy"] = json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": PODS } });
-            copy
-        });
-        CLUSTERS.into_iter().filter_map(move |cluster| Some((Some(cluster), copy.clone()?)))
-    }
-
-    /// What is on the hub: strategy, Rollout and run.
-    fn hub(&self) -> impl Iterator<Item = (Option<&'static str>, Value)> {
-        let object = |kind: &str, name: &str, fields: Value| {
-            let mut object = json!({
-                "apiVersion": format!("{OURS}/v1alpha1"), "kind": kind,
-                "metadata": { "name": name, "namespace": "default" },
-            });
-            object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            object
-        };
-        let counts = [json!(1), json!(3), json!("100%")];
-        let webhooks: Vec<_> = ["one", "two"]
-            .into_iter()
-            .filter(|_| !self.hook_types.is_empty())
-            .map(|name| {
-                json!({
-                    "name": name, "hookTypes": self.hook_types,
-                    "clientConfig": { "url": format!("http://{name}/"), "periodSeconds": 1 },
-                })
-            })
-            .collect();
-        let step = |(index, count): (usize, &Value)| {
-            let targets = CLUSTERS.map(|cluster| json!({ "cluster": cluster, "name": "web", "replicas": count }));
-            json!({ "targets": targets, "breakpoint": self.breakpoint && index == 1 })
-        };
-        let batches: Vec<_> = counts.iter().enumerate().map(step).collect();
-        let mut spec = json!({
-            "targetType": { "apiVersion": "apps/v1", "kind": "StatefulSet" },
-            "webhooks": webhooks,
-            "batch": { "batches": batches },
-        });
-        if self.canary {
-            let targets = CLUSTERS.map(|cluster| json!({ "cluster": cluster, "name": "web", "replicas": 2 }));
-            spec["canary"] = json!({ "targets": targets });
-        }
-        let strategy = json!({ "batch": { "batches": counts.each_ref().map(|count| json!({ "replicas": count })) } });
-        let over = matches!(self.status["phase"].as_str(), Some("Succeeded" | "Canceled"));
-        let rollout = json!({
-            "spec": {
-                "strategyRef": "web",
-                "workloadRef": {
-                    "apiVersion": "apps/v1", "kind": "StatefulSet",
-                    "match": { "selector": { "matchLabels": { "app": "web" } } },
-                },
-            },
-            "status": {
-                "observedGeneration": 1,
-                "phase": if over { "Initialized" } else { "Progressing" },
-                "rolloutID": "web-1",
-                "conditions": [
-                    condition("Available", "True", "Available", "all dependencies are valid"),
-                    condition("Trigger", "True", "SucceedCreate", "rolloutRun web-1 is created"),
-                    condition("Progressing", if over { "False" } else { "True" }, if over { "" } else { "Running" }, ""),
-                ],
-            },
-        });
-        let mut run = json!({ "spec": spec });
-        if !self.status.is_null() {
-            run["status"] = self.status.clone();
-        }
-        let mut run = object("RolloutRun", "web-1", run);
-        run["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": format!("{OURS}/v1alpha1"), "kind": "Rollout", "name": "web",
-            "controller": true, "blockOwnerDeletion": true,
-        }]);
-        let mut rollout = object("Rollout", "web", rollout);
-        let protection = json!(["finalizer.rollout.kusionstack.io/protection"]);
-        rollout["metadata"]["finalizers"] = protection.clone();
-        if !over {
-            run["metadata"]["finalizers"] = protection;
-        }
-        [object("RolloutStrategy", "web", strategy), rollout, run].into_iter().map(|object| (None, object))
-    }
-}
-
-fn workload(name: &str) -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": { "name": name, "namespace": "default", "labels": { "app": "web" } },
-        "spec": {
-            "replicas": PODS,
-            "serviceName": "web",
-            "podManagementPolicy": "Parallel",
-            "selector": { "matchLabels": { "app": "web" } },
-            "template": {
-                "metadata": { "labels": { "app": "web" } },
-                "spec": { "containers": [{ "name": "main", "image": "web:v1" }] },
-            },
-        },
-    })
-}
-
-fn patch(cluster: &str, patch: &Value) -> Value {
-    json!({ "patch": { "cluster": cluster, "kind": "StatefulSet", "name": "web", "patch": patch } })
-}
-
 /// `ROW` in the environment names the rows to be run, and shows them.
 #[test]
 fn a_run_goes_on_from_every_state_that_upstream_leaves() {
     let rows = [phases(), batches(), canaries(), hooks()].concat();
     let only = std::env::var("ROW").unwrap_or_default();
     let mut broken = Vec::new();
-    for row in rows.iter().filter(|row| row.name.contains(&only)) {
-        let outcome = run(&row.scenario(), SEED);
+    for (row, kind) in rows.iter().flat_map(|row| Kind::ALL.map(|kind| (row, kind))) {
+        if !row.name.contains(&only) {
+            continue;
+        }
+        let outcome = run(&row.scenario(kind), SEED);
         // Without one of the objects a row would show nothing.
         if !outcome.ok || outcome.timeline.contains("is refused") {
-            broken.push(format!("=== {}\n{}", row.name, outcome.timeline));
+            broken.push(format!("=== {}, {}\n{}", row.name, kind.name(), outcome.timeline));
         } else if !only.is_empty() {
             println!("{}", outcome.timeline);
         }
     }
-    assert!(broken.is_empty(), "{} of {}\n{}", broken.len(), rows.len(), broken.join("\n"));
+    assert!(broken.is_empty(), "{} of {}\n{}", broken.len(), rows.len() * Kind::ALL.len(), broken.join("\n"));
 }
