@@ -32,6 +32,10 @@ pub(crate) fn is_available(pod: &Value, min_ready_seconds: i32, now: Timestamp) 
         && (min_ready_seconds == 0 || available_at(pod, min_ready_seconds).is_some_and(|instant| instant <= now))
 }
 
+/// The shortest wait for a pod: what is due within a tick of the clock is looked at at once, and under paused time the pod
+/// would not be available then, for ever.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+
 /// How long until the next of these pods becomes available; as long as any of them takes when that cannot be told.
 pub(crate) fn next_available<'a>(
     pods: impl IntoIterator<Item = &'a Value>,
@@ -41,7 +45,7 @@ pub(crate) fn next_available<'a>(
     let instants = pods.into_iter().filter_map(|pod| available_at(pod, min_ready_seconds));
     let wait = instants.filter(|&instant| instant > now).min();
     let wait = wait.and_then(|instant| Duration::try_from(instant.duration_since(now)).ok());
-    wait.unwrap_or(Duration::from_secs(min_ready_seconds.unsigned_abs().into()))
+    wait.map_or(Duration::from_secs(min_ready_seconds.unsigned_abs().into()), |wait| wait.max(SHORTEST_WAIT))
 }
 
 /// True when the pod's containers ended and will not start again.
@@ -66,4 +70,20 @@ pub(crate) fn from_template(template: &Value, owner: &Value) -> Value {
     }
     metadata["ownerReferences"] = json!([object::controller_reference(owner)]);
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"].clone()})
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_less_than_the_clock_can_sleep() {
+        let ready = json!({ "type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        let pod = json!({ "status": { "conditions": [ready] } });
+        let after = |now: &str| next_available([&pod], 20, now.parse().unwrap());
+        assert_eq!(after("2026-01-01T00:00:19Z"), Duration::from_secs(1));
+        assert_eq!(after("2026-01-01T00:00:19.9996Z"), SHORTEST_WAIT);
+    }
 }
