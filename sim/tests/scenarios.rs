@@ -73,8 +73,8 @@ fn crash_at_every_write(scenario: &Scenario) {
     }
 }
 
-/// The same for other kinds of workload, and for a run made by hand. They differ in what is read and written, not in when: so a third of the writes is
-/// taken of each, another third each time, by turns before and after it lands.
+/// The same for other kinds of workload, and for a run made by hand. They differ in what is read and written, not in when:
+/// so a third of the writes is taken of each, another third each time, by turns before and after it lands.
 #[test]
 fn a_crash_changes_nothing_whatever_the_kind() {
     crash_in_every_kind("crash-at-every-write", &["poddecorations", "run-by-hand"], 3);

@@ -291,14 +291,16 @@ impl RunFacts {
         passed.extend(recycled.then_some(("PostCanaryStepHook", None)));
         for (index, batch) in self.batches.iter().enumerate() {
             let done = matches!(&*batch.state, "ResourceRecycling" | "Succeeded");
-            let (begun, left) = match self.back_from {
+            // The way back of a ScaleRun has batches of its own, and goes through them in their order.
+            let back = self.back_from.filter(|_| !self.scales());
+            let (begun, left) = match back {
                 None => (batch.begun, index < self.index),
                 // What was passed on the way there says nothing of the way back.
                 Some(from) if index > from || index < self.index => (false, false),
                 Some(_) if index == self.index => (has_begun(&self.state), false),
                 Some(_) => (batch.state != "Skipped", true),
             };
-            let left = left && batch.state != "Skipped" || done && (self.back_from.is_none() || begun);
+            let left = left && batch.state != "Skipped" || done && (back.is_none() || begun);
             passed.extend(begun.then_some(("PreBatchStepHook", Some(index))));
             passed.extend(left.then_some(("PostBatchStepHook", Some(index))));
         }
