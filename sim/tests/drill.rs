@@ -49,7 +49,7 @@ fn a_lossy_network_breaks_nothing_about_hooks() {
 fn reaches(name: &str, seeds: u64, situations: &[Situation]) {
     let file = format!("scenarios/{name}.yaml");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(&file);
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"));
     let scenario = Scenario::parse(&file, &text).unwrap_or_else(|error| panic!("{error}"));
     let summary = drill(&scenario, 100..100 + seeds, 2);
     assert!(summary.ok(), "{summary}");

@@ -29,8 +29,8 @@ struct Row {
     canary: bool,
     /// Replicas of the copies that upstream made.
     copy: Option<i32>,
-    /// The step in the mark on the workloads.
-    mark: Option<Value>,
+    /// The step in the mark on the workloads; null for no mark.
+    mark: Value,
     /// Pods that upstream let go, of each workload.
     released: i32,
     /// Whether the second batch has a breakpoint.
@@ -53,7 +53,7 @@ fn row(name: &'static str, status: Value) -> Row {
         status,
         canary: false,
         copy: None,
-        mark: None,
+        mark: Value::Null,
         released: 0,
         breakpoint: false,
         hook_types: Vec::new(),
@@ -113,12 +113,12 @@ fn time(second: u32) -> String {
     format!("2026-01-01T00:00:{second:02}Z")
 }
 
-fn in_batch(index: usize) -> Option<Value> {
-    Some(json!({ "batch": { "currentBatchIndex": index } }))
+fn in_batch(index: usize) -> Value {
+    json!({ "batch": { "currentBatchIndex": index } })
 }
 
-fn in_canary() -> Option<Value> {
-    Some(json!({ "canary": {} }))
+fn in_canary() -> Value {
+    json!({ "canary": {} })
 }
 
 /// The entry of a hook.
@@ -134,12 +134,11 @@ fn entry(hook_type: &str, name: &str, state: &str, code: &str, reason: &str) -> 
 }
 
 fn with(mut status: Value, pointer: &str, value: Value) -> Value {
-    match status.pointer_mut(pointer) {
-        Some(there) => *there = value,
-        None => {
-            let (parent, key) = pointer.rsplit_once('/').unwrap();
-            status.pointer_mut(parent).unwrap()[key] = value;
-        }
+    if let Some(there) = status.pointer_mut(pointer) {
+        *there = value;
+    } else {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        status.pointer_mut(parent).unwrap()[key] = value;
     }
     status
 }
@@ -248,7 +247,7 @@ fn canaries() -> Vec<Row> {
         ..row(name, canary(phase, state))
     };
     vec![
-        Row { mark: None, ..row("canary, no state", "Progressing", "") },
+        Row { mark: Value::Null, ..row("canary, no state", "Progressing", "") },
         row("canary, Pending", "Progressing", "Pending"),
         row("canary, PreCanaryStepHook", "Progressing", "PreCanaryStepHook"),
         row("canary, Running, no copy yet", "Progressing", "Running"),
@@ -259,7 +258,7 @@ fn canaries() -> Vec<Row> {
         Row { copy: Some(2), commands: vec!["continue"; 2], ..row("canary, Pausing in Running", "Pausing", "Running") },
         Row { copy: Some(2), commands: vec![], ..row("canary, ResourceRecycling", "Progressing", "ResourceRecycling") },
         Row { commands: vec![], ..row("canary, ResourceRecycling, copy gone", "Progressing", "ResourceRecycling") },
-        Row { mark: None, commands: vec![], ..row("canary, Succeeded", "Progressing", "Succeeded") },
+        Row { mark: Value::Null, commands: vec![], ..row("canary, Succeeded", "Progressing", "Succeeded") },
         Row {
             copy: Some(2),
             commands: vec![],

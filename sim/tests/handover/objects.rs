@@ -120,8 +120,9 @@ impl Row {
     }
 
     fn new_template(&self, kind: Kind) -> Value {
-        let mark = self.mark.clone().map(|mut mark| {
-            (mark["kind"], mark["rollout"], mark["rolloutID"]) = ("Rollout".into(), "web".into(), "web-1".into());
+        let mark = self.mark.as_object().map(|step| {
+            let mut mark = json!({ "kind": "Rollout", "rollout": "web", "rolloutID": "web-1" });
+            mark.as_object_mut().unwrap().extend(step.clone());
             mark.to_string()
         });
         json!({
