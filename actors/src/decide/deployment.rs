@@ -6,7 +6,7 @@
 //! | move | maxSurge | maxUnavailable | what its controller does |
 //! |---|---|---|---|
 //! | grow by s + u | s | b + u | old pods go down by u, new ones up by s + u |
-//! | freeze | what there is | b | paused: nothing, while the new pods become ready |
+//! | freeze | as it was | b | paused: nothing more, while the new pods become ready |
 //! | trim to g new pods | 0 | g | old pods go down until there are N in all |
 //!
 //! Availability is held back meanwhile: with `minReadySeconds` at its maximum no new pod ever counts as available, so that
@@ -122,8 +122,12 @@ fn step(
         return Steering { set: Some(stuck), ..Steering::default() };
     }
     let force = in_force(workload, record);
+    let under_way = !is_told(workload, sets) || force.as_ref().is_some_and(|force| force.moves(sizes));
+    if let Some(force) = force.filter(|force| !under_way && force.is_interrupted(workload, sizes, target)) {
+        return write(workload, record, false, force.ours);
+    }
     let limit = limit(record, workload, window);
-    let step = next(target, limit, sizes, force, is_hidden(workload, sets), is_told(workload, sets));
+    let step = next(target, limit, sizes, is_hidden(workload, sets), under_way);
     carry_out(step, workload, record, sizes)
 }
 
@@ -177,10 +181,39 @@ fn scaled(value: &Value, replicas: i32, up: bool) -> i32 {
     }
 }
 
-/// The move that was begun last, if its numbers are still there and nobody paused it.
-fn in_force(workload: &Workload, record: &Record) -> Option<Ours> {
+/// The numbers that were written last, while they stand there.
+#[derive(Clone, Debug)]
+struct Force {
+    ours: Ours,
+    paused: bool,
+}
+
+impl Force {
+    /// Whether sets have still to be sized by them, or are seen as they were before.
+    fn moves(&self, sizes: Sizes) -> bool {
+        let Sizes { replicas, new, old, available } = sizes;
+        let Ours { surge, goal, .. } = self.ours;
+        if self.paused {
+            return new + old > replicas + surge;
+        }
+        // Without a surge a pause would take away pods that are too many on both sides, whether they serve or not.
+        let trims = surge == 0 && new + old > replicas && (old > replicas - goal || available < new);
+        new < goal || trims
+    }
+
+    /// Whether it was paused while it grew. What is seen may be of before then, and only its end is certain: so that is gone
+    /// to first. Without a surge there is never a pod too many, and no harm in counting anew.
+    fn is_interrupted(&self, workload: &Workload, sizes: Sizes, target: i32) -> bool {
+        let Ours { surge, goal, template, .. } = &self.ours;
+        let is_half_way = self.paused && *surge > 0 && sizes.new < *goal;
+        is_half_way && *goal <= target && *template == workload.updated_revision
+    }
+}
+
+fn in_force(workload: &Workload, record: &Record) -> Option<Force> {
     let is_ours = !is_foreign(workload, record) && workload.update_strategy["minReadySeconds"] == json!(HIDDEN);
-    record.ours.filter(|ours| !is_paused(workload) && is_ours && ours.replicas == workload.desired)
+    let ours = record.ours.clone().filter(|ours| is_ours && ours.replicas == workload.desired)?;
+    Some(Force { ours, paused: is_paused(workload) })
 }
 
 fn is_paused(workload: &Workload) -> bool {
@@ -190,7 +223,7 @@ fn is_paused(workload: &Workload) -> bool {
 /// Whether somebody has put other numbers in the place of ours.
 fn is_foreign(workload: &Workload, record: &Record) -> bool {
     let rolling = &workload.update_strategy["strategy"]["rollingUpdate"];
-    record.ours.is_some_and(|ours| {
+    record.ours.as_ref().is_some_and(|ours| {
         rolling["maxSurge"] != json!(ours.surge) || rolling["maxUnavailable"] != json!(ours.unavailable)
     })
 }
@@ -220,14 +253,14 @@ fn stuck(workload: &Workload, sets: &[Arc<ReplicaSet>]) -> Option<(ObjectKey, Va
     })
 }
 
-/// The table. `force` is the move under way, if one is.
-fn next(target: i32, limit: (i32, i32), sizes: Sizes, force: Option<Ours>, hidden: bool, told: bool) -> Move {
+/// The table.
+fn next(target: i32, limit: (i32, i32), sizes: Sizes, hidden: bool, under_way: bool) -> Move {
     let Sizes { replicas, new, old, available } = sizes;
     let replaced = (replicas - old).clamp(0, replicas);
     if replicas == 0 || (old == 0 && new == replicas) {
         return Move::Finish;
     }
-    if !told || force.is_some_and(|force| new < force.goal) {
+    if under_way {
         return Move::Wait;
     }
     if available < new {
@@ -252,16 +285,15 @@ fn next(target: i32, limit: (i32, i32), sizes: Sizes, force: Option<Ours>, hidde
 }
 
 fn carry_out(step: Move, workload: &Workload, record: &Record, sizes: Sizes) -> Steering {
-    let replicas = sizes.replicas;
     match step {
         Move::Wait => Steering::default(),
         Move::Freeze => freeze(workload, record, Some(sizes)),
         Move::Finish => park(workload, record),
         Move::Hide => write(workload, record, true, frozen(workload, record, sizes)),
         Move::Grow { surge, unavailable, goal } => {
-            write(workload, record, false, Ours { surge, unavailable, goal, replicas })
+            write(workload, record, false, ours(workload, surge, unavailable, goal))
         }
-        Move::Trim { goal } => write(workload, record, false, Ours { surge: 0, unavailable: goal, goal, replicas }),
+        Move::Trim { goal } => write(workload, record, false, ours(workload, 0, goal, goal)),
     }
 }
 
@@ -286,14 +318,23 @@ fn freeze(workload: &Workload, record: &Record, sizes: Option<Sizes>) -> Steerin
 fn frozen(workload: &Workload, record: &Record, sizes: Sizes) -> Ours {
     let Sizes { replicas, new, old, .. } = sizes;
     let there = (new + old - replicas).max(0);
-    // What is seen may be of before the last move: a pause never makes more room than there was.
-    let surge = match record.ours {
+    // What is seen may be of before the last move. With the surge that was in force, a pause adds no more new pods than the
+    // move would have, and takes none away.
+    let surge = match &record.ours {
         Some(_) if is_foreign(workload, record) && is_paused(workload) => 0,
-        Some(ours) if !is_foreign(workload, record) => there.min(ours.surge),
-        _ => there,
+        Some(_) if is_foreign(workload, record) => there,
+        Some(ours) if ours.replicas == replicas && ours.template == workload.updated_revision => return ours.clone(),
+        Some(ours) => ours.surge,
+        None => there,
     };
     let replaced = (replicas - old).clamp(0, replicas);
-    Ours { surge, unavailable: if surge == 0 { replaced.max(1) } else { replaced }, goal: new, replicas }
+    let unavailable = if surge == 0 { replaced.max(1) } else { replaced };
+    ours(workload, surge, unavailable, new)
+}
+
+/// The numbers of a move, for what there is to move now.
+fn ours(workload: &Workload, surge: i32, unavailable: i32, goal: i32) -> Ours {
+    Ours { surge, unavailable, goal, replicas: workload.desired, template: workload.updated_revision.clone() }
 }
 
 /// Parked: paused, and everything else as the user had it, or as near to it as moves no pod.

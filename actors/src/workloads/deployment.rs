@@ -47,7 +47,7 @@ pub(crate) struct Users {
 }
 
 /// The numbers of the move that was begun last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Ours {
     pub(crate) surge: i32,
@@ -56,6 +56,8 @@ pub(crate) struct Ours {
     pub(crate) goal: i32,
     /// `spec.replicas` that it was counted for.
     pub(crate) replicas: i32,
+    /// The template that it is about, by its hash.
+    pub(crate) template: String,
 }
 
 impl Record {
