@@ -3,6 +3,7 @@
 //! Computed from pods, workloads, Rollouts and runs alone, with projections of its own: nothing here shares code
 //! with the operator, so that a mistake there is not repeated here.
 
+mod deployment;
 mod hook;
 mod pod;
 mod run;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde_json::Value;
 
 pub use self::{
+    deployment::DeploymentFacts,
     hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
     run::{BatchFacts, Origin, Quantity, RunFacts, TargetFacts, has_begun},
@@ -177,6 +179,7 @@ impl Facts {
         }
         match change.plural {
             "pods" => self.pod(change),
+            "replicasets" => self.set(change),
             "rolloutruns" | "scaleruns" => self.run(change),
             "rollouts" => self.rollout(change),
             _ => Delta::Other,
@@ -249,13 +252,20 @@ impl Facts {
         let target = batch.targets.iter().find(|target| target.is(id));
         // Failed pods that are tolerated stay down, and the window moves past them.
         let tolerated = run.tolerated.map_or(0, |tolerated| tolerated.of(desired));
-        target.map_or(0, |target| target.window.as_ref().unwrap_or(&target.replicas).of(desired) + tolerated)
+        let deployment = self.workloads.get(id).and_then(|workload| workload.deployment.as_ref());
+        let own = deployment.map_or(i32::MAX, |deployment| deployment.most_down(desired));
+        target.map_or(0, |target| target.window.as_ref().unwrap_or(&target.replicas).of(desired).min(own) + tolerated)
     }
 
     fn pod(&mut self, change: &Change<'_>) -> Delta {
-        let owner = change.new["metadata"]["ownerReferences"].as_array();
-        let owner = owner.and_then(|all| all.iter().find(|owner| owner["controller"] == true));
-        let owner = owner.and_then(|owner| owner["name"].as_str()).map(|name| change.workload_id(name));
+        let owner = deployment::controller(change.new).and_then(|owner| {
+            let name = owner["name"].as_str()?;
+            if owner["kind"] == "ReplicaSet" {
+                self.deployment_of(change, name)
+            } else {
+                Some(change.workload_id(name))
+            }
+        });
         // A pod belongs to the workload that controls it, and to what decorates it.
         let decorates = |(id, workload): &(&WorkloadId, &WorkloadFacts)| {
             id.cluster == change.cluster && id.namespace == change.namespace && workload.decorates(change.new)
@@ -271,6 +281,25 @@ impl Facts {
             delta = Delta::Pod { id, pod: change.name.to_owned(), before, taken_down };
         }
         delta
+    }
+
+    /// The Deployment of a ReplicaSet.
+    fn deployment_of(&self, change: &Change<'_>, set: &str) -> Option<WorkloadId> {
+        let is_near = |id: &WorkloadId| id.cluster == change.cluster && id.namespace == change.namespace;
+        let has = |workload: &WorkloadFacts| workload.deployment.as_ref().is_some_and(|it| it.has(set));
+        self.workloads.iter().find(|(id, workload)| is_near(id) && has(workload)).map(|(id, _)| id.clone())
+    }
+
+    fn set(&mut self, change: &Change<'_>) -> Delta {
+        let owner = deployment::controller(change.new).filter(|owner| owner["kind"] == "Deployment");
+        let Some(name) = owner.and_then(|owner| owner["name"].as_str()) else { return Delta::Other };
+        let id = change.workload_id(name);
+        let Some(workload) = self.workloads.get_mut(&id) else { return Delta::Other };
+        let before = Some(Box::new(workload.clone()));
+        if let Some(deployment) = &mut workload.deployment {
+            deployment.set(change);
+        }
+        Delta::Workload { id, before }
     }
 
     fn run(&mut self, change: &Change<'_>) -> Delta {

@@ -24,6 +24,7 @@ pub(crate) async fn act(sabotage: Sabotage, sites: BTreeMap<String, (Site, Arc<W
         Sabotage::ErrorLogged => tracing::error!("a defect"),
         Sabotage::Panic => panic!("a defect"),
         Sabotage::PartitionTooLow
+        | Sabotage::UnavailableTooHigh
         | Sabotage::CanaryTooLarge
         | Sabotage::BreakpointIgnored
         | Sabotage::HookIgnored

@@ -11,8 +11,10 @@ use crate::link::Wanted;
 /// A defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sabotage {
-    /// Every partition is one too low.
+    /// Every partition is one too low; where there is none, a Deployment surges by one too many.
     PartitionTooLow,
+    /// A Deployment may take down two pods more than it should.
+    UnavailableTooHigh,
     /// A canary is one pod too large.
     CanaryTooLarge,
     /// Two serving pods are deleted as soon as a batch begins.
@@ -59,7 +61,8 @@ impl Sabotage {
     pub(crate) fn tamper(self, wanted: &Wanted, body: &Bytes) -> Tampered {
         let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Tampered::Not };
         let changed = match self {
-            Self::PartitionTooLow => lower_partition(&mut value),
+            Self::PartitionTooLow => lower_partition(&mut value) || raise(&mut value, "maxSurge", 1),
+            Self::UnavailableTooHigh => raise(&mut value, "maxUnavailable", 2),
             Self::CanaryTooLarge if wanted.plural == "statefulsets" => enlarge_canary(&mut value),
             Self::BreakpointIgnored if wanted.plural == "rolloutruns" && value["status"]["phase"] == "Paused" => {
                 value["status"]["phase"] = "Progressing".into();
@@ -87,6 +90,15 @@ fn pass_hook(value: &mut Value) -> bool {
         batch["currentBatchState"] = "Running".into();
     }
     waits
+}
+
+fn raise(value: &mut Value, field: &str, by: i64) -> bool {
+    let rolling = value.pointer_mut("/spec/strategy/rollingUpdate");
+    let Some((rolling, number)) = rolling.and_then(|it| it[field].as_i64().map(|number| (it, number))) else {
+        return false;
+    };
+    rolling[field] = (number + by).into();
+    true
 }
 
 fn lower_partition(value: &mut Value) -> bool {

@@ -3,7 +3,10 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
-    facts::{BatchFacts, Change, Delta, Facts, PodFacts, Quantity, RunFacts, Verb, Who, WorkloadFacts, WorkloadId},
+    facts::{
+        BatchFacts, Change, Delta, DeploymentFacts, Facts, PodFacts, Quantity, RunFacts, Verb, Who, WorkloadFacts,
+        WorkloadId,
+    },
     invariants::Verdict,
 };
 
@@ -63,8 +66,12 @@ fn workload(id: &WorkloadId, before: Option<&WorkloadFacts>, after: Option<&Work
     if before.desired != after.desired {
         told.push(format!("{id}: replicas {} → {}", before.desired, after.desired));
     }
-    if before.partition != after.partition {
-        told.push(format!("{id}: partition {} → {}", partition(before), partition(after)));
+    match (&before.deployment, &after.deployment) {
+        (Some(was), Some(is)) => told.extend(deployment(id, (before, was), (after, is))),
+        _ if before.partition != after.partition => {
+            told.push(format!("{id}: partition {} → {}", partition(before), partition(after)));
+        }
+        _ => {}
     }
     if before.stable != after.stable && !before.stable.is_empty() && !after.pending() {
         told.push(format!("{id}: all pods are on {}", after.image));
@@ -72,7 +79,26 @@ fn workload(id: &WorkloadId, before: Option<&WorkloadFacts>, after: Option<&Work
     told
 }
 
+fn deployment(
+    id: &WorkloadId,
+    (before, was): (&WorkloadFacts, &DeploymentFacts),
+    (after, is): (&WorkloadFacts, &DeploymentFacts),
+) -> Vec<String> {
+    let mut told = Vec::new();
+    if was.way() != is.way() {
+        told.push(format!("{id}: {}", is.way()));
+    }
+    let (were, (new, old)) = (was.sizes(&after.updated), is.sizes(&after.updated));
+    if before.updated == after.updated && were != (new, old) && were.1 + old > 0 {
+        told.push(format!("{id}: sized to {new} on {} and {old} others", after.image));
+    }
+    told
+}
+
 fn partition(workload: &WorkloadFacts) -> String {
+    if workload.deployment.is_some() && !workload.parked() {
+        return "none".into();
+    }
     if workload.partition == i32::MAX { "parked".into() } else { workload.partition.to_string() }
 }
 

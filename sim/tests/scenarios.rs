@@ -73,6 +73,14 @@ fn crash_at_every_write(scenario: &Scenario) {
     }
 }
 
+/// A Deployment is moved in more and other steps, forth and back: all of its writes, by turns before and after they land.
+#[test]
+fn a_crash_at_every_write_to_deployments_changes_nothing() {
+    for name in ["crash-at-every-write", "rollback-crash"] {
+        crash_at_writes(&of_kind(name, WorkloadKind::Deployment), 1, 1);
+    }
+}
+
 /// The same for other kinds of workload, and for a run made by hand. They differ in what is read and written, not in when:
 /// so a third of the writes is taken of each, another third each time, by turns before and after it lands.
 #[test]
@@ -88,30 +96,36 @@ fn a_crash_in_a_rollback_changes_nothing_whatever_the_kind() {
 
 /// `name` with each kind that has pods of its own, and other scenarios as they are.
 fn crash_in_every_kind(name: &str, others: &[&str], every: usize) {
-    let of_kind = |kind| {
-        let mut scenario = named(name);
-        for workload in &mut scenario.application.as_mut().unwrap().workloads {
-            workload.kind = kind;
-        }
-        scenario
-    };
-    let kinds = [WorkloadKind::AdvancedStatefulSet, WorkloadKind::CloneSet, WorkloadKind::CollaSet].map(of_kind);
+    let kinds = [WorkloadKind::AdvancedStatefulSet, WorkloadKind::CloneSet, WorkloadKind::CollaSet];
+    let kinds = kinds.map(|kind| of_kind(name, kind));
     for (first, scenario) in (0..).zip(kinds.into_iter().chain(others.iter().map(|name| named(name)))) {
-        let outcome = run(&scenario, SEED);
-        assert!(outcome.ok, "{}", outcome.timeline);
-        assert!(outcome.writes > 10, "only {} writes", outcome.writes);
-        for (turn, write) in (1 + first % 3..=outcome.writes).step_by(every).enumerate() {
-            let landed = turn % 2 == 0;
-            let outcome = run_with(&scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
-            assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
-        }
+        crash_at_writes(&scenario, 1 + first % 3, every);
+    }
+}
+
+fn of_kind(name: &str, kind: WorkloadKind) -> Scenario {
+    let mut scenario = named(name);
+    for workload in &mut scenario.application.as_mut().unwrap().workloads {
+        workload.kind = kind;
+    }
+    scenario
+}
+
+fn crash_at_writes(scenario: &Scenario, first: u32, every: usize) {
+    let outcome = run(scenario, SEED);
+    assert!(outcome.ok, "{}", outcome.timeline);
+    assert!(outcome.writes > 10, "only {} writes", outcome.writes);
+    for (turn, write) in (first..=outcome.writes).step_by(every).enumerate() {
+        let landed = turn % 2 == 0;
+        let outcome = run_with(scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
+        assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
     }
 }
 
 /// A step that goes too far is noticed in every kind.
 #[test]
 fn a_partition_too_low_is_noticed_whatever_the_kind() {
-    for name in ["advanced-statefulsets", "clonesets", "collasets", "poddecorations"] {
+    for name in ["advanced-statefulsets", "clonesets", "collasets", "deployments", "poddecorations"] {
         let options = Options { crash_at: None, sabotage: Some(Sabotage::PartitionTooLow) };
         let outcome = run_with(&named(name), SEED, options);
         assert!(outcome.broken().contains(&"exposure_ceiling"), "{:?}\n{}", outcome.broken(), outcome.timeline);
@@ -126,6 +140,7 @@ fn every_defect_is_noticed() {
         (Sabotage::PartitionTooLow, "exposure_ceiling"),
         (Sabotage::CanaryTooLarge, "exposure_ceiling"),
         (Sabotage::PodsDeleted, "capacity_floor"),
+        (Sabotage::UnavailableTooHigh, "capacity_floor"),
         (Sabotage::BreakpointIgnored, "no_step_past_breakpoint"),
         (Sabotage::HookIgnored, "no_step_past_hook"),
         (Sabotage::HookKeyChanged, "one_key_per_hook"),
@@ -138,6 +153,7 @@ fn every_defect_is_noticed() {
         let name = match sabotage {
             Sabotage::AnnotationLeft => "rollout-deleted",
             Sabotage::CanaryTooLarge => "canary",
+            Sabotage::UnavailableTooHigh => "deployments",
             Sabotage::HookIgnored | Sabotage::HookKeyChanged => "hooks",
             _ => "quick-start",
         };

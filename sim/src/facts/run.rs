@@ -124,7 +124,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    fn read(value: &Value) -> Option<Self> {
+    pub(super) fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Number(_) => Some(Self::Count(int(value))),
             Value::String(text) => text.strip_suffix('%')?.parse().ok().map(Self::Percent),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{int, text};
+use super::{deployment::revision_of, int, text};
 
 /// A kind of workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum Species {
     /// Of Kubernetes.
     #[default]
     StatefulSet,
+    /// Of Kubernetes.
+    Deployment,
     /// Of OpenKruise.
     AdvancedStatefulSet,
     /// Of OpenKruise.
@@ -30,6 +32,7 @@ impl Species {
         Some(match plural {
             "statefulsets" if kruise => Self::AdvancedStatefulSet,
             "statefulsets" => Self::StatefulSet,
+            "deployments" => Self::Deployment,
             "clonesets" => Self::CloneSet,
             "collasets" => Self::CollaSet,
             "poddecorations" => Self::PodDecoration,
@@ -53,8 +56,12 @@ impl Species {
         }
     }
 
-    /// The partition; zero when there is none. A share of a CloneSet is not told from zero: nothing here writes one.
+    /// The partition; zero when there is none. A share of a CloneSet is not told from zero: nothing here writes one. A
+    /// Deployment has none, but while it is paused it acts as under the largest.
     pub(crate) fn partition(self, object: &Value) -> i32 {
+        if self == Self::Deployment {
+            return if object["spec"]["paused"] == true { i32::MAX } else { 0 };
+        }
         let strategy = &object["spec"]["updateStrategy"];
         int(match self {
             Self::CloneSet => &strategy["partition"],
@@ -78,6 +85,9 @@ impl Species {
     }
 
     pub(super) fn updated_revision(self, object: &Value) -> String {
+        if self == Self::Deployment {
+            return revision_of(&object["spec"]["template"]);
+        }
         let kusion = matches!(self, Self::CollaSet | Self::PodDecoration);
         text(&object["status"][if kusion { "updatedRevision" } else { "updateRevision" }])
     }

@@ -277,3 +277,125 @@ fn a_template_changed_in_a_step_takes_pods_down_on_its_own_account() {
     let (delta, ..) = told.write(Who::Cluster, "pods", "web-3", &Value::Null);
     assert!(matches!(delta, Delta::Pod { taken_down: true, .. }), "opened by the operator afterwards");
 }
+
+fn deployment(paused: bool, surge: i32, unavailable: i32, image: &str) -> Value {
+    json!({
+        "metadata": {"name": "web", "generation": 1},
+        "spec": {
+            "replicas": 5,
+            "paused": paused,
+            "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": image}]}},
+        },
+        "status": {"observedGeneration": 1},
+    })
+}
+
+fn replica_set(replicas: i32, image: &str) -> Value {
+    json!({
+        "metadata": {"ownerReferences": [{"controller": true, "kind": "Deployment", "name": "web"}]},
+        "spec": {
+            "replicas": replicas,
+            // Another order, and the label that only a ReplicaSet has.
+            "template": {
+                "spec": {"containers": [{"image": image, "name": "main"}]},
+                "metadata": {"labels": {"app": "web", "pod-template-hash": image}},
+            },
+        },
+    })
+}
+
+fn pod_of_set(uid: &str, set: &str, ready: bool) -> Value {
+    let mut pod = pod(uid, set, ready);
+    pod["metadata"]["ownerReferences"] = json!([{"controller": true, "kind": "ReplicaSet", "name": set}]);
+    pod
+}
+
+/// The same world with a Deployment, whose own strategy is to surge by two and take none down.
+fn waiting_deployment() -> Told {
+    let mut told = Told::new();
+    told.write(Who::User, "deployments", "web", &deployment(false, 2, 0, "v1"));
+    told.write(Who::Cluster, "replicasets", "v1", &replica_set(5, "v1"));
+    for name in ["a", "b", "c", "d", "e"] {
+        told.write(Who::Cluster, "pods", name, &pod_of_set(name, "v1", true));
+    }
+    assert!(!told.web().pending() && !told.web().parked());
+    told.write(Who::Operator, "deployments", "web", &deployment(true, 2, 0, "v1"));
+    told.write(Who::User, "deployments", "web", &deployment(true, 2, 0, "v2"));
+    assert!(told.web().pending() && told.web().parked());
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "", "Progressing"));
+    told.write(Who::Operator, "rolloutruns", "web-1", &run(0, "Running", "Progressing"));
+    told
+}
+
+fn going(uid: &str, set: &str) -> Value {
+    let mut pod = pod_of_set(uid, set, true);
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    pod
+}
+
+#[test]
+fn whoever_wrote_the_numbers_answers_for_a_replica_set_that_grows() {
+    let mut told = waiting_deployment();
+    told.write(Who::Operator, "deployments", "web", &deployment(false, 1, 0, "v2"));
+    told.write(Who::Cluster, "replicasets", "v2", &replica_set(1, "v2"));
+    told.write(Who::Cluster, "pods", "f", &pod_of_set("f", "v2", false));
+    assert_eq!((told.web().exposed(), told.web().ceiling), (1, 1));
+    told.write(Who::User, "deployments", "web", &deployment(false, 2, 0, "v2"));
+    told.write(Who::Cluster, "replicasets", "v2", &replica_set(2, "v2"));
+    told.write(Who::Operator, "deployments", "web", &deployment(true, 1, 0, "v2"));
+    told.write(Who::Cluster, "pods", "g", &pod_of_set("g", "v2", false));
+    assert_eq!(told.web().exposed(), 1, "the user's, though the operator was the last to write");
+    told.write(Who::Operator, "deployments", "web", &deployment(false, 3, 0, "v2"));
+    told.write(Who::Cluster, "replicasets", "v2", &replica_set(3, "v2"));
+    told.write(Who::Cluster, "pods", "h", &pod_of_set("h", "v2", false));
+    assert_eq!(told.web().exposed(), 2, "one more than the batch asks for");
+}
+
+#[test]
+fn a_pod_that_goes_after_its_successor_came_is_not_down() {
+    let mut told = waiting_deployment();
+    told.write(Who::Operator, "deployments", "web", &deployment(false, 1, 1, "v2"));
+    told.write(Who::Cluster, "replicasets", "v2", &replica_set(1, "v2"));
+    told.write(Who::Cluster, "pods", "f", &pod_of_set("f", "v2", true));
+    told.write(Who::Cluster, "replicasets", "v1", &replica_set(4, "v1"));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "a", &going("a", "v1"));
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }), "five others serve");
+    let (delta, ..) = told.write(Who::Cluster, "pods", "b", &going("b", "v1"));
+    assert!(matches!(delta, Delta::Pod { taken_down: true, .. }));
+    assert_eq!(told.web().down, BTreeMap::from([(0, 0)]), "the user's strategy takes none down, whatever the window");
+    told.write(Who::Cluster, "pods", "g", &pod_of_set("g", "v1", true));
+    told.write(Who::Cluster, "pods", "b", &Value::Null);
+    assert!(told.web().down.is_empty());
+    told.write(Who::User, "deployments", "web", &deployment(true, 2, 0, "v2"));
+    let (delta, ..) = told.write(Who::Cluster, "pods", "c", &going("c", "v1"));
+    assert!(matches!(delta, Delta::Pod { taken_down: false, .. }), "a user's own numbers");
+}
+
+#[test]
+fn what_a_step_changes_of_a_deployment_has_to_come_back() {
+    let mut told = waiting_deployment();
+    let left = |told: &Told| {
+        let web = told.web();
+        (web.pending(), web.deployment.as_ref().unwrap().not_put_back(web.pending()))
+    };
+    assert_eq!(left(&told), (true, None));
+    let mut hidden = deployment(false, 1, 0, "v2");
+    hidden["spec"]["minReadySeconds"] = json!(7);
+    told.write(Who::Operator, "deployments", "web", &hidden);
+    assert_eq!(left(&told), (true, Some("minReadySeconds")));
+    hidden["spec"]["minReadySeconds"] = json!(0);
+    told.write(Who::Operator, "deployments", "web", &hidden);
+    assert_eq!(left(&told), (true, None), "between two templates other numbers would move pods");
+    for name in ["a", "b", "c", "d", "e"] {
+        told.write(Who::Cluster, "pods", name, &Value::Null);
+    }
+    for field in ["replicas", "updatedReplicas", "readyReplicas"] {
+        hidden["status"][field] = json!(5);
+    }
+    told.write(Who::Cluster, "deployments", "web", &hidden);
+    assert_eq!(left(&told), (false, Some("strategy")));
+    hidden["spec"]["strategy"] = deployment(false, 2, 0, "v2")["spec"]["strategy"].clone();
+    told.write(Who::Operator, "deployments", "web", &hidden);
+    assert_eq!(left(&told), (false, None));
+}

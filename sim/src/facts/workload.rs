@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, OURS, PodFacts, Quantity, Verb, Who,
+    Change, DeploymentFacts, OURS, PodFacts, Quantity, Verb, Who,
     species::{Species, selects},
     text,
 };
@@ -24,6 +24,8 @@ const RESOLUTION: Duration = Duration::from_secs(1);
 ///
 /// Where a partition counts pods instead, they are given ordinals: a pod on the new revision has an open one, and so has
 /// a pod that goes to make room for one.
+///
+/// A Deployment has no partition: [`DeploymentFacts`] says who answers for its pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadFacts {
     /// Its kind.
@@ -37,10 +39,10 @@ pub struct WorkloadFacts {
     /// The image of the template's first container.
     pub image: String,
     /// The name of that container.
-    container: String,
+    pub(super) container: String,
     /// `spec.selector.matchLabels`.
     selector: Value,
-    /// `status.currentRevision`.
+    /// `status.currentRevision`; of a Deployment the template that all of its pods had last.
     pub stable: String,
     /// `status.updateRevision`, or as the kind calls it.
     pub updated: String,
@@ -48,6 +50,8 @@ pub struct WorkloadFacts {
     pub ours: BTreeSet<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// What only a Deployment has.
+    pub deployment: Option<Box<DeploymentFacts>>,
     /// Its pods by name.
     pub pods: BTreeMap<String, PodFacts>,
     /// Ordinals last opened by someone else than the operator.
@@ -100,12 +104,16 @@ impl WorkloadFacts {
             }
         }
         let updated = species.updated_revision(set);
+        let allowance = active.is_some().then_some(allowance);
         if updated != self.updated {
             self.authorised = active.unwrap_or_default();
             self.ceiling = 0;
         }
-        self.stable = text(&set["status"]["currentRevision"]);
         self.updated = updated;
+        self.stable = match species {
+            Species::Deployment => self.steered(change, allowance),
+            _ => text(&set["status"]["currentRevision"]),
+        };
         self.recount();
     }
 
@@ -147,6 +155,9 @@ impl WorkloadFacts {
 
     /// Takes in a write of one of the pods; true when it took a serving pod down in order to update it.
     pub(super) fn pod(&mut self, change: &Change<'_>, name: &str, now: Duration) -> bool {
+        if self.deployment.is_some() {
+            return self.pod_of_set(change, now);
+        }
         let before = self.pods.get(change.name).cloned();
         let label = self.species.revision_label(name);
         let mut pod = PodFacts::read(change, &label, &self.container, before.as_ref());
@@ -213,7 +224,7 @@ impl WorkloadFacts {
         self.down.retain(|ordinal, _| *ordinal < desired && !up.contains(ordinal));
     }
 
-    fn is_available(&self, pod: &PodFacts, now: Duration) -> bool {
+    pub(super) fn is_available(&self, pod: &PodFacts, now: Duration) -> bool {
         let wait = Duration::from_secs(u64::try_from(self.min_ready_seconds).unwrap_or_default());
         !pod.terminating && pod.ready_since.is_some_and(|since| since + wait <= now + RESOLUTION)
     }
@@ -238,7 +249,9 @@ impl WorkloadFacts {
         if !self.pending() || self.is_copy() {
             return 0;
         }
-        self.pods.values().filter(|pod| pod.revision == self.updated && !pod.foreign).count()
+        // The place of a Deployment's pod that goes may have been given to another at once.
+        let counts = |pod: &&PodFacts| self.deployment.is_none() || !pod.terminating;
+        self.pods.values().filter(|pod| pod.revision == self.updated && !pod.foreign).filter(counts).count()
     }
 
     /// The pods on the update revision, whoever put them there.

@@ -11,7 +11,7 @@ impl Invariant for CapacityFloor {
     fn about(&self) -> About {
         About {
             name: "capacity_floor",
-            sentence: "the pods our writes made unavailable never exceed the step's window, or its count without one, beside failed pods that it tolerates",
+            sentence: "the pods our writes made unavailable never exceed the step's window, or its count without one, nor what a Deployment's own strategy allows, beside failed pods that it tolerates",
             reference: "DESIGN section 5, capacity floor",
             live: true,
         }

@@ -3,7 +3,8 @@
 use super::{About, Ending, Invariant};
 use crate::facts::{Facts, Origin, RunFacts};
 
-/// After the end of a run its canary is gone, its workloads carry no `progressing-info` and no command is left on Rollout or run; after
+/// After the end of a run its canary is gone, its workloads carry no `progressing-info`, its Deployments have the user's
+/// own strategy, minReadySeconds and deadline again, and no command is left on Rollout or run; after
 /// the Rollout is gone, or a run made by hand has ended, its workloads carry nothing of ours, but for the record of the
 /// user's strategy where an update is pending; and with a Rollout its runs are gone.
 pub(super) struct NothingLeftBehind;
@@ -27,15 +28,22 @@ impl Invariant for NothingLeftBehind {
         // Only a run made by hand goes on without a Rollout.
         let rollouts_gone = facts.rollouts.values().all(|rollout| rollout.gone);
         let began = !facts.rollouts.is_empty() || !facts.runs.is_empty();
-        requests(facts)
-            .or_else(|| if began && rollouts_gone && !active { after_rollout(facts) } else { None })
-            .or_else(|| if active { None } else { progressing(facts).or_else(|| canary(facts)) })
+        requests(facts).or_else(|| if began && rollouts_gone && !active { after_rollout(facts) } else { None }).or_else(
+            || if active { None } else { progressing(facts).or_else(|| canary(facts)).or_else(|| lent(facts)) },
+        )
     }
 }
 
 fn canary(facts: &Facts) -> Option<String> {
     let (id, _) = facts.workloads.iter().find(|(_, workload)| workload.is_copy())?;
     Some(format!("canary {id} is still there"))
+}
+
+fn lent(facts: &Facts) -> Option<String> {
+    facts.workloads.iter().find_map(|(id, workload)| {
+        let left = workload.deployment.as_ref()?.not_put_back(workload.pending())?;
+        Some(format!("{id} has not got back the user's spec.{left}"))
+    })
 }
 
 fn requests(facts: &Facts) -> Option<String> {

@@ -97,7 +97,9 @@ impl Session {
         let place = match (wanted.plural.as_str(), wanted.verb) {
             ("rolloutruns", "POST") => Some(Situation::CrashAtRunCreation),
             ("rolloutruns", _) if wanted.status => Some(Situation::CrashAtRunStatus),
-            ("statefulsets" | "clonesets" | "collasets" | "poddecorations", _) => Some(Situation::CrashAtPartition),
+            ("statefulsets" | "deployments" | "clonesets" | "collasets" | "poddecorations", _) => {
+                Some(Situation::CrashAtPartition)
+            }
             _ => None,
         };
         if let Some(place) = place {

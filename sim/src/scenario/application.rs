@@ -50,6 +50,8 @@ pub enum WorkloadKind {
     /// Of `apps/v1`.
     #[default]
     StatefulSet,
+    /// Of `apps/v1`.
+    Deployment,
     /// OpenKruise's StatefulSet.
     AdvancedStatefulSet,
     /// OpenKruise's.
@@ -65,6 +67,7 @@ impl WorkloadKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::StatefulSet => "StatefulSet",
+            Self::Deployment => "Deployment",
             Self::AdvancedStatefulSet => "AdvancedStatefulSet",
             Self::CloneSet => "CloneSet",
             Self::CollaSet => "CollaSet",
@@ -126,7 +129,7 @@ impl Application {
                 spec["serviceName"] = workload.name.as_str().into();
                 spec["podManagementPolicy"] = format!("{:?}", workload.policy).into();
             }
-            WorkloadKind::CloneSet | WorkloadKind::CollaSet => {}
+            WorkloadKind::Deployment | WorkloadKind::CloneSet | WorkloadKind::CollaSet => {}
             WorkloadKind::PodDecoration => {
                 let sidecar = json!({"name": workload.name, "image": workload.image});
                 return json!({
