@@ -136,7 +136,7 @@ struct Kind {
     api_version: &'static str,
     name: &'static str,
     plural: &'static str,
-    /// Where the partition stands.
+    /// Where the partition stands, or what takes its place.
     partition: &'static str,
     /// What is recorded of a partition of 2.
     recorded: &'static str,
@@ -144,7 +144,7 @@ struct Kind {
     unpartitioned: Option<&'static str>,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         api_version: "apps/v1",
         name: "StatefulSet",
@@ -152,6 +152,14 @@ const KINDS: [Kind; 5] = [
         partition: "/spec/updateStrategy/rollingUpdate/partition",
         recorded: r#"{"type":"RollingUpdate","rollingUpdate":{"partition":2}}"#,
         unpartitioned: Some(r#"{"type":"OnDelete","rollingUpdate":null}"#),
+    },
+    Kind {
+        api_version: "apps/v1",
+        name: "Deployment",
+        plural: "deployments",
+        partition: "/spec/paused",
+        recorded: r#"{"paused":false}"#,
+        unpartitioned: None,
     },
     Kind {
         api_version: "apps.kruise.io/v1beta1",
@@ -197,18 +205,18 @@ impl Kind {
         let record = |text: &str| json!({"metadata": {"annotations": {RECORD: text}}});
         let unrecord = json!({"metadata": {"annotations": {RECORD: null}}});
         let template = json!({"spec": {"template": {"metadata": {"annotations": {"version": "v2"}}}}});
-        let lowered = self.strategy(&json!(0));
+        let [max, users, low] = self.partitions();
+        let (parked, lowered) = (self.strategy(&max), self.strategy(&low));
         let none = json!({});
         for (name, parts) in [
             ("free", vec![&none]),
             ("held", vec![&label]),
-            ("parked", vec![&label, &record("{}")]),
+            ("parked", vec![&label, &record("{}"), &parked]),
             ("canary", vec![&label, &canary]),
         ] {
             server.create(&self.object(name, &parts), false).await.strip_prefix("created").context(name)?;
         }
         let lowered_record = self.recorded.replace('2', "0");
-        let max = json!(PARKED);
         // What is written to which object → its partition and its record then.
         let table = [
             ("a new template", "held", vec![&template], max.clone(), Some(self.recorded)),
@@ -222,21 +230,29 @@ impl Kind {
                 Some(self.recorded),
             ),
             ("a template, parked before", "parked", vec![&template, &lowered], max.clone(), Some("{}")),
-            ("a template that takes the record off", "parked", vec![&template, &unrecord], max, Some("{}")),
-            ("a partition alone", "held", vec![&lowered], json!(0), None),
-            ("a template of nobody's concern", "free", vec![&template], json!(2), None),
-            ("a template of a canary", "canary", vec![&template], json!(2), None),
+            ("a template that takes the record off", "parked", vec![&template, &unrecord], max.clone(), Some("{}")),
+            ("a partition alone", "held", vec![&lowered], low.clone(), None),
+            ("a partition alone, parked before", "parked", vec![&lowered], low, Some("{}")),
+            ("a template of nobody's concern", "free", vec![&template], users.clone(), None),
+            ("a template of a canary", "canary", vec![&template], users, None),
         ];
         let ready = || server.patch(self.path("held"), &template);
-        server.until(ready, |answer| answer.contains(&PARKED.to_string())).await?;
+        server.until(ready, |answer| answer.contains(RECORD)).await?;
         for (what, name, parts, partition, recorded) in table {
             let patch = parts.into_iter().fold(json!({}), |mut all, part| {
                 merge(&mut all, part);
                 all
             });
             let found: Value = serde_json::from_str(&server.patch(self.path(name), &patch).await).context(what)?;
-            assert_eq!(found.pointer(self.partition), Some(&partition), "{}: {what}", self.plural);
+            // What is false is not stored.
+            let found_there = found.pointer(self.partition).unwrap_or(&Value::Bool(false));
+            assert_eq!(*found_there, partition, "{}: {what}", self.plural);
             assert_eq!(found["metadata"]["annotations"][RECORD].as_str(), recorded, "{}: {what}", self.plural);
+        }
+        if self.is_paused_or_not() {
+            let patch = json!({"spec": {"paused": true, "template": template["spec"]["template"]}});
+            let found: Value = serde_json::from_str(&server.patch(self.path("held"), &patch).await)?;
+            assert_eq!(found["metadata"]["annotations"][RECORD], r#"{"paused":true}"#, "the user's own pause");
         }
         if let Some(strategy) = self.unpartitioned {
             let mut patch = template.clone();
@@ -258,11 +274,21 @@ impl Kind {
                 },
             },
         });
-        merge(&mut object, &self.strategy(&json!(2)));
+        let [_, users, _] = self.partitions();
+        merge(&mut object, &self.strategy(&users));
         for part in parts {
             merge(&mut object, part);
         }
         object
+    }
+
+    /// The partition of a parked object, the user's and a lower one. A Deployment is paused, or it is not.
+    fn partitions(&self) -> [Value; 3] {
+        if self.is_paused_or_not() { [true, false, false].map(Value::from) } else { [PARKED, 2, 0].map(Value::from) }
+    }
+
+    fn is_paused_or_not(&self) -> bool {
+        self.name == "Deployment"
     }
 
     /// The partition in its place.
