@@ -229,7 +229,7 @@ impl Changes {
         pods: Option<&[Arc<Pod>]>,
     ) {
         // Where no partition counts, as with `OnDelete`, nothing could be kept back.
-        if workload.unpartitioned.is_some() {
+        if workload.unpartitioned.is_some() || (*release == Release::Parked && is_arriving(workload)) {
             return;
         }
         if workload.recorded_strategy.is_none() {
@@ -306,6 +306,17 @@ fn scaled(
         changes.spec = Some(json!({ "replicas": to }));
     }
     changes.into_write(&workload.resource_version)
+}
+
+/// Whether a decoration that was never parked is still on its way to the pods of its first revision. Parked, it would never
+/// get there: unlike a StatefulSet it has no pods to begin with.
+fn is_arriving(workload: &Workload) -> bool {
+    let is_first = workload.stable_revision.is_empty() || workload.stable_revision == workload.updated_revision;
+    !workload.kind.owns_pods()
+        && workload.recorded_strategy.is_none()
+        && workload.partition == 0
+        && is_first
+        && workload.updated_replicas < workload.replicas
 }
 
 /// Why no batch can move the workload, with the remedy.
@@ -461,6 +472,39 @@ mod tests {
                 "spec": { "updateStrategy": { "rollingUpdate": { "partition": PARKED } } },
             })
         );
+    }
+
+    #[test]
+    fn a_decoration_arrives_before_it_is_parked() {
+        let goal = WorkloadGoal::Controlled {
+            rollout: "demo".into(),
+            release: Release::Parked,
+            progressing: None,
+            canary: None,
+            watch_pods: false,
+        };
+        // (stable revision, partition, updated pods of 5, recorded before) → parked
+        let table = [
+            ("v2", 0, 0, false, false),
+            ("", 0, 3, false, false),
+            ("v2", 0, 5, false, true),
+            ("v1", 0, 0, false, true),
+            ("v2", 2, 0, false, true),
+            ("v2", 0, 0, true, true),
+        ];
+        for (stable, partition, updated, recorded, parked) in table {
+            let decoration = Workload {
+                kind: WorkloadKind::PodDecoration,
+                stable_revision: stable.into(),
+                partition,
+                update_strategy: json!({ "rollingUpdate": { "partition": partition } }),
+                updated_replicas: updated,
+                recorded_strategy: recorded.then(|| "{}".to_owned()),
+                ..fixtures::workload("east", "proxy", 5)
+            };
+            let spec = patch(&goal, &decoration).and_then(|patch| patch.get("spec").cloned());
+            assert_eq!(spec.is_some(), parked, "{stable} {partition} {updated} {recorded}");
+        }
     }
 
     #[test]
