@@ -10,6 +10,7 @@ pub mod api;
 pub mod decide;
 pub mod graph;
 pub mod intent;
+pub mod routes;
 pub mod view;
 pub mod workloads;
 pub mod world;
