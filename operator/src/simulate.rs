@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, ops::Range, path::PathBuf};
 
-use slipway_sim::{Options, Scenario};
+use slipway_sim::{Blow, Options, Scenario};
 
 use crate::{failure::Failure, output};
 
@@ -32,15 +32,23 @@ pub(crate) struct Args {
     /// Crash the operator right after its Nth write has landed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     crash_after_write: Option<u32>,
+    /// Lose the answer of the operator's Nth write, which lands
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "crash_before_write", "crash_after_write"])]
+    lose_answer_of_write: Option<u32>,
     /// Print the trace, one line per event, before the timeline
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 }
 
 impl Args {
-    /// The write at which the operator crashes, and whether that one lands.
-    fn crash_at(&self) -> Option<(u32, bool)> {
-        self.crash_before_write.map(|write| (write, false)).or(self.crash_after_write.map(|write| (write, true)))
+    /// What befalls the operator at which write.
+    fn blow_at(&self) -> Option<(u32, Blow)> {
+        let blows = [
+            (self.crash_before_write, Blow::CrashBefore),
+            (self.crash_after_write, Blow::CrashAfter),
+            (self.lose_answer_of_write, Blow::LoseAnswer),
+        ];
+        blows.into_iter().find_map(|(write, blow)| Some((write?, blow)))
     }
 }
 
@@ -63,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn single(scenario: &Scenario, args: &Args) -> Result<(), Failure> {
-    let options = Options { crash_at: args.crash_at(), ..Options::default() };
+    let options = Options { blow_at: args.blow_at(), ..Options::default() };
     let outcome = slipway_sim::run_with(scenario, args.seed, options);
     if args.trace {
         output::line(&outcome.trace.join("\n"))?;

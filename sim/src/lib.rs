@@ -35,6 +35,7 @@ pub use self::{
     coverage::Coverage,
     drill::{Summary, drill},
     invariants::Verdict,
+    link::Blow,
     run::{Options, Outcome, run, run_with},
     sabotage::Sabotage,
     scenario::{Scenario, ScenarioError, WorkloadKind},

@@ -31,6 +31,7 @@ use tokio::{
 };
 use tower::{BoxError, Service, ServiceExt};
 
+pub use self::session::Blow;
 use self::{fate::Dices, watch::WatchBody};
 pub(crate) use self::{
     fate::Plan,
@@ -235,8 +236,7 @@ where
         }
         let answer = self.ask(request, &wanted).await?;
         if fate.lost_response {
-            self.tell(&wanted, &format!("is answered with {}, but the answer is lost", answer.status().as_u16()));
-            self.lost(&wanted);
+            self.tell_lost(&wanted, answer.status());
             sleep(fate.back).await;
             return Err("connection reset by peer".into());
         }
@@ -262,8 +262,8 @@ where
 
     /// Has the API server do it. From here on it is done, unless the operator crashes just before.
     async fn ask(&self, request: Request<Body>, wanted: &Wanted) -> Result<Answer, BoxError> {
-        let crash = if wanted.write { self.session.at_write(&self.wire.cluster, wanted) } else { None };
-        if crash == Some(false) {
+        let blow = if wanted.write { self.session.at_write(&self.wire.cluster, wanted) } else { None };
+        if blow == Some(Blow::CrashBefore) {
             self.session.crash(&self.wire.cluster, wanted, false);
             return Err("the operator is gone".into());
         }
@@ -277,9 +277,13 @@ where
         if status == StatusCode::CONFLICT {
             self.wire.recorder.hit(Situation::RealConflict);
         }
-        if crash == Some(true) {
+        if blow == Some(Blow::CrashAfter) {
             self.session.crash(cluster, wanted, true);
             return Err("the operator is gone".into());
+        }
+        if blow == Some(Blow::LoseAnswer) {
+            self.tell_lost(wanted, status);
+            return Err("connection reset by peer".into());
         }
         Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
@@ -307,6 +311,11 @@ where
             500 => Situation::ServerError,
             _ => Situation::Unavailable,
         });
+    }
+
+    fn tell_lost(&self, wanted: &Wanted, status: StatusCode) {
+        self.tell(wanted, &format!("is answered with {}, but the answer is lost", status.as_u16()));
+        self.lost(wanted);
     }
 
     fn lost(&self, wanted: &Wanted) {

@@ -16,7 +16,7 @@ use crate::{
     expectation,
     hooks::Hooks,
     invariants::{Ending, Jury, Verdict},
-    link::{Plan, Trap, Wire},
+    link::{Blow, Plan, Trap, Wire},
     operator::{Operator, Order, orders},
     random::{Concern, Dice},
     recorder::{Record, Recorder},
@@ -40,8 +40,8 @@ const STACK: usize = 16 << 20;
 /// What a run is given beyond scenario and seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Crash at the operator's so manieth write, counted from 1, after (`true`) or before it landed.
-    pub crash_at: Option<(u32, bool)>,
+    /// What befalls the operator at its so manieth write, counted from 1.
+    pub blow_at: Option<(u32, Blow)>,
     /// A deliberate defect.
     pub sabotage: Option<Sabotage>,
 }
@@ -131,7 +131,7 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     let hooks = Hooks::new(endpoints, recorder.clone(), plan(scenario.hub.latency), seed, options.sabotage);
     let hooks = Arc::new(hooks);
     let dice = Dice::new(seed, Concern::Crash, 0);
-    let trap = Trap { armed: options.crash_at, ratio: swarm.crash, until: faults_end, dice };
+    let trap = Trap { armed: options.blow_at, ratio: swarm.crash, until: faults_end, dice };
     let trap = Arc::new(Mutex::new(trap));
     let away = Arc::new(Mutex::new(None));
     let (order, received) = orders();
@@ -223,12 +223,13 @@ fn outcome(scenario: &Scenario, seed: u64, options: Options, record: Record) -> 
 
 /// The one command that shows the same again.
 fn replay(scenario: &Scenario, seed: u64, options: Options) -> String {
-    let crash = match options.crash_at {
-        Some((write, true)) => format!(" --crash-after-write {write}"),
-        Some((write, false)) => format!(" --crash-before-write {write}"),
+    let blow = match options.blow_at {
+        Some((write, Blow::CrashAfter)) => format!(" --crash-after-write {write}"),
+        Some((write, Blow::CrashBefore)) => format!(" --crash-before-write {write}"),
+        Some((write, Blow::LoseAnswer)) => format!(" --lose-answer-of-write {write}"),
         None => String::new(),
     };
-    format!("\nreplay: slipway simulate {} --seed {seed}{crash}\n", scenario.file)
+    format!("\nreplay: slipway simulate {} --seed {seed}{blow}\n", scenario.file)
 }
 
 /// The outcome of a run that came to no end at all.

@@ -17,7 +17,7 @@ use crate::{
     coverage::Situation,
     expectation,
     facts::{Facts, OURS, RunFacts, Who},
-    link::{Trap, Wire},
+    link::{Blow, Trap, Wire},
     operator::{Order, victim},
     recorder::Recorder,
     scenario::{
@@ -247,7 +247,8 @@ impl Timeline<'_> {
         let away = crash.restart_after.map(|after| after.0);
         let Some(write) = crash.at_write else { return self.order(Order::Crash(away)) };
         *self.away.lock().unwrap_or_else(PoisonError::into_inner) = away;
-        self.trap.lock().unwrap_or_else(PoisonError::into_inner).armed = Some((write, crash.landed));
+        self.trap.lock().unwrap_or_else(PoisonError::into_inner).armed =
+            Some((write, if crash.landed { Blow::CrashAfter } else { Blow::CrashBefore }));
         Ok(())
     }
 

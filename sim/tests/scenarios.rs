@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slipway_sim::{Options, Sabotage, Scenario, WorkloadKind, run, run_with};
+use slipway_sim::{Blow, Options, Sabotage, Scenario, WorkloadKind, run, run_with};
 
 /// The seed of the snapshots.
 const SEED: u64 = 1;
@@ -52,7 +52,10 @@ fn seeds_that_failed_once() {
     }
 }
 
-/// The operator crashes at each of its writes in turn, before and after it lands, and the end is the same.
+const BLOWS: [Blow; 3] = [Blow::CrashBefore, Blow::CrashAfter, Blow::LoseAnswer];
+
+/// The operator crashes at each of its writes in turn, before and after it lands, or its answer is lost, and the end is
+/// the same.
 #[test]
 fn a_crash_at_every_write_changes_nothing() {
     for name in
@@ -66,9 +69,9 @@ fn crash_at_every_write(scenario: &Scenario) {
     let writes = run(scenario, SEED).writes;
     assert!(writes > 10, "only {writes} writes");
     for write in 1..=writes {
-        for landed in [false, true] {
-            let outcome = run_with(scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
-            assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
+        for blow in BLOWS {
+            let outcome = run_with(scenario, SEED, Options { blow_at: Some((write, blow)), sabotage: None });
+            assert!(outcome.ok, "{blow:?} at write {write}\n{}", outcome.timeline);
         }
     }
 }
@@ -116,9 +119,9 @@ fn crash_at_writes(scenario: &Scenario, first: u32, every: usize) {
     assert!(outcome.ok, "{}", outcome.timeline);
     assert!(outcome.writes > 10, "only {} writes", outcome.writes);
     for (turn, write) in (first..=outcome.writes).step_by(every).enumerate() {
-        let landed = turn % 2 == 0;
-        let outcome = run_with(scenario, SEED, Options { crash_at: Some((write, landed)), sabotage: None });
-        assert!(outcome.ok, "crash at write {write}, landed: {landed}\n{}", outcome.timeline);
+        let blow = BLOWS[turn % BLOWS.len()];
+        let outcome = run_with(scenario, SEED, Options { blow_at: Some((write, blow)), sabotage: None });
+        assert!(outcome.ok, "{blow:?} at write {write}\n{}", outcome.timeline);
     }
 }
 
@@ -126,7 +129,7 @@ fn crash_at_writes(scenario: &Scenario, first: u32, every: usize) {
 #[test]
 fn a_partition_too_low_is_noticed_whatever_the_kind() {
     for name in ["advanced-statefulsets", "clonesets", "collasets", "deployments", "poddecorations"] {
-        let options = Options { crash_at: None, sabotage: Some(Sabotage::PartitionTooLow) };
+        let options = Options { blow_at: None, sabotage: Some(Sabotage::PartitionTooLow) };
         let outcome = run_with(&named(name), SEED, options);
         assert!(outcome.broken().contains(&"exposure_ceiling"), "{:?}\n{}", outcome.broken(), outcome.timeline);
     }
@@ -157,7 +160,7 @@ fn every_defect_is_noticed() {
             Sabotage::HookIgnored | Sabotage::HookKeyChanged => "hooks",
             _ => "quick-start",
         };
-        let outcome = run_with(&named(name), SEED, Options { crash_at: None, sabotage: Some(sabotage) });
+        let outcome = run_with(&named(name), SEED, Options { blow_at: None, sabotage: Some(sabotage) });
         assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
         let replay = format!("replay: slipway simulate scenarios/{name}.yaml --seed 1");
         assert!(outcome.timeline.contains(&replay), "{}", outcome.timeline);

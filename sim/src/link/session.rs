@@ -21,11 +21,22 @@ use crate::{
     scenario::Ratio,
 };
 
-/// What makes the operator crash at a write. Outlives incarnations.
+/// What befalls the operator at a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It crashes before the write lands.
+    CrashBefore,
+    /// It crashes once the write has landed.
+    CrashAfter,
+    /// The write lands, and the answer is lost.
+    LoseAnswer,
+}
+
+/// What waits for the operator at its writes. Outlives incarnations.
 pub(crate) struct Trap {
-    /// At the so manieth write from now on, before or after it lands.
-    pub(crate) armed: Option<(u32, bool)>,
-    /// At any write.
+    /// At the so manieth write from now on.
+    pub(crate) armed: Option<(u32, Blow)>,
+    /// A crash at any write.
     pub(crate) ratio: Ratio,
     /// When random crashes end.
     pub(crate) until: tokio::time::Instant,
@@ -34,15 +45,15 @@ pub(crate) struct Trap {
 }
 
 impl Trap {
-    /// Whether the operator crashes at this write, and then whether the write lands.
-    fn springs(&mut self) -> Option<bool> {
+    /// What befalls the operator at this write.
+    fn springs(&mut self) -> Option<Blow> {
         let (hit, landed) = (self.dice.hits(self.ratio), self.dice.below(2) == 1);
         if hit && tokio::time::Instant::now() < self.until {
-            return Some(landed);
+            return Some(if landed { Blow::CrashAfter } else { Blow::CrashBefore });
         }
-        let (left, landed) = self.armed?;
-        self.armed = (left > 1).then_some((left.saturating_sub(1), landed));
-        (left <= 1).then_some(landed)
+        let (left, blow) = self.armed?;
+        self.armed = (left > 1).then_some((left.saturating_sub(1), blow));
+        (left <= 1).then_some(blow)
     }
 }
 
@@ -78,9 +89,8 @@ impl Session {
         self.wires.iter().for_each(|wire| wire.cut());
     }
 
-    /// Counts a write that is about to reach the API server. Answers whether the operator crashes at it, and then
-    /// whether it lands.
-    pub(super) fn at_write(&self, cluster: &str, wanted: &Wanted) -> Option<bool> {
+    /// Counts a write that is about to reach the API server. Answers what befalls the operator at it.
+    pub(super) fn at_write(&self, cluster: &str, wanted: &Wanted) -> Option<Blow> {
         self.recorder.sent(&format!("{cluster}: {wanted}"));
         self.trap.lock().unwrap_or_else(PoisonError::into_inner).springs()
     }
