@@ -231,6 +231,7 @@ fn finish(
 fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) -> Option<String> {
     let mut invalid: Vec<_> = validate::rollout(&view.rollout).iter().map(ToString::to_string).collect();
     invalid.extend(unsupported_kind(&view.rollout).as_ref().map(ToString::to_string));
+    invalid.extend(invalid_topologies(view));
     let missing = missing(view);
     let (available, reason, message) = if !invalid.is_empty() {
         (false, "InvalidSpec", invalid.join("; "))
@@ -241,6 +242,16 @@ fn availability(view: &RolloutView, status: &mut RolloutStatus, now: Timestamp) 
     };
     condition::set(&mut status.conditions, "Available", available, reason, message.clone(), now);
     (!available).then_some(message)
+}
+
+/// What is wrong with the TrafficTopologies that the Rollout refers to: they were stored unchecked.
+fn invalid_topologies(view: &RolloutView) -> impl Iterator<Item = String> {
+    let referred = view.rollout.spec.traffic_topology_refs.iter();
+    let found = referred.filter_map(|name| Some((name, view.topologies.get(name)?)));
+    found.flat_map(|(name, topology)| {
+        let errors = validate::traffic_topology(topology).into_iter();
+        errors.map(move |error| format!("TrafficTopology {name}: {error}"))
+    })
 }
 
 /// Why no workload of the kind that the Rollout names can be rolled out.

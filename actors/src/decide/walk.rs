@@ -230,3 +230,32 @@ fn a_run_that_was_stored_unchecked_stops_with_what_is_wrong_until_it_is_correcte
     walk.annotate(HubKind::RolloutRun, COMMAND, "retry");
     assert_eq!(walk.hub[&id]["status"]["phase"], "Succeeded", "{}", walk.log);
 }
+
+#[test]
+fn a_topology_that_was_stored_unchecked_is_named_and_starts_no_run() {
+    let mut view = fixtures::view(vec![fixtures::workload("east", "web", 5)]);
+    let mut rollout = view.rollout.as_ref().clone();
+    rollout.spec.traffic_topology_refs = vec!["web".to_owned()];
+    view.rollout = rollout.into();
+    let topology = |traffic_type: &str| {
+        fixtures::object(json!({ "metadata": { "name": "web" }, "spec": {
+            "workloadRef": { "apiVersion": "apps/v1", "kind": "StatefulSet", "match": { "names": [{ "name": "web" }] } },
+            "trafficType": traffic_type, "backend": { "name": "web" }, "routes": [{ "name": "web" }],
+        }}))
+    };
+    view.topologies.insert("web".to_owned(), topology("Everywhere"));
+    let mut walk = Walk::new(view);
+    walk.settle();
+    let available = |walk: &Walk| {
+        let status = walk.view.rollout.status.clone().unwrap();
+        let condition = super::condition::get(&status.conditions, "Available").unwrap();
+        (condition.status.clone(), condition.reason.clone(), condition.message.clone())
+    };
+    let (status, reason, message) = available(&walk);
+    assert_eq!((&*status, &*reason), ("False", "InvalidSpec"));
+    assert!(message.starts_with("TrafficTopology web: spec.trafficType: "), "{message}");
+    assert!(walk.view.runs.is_empty());
+    walk.view.topologies.insert("web".to_owned(), topology("InCluster"));
+    walk.settle();
+    assert_eq!(available(&walk).0, "True");
+}
