@@ -62,7 +62,7 @@ async fn the_quick_start_survives_a_kill() -> Result<()> {
     world.sets("one pod of each is on v2", |set| set["status"]["updatedReplicas"] == 1).await?;
 
     world.command("continue").await?;
-    world.run("batch 2 is under way", |run| at(run) == (1, "Running")).await?;
+    world.run("batch 2 has begun", second_has_begun).await?;
     operator.kill()?;
     witness.count("operator killed in batch 2").await;
     let operator = Operator::start(&binary, &kubeconfig, "hub", &MEMBERS)?;
@@ -306,7 +306,7 @@ fn phase(run: &Value) -> &str {
     run["status"]["phase"].as_str().unwrap_or_default()
 }
 
-fn at(run: &Value) -> (i64, &str) {
-    let batch = &run["status"]["batchStatus"];
-    (batch["currentBatchIndex"].as_i64().unwrap_or(-1), batch["currentBatchState"].as_str().unwrap_or_default())
+/// Whether the second batch moves pods, or has done so: on a quick machine it may be over before anybody looks.
+fn second_has_begun(run: &Value) -> bool {
+    run["status"]["batchStatus"]["records"][1]["startTime"].is_string()
 }
