@@ -57,7 +57,9 @@ pub fn step(view: &RolloutView, now: Timestamp) -> Decision {
     let mut waits = advance(view, run, &mut new, now);
     waits.sort();
     waits.dedup();
-    way::observe(view, run, &mut new);
+    if !ended {
+        way::observe(view, run, &mut new);
+    }
     conditions(&mut new, now);
     new.waits = waits.iter().map(|wait| run::wait_status(wait, &status.waits, now)).collect();
     decision.waits = waits;

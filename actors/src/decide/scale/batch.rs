@@ -40,9 +40,10 @@ pub(super) fn step(view: &RolloutView, run: &ScaleRun, status: &mut ScaleRunStat
     };
     let step = way.steps[index].clone();
     let (last, stops, back) = (way.is_last(index), way.stops_at(index), way.back);
-    if let Some(moment) = moment(run, &way, status) {
-        let entries = &mut progress_mut(status).records[index].webhooks;
-        match moment.advance(entries, view.hook_answer.as_ref(), now) {
+    if let Some(moment) = moment(run, &way, status)
+        && let Some(record) = progress_mut(status).records.get_mut(index)
+    {
+        match moment.advance(&mut record.webhooks, view.hook_answer.as_ref(), now) {
             hooks::Progress::Done => {}
             hooks::Progress::Waiting(wait) => return Progress::Waiting(vec![wait]),
             hooks::Progress::Failed(error) => return Progress::Failed(error),

@@ -203,6 +203,18 @@ fn nobody_is_fought_over_the_size() {
 }
 
 #[test]
+fn what_has_ended_is_counted_no_more() {
+    let mut walk = Walk::new(&json!({}));
+    walk.healthy = false;
+    walk.settle();
+    walk.command("cancel");
+    let status = walk.run["status"].clone();
+    assert_eq!(status["phase"], "Canceled");
+    walk.somebody_scales("a", 9);
+    assert_eq!(walk.run["status"], status);
+}
+
+#[test]
 fn a_skipped_batch_leaves_its_workloads_as_they_are() {
     let mut walk = Walk::new(&json!({}));
     walk.healthy = false;
