@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 
 use crate::{
     api::{ObjectTypeRef, ResourceMatch},
+    intent::Wait,
     view::{Health, MemberView, RolloutView, Workload},
     workloads::WorkloadKind,
 };
@@ -59,6 +60,16 @@ pub fn unreliable(view: &RolloutView) -> impl Iterator<Item = (&str, String)> {
         Health::Ready => None,
         Health::Syncing => Some((name.as_str(), "its workloads are not listed yet".to_owned())),
         Health::Unreachable { error, .. } => Some((name.as_str(), format!("it is unreachable: {error}"))),
+    })
+}
+
+/// The wait for each of these members.
+pub fn unreliable_waits(view: &RolloutView) -> impl Iterator<Item = Wait> {
+    unreliable(view).map(|(cluster, why)| Wait {
+        cluster: cluster.to_owned(),
+        object: String::new(),
+        condition: why,
+        unblock: None,
     })
 }
 

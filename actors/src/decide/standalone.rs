@@ -118,17 +118,11 @@ pub fn step(view: &RolloutView, now: Timestamp) -> Decision {
 
 /// What a run that has ended has not given back yet, as far as anybody can say.
 fn still_held(view: &RolloutView, decision: &Decision) -> Vec<Wait> {
-    let unknown = select::unreliable(view).map(|(cluster, why)| Wait {
-        cluster: cluster.to_owned(),
-        object: String::new(),
-        condition: why,
-        unblock: None,
-    });
     let held =
         decision.goals.iter().filter(|(_, goal)| matches!(goal, WorkloadGoal::Released | WorkloadGoal::Discarded));
     let held = held.filter_map(|(id, _)| {
         let workload = view.members.get(&id.cluster)?.workloads.get(id)?;
         Some(batch::wait(workload, "to be given back".to_owned()))
     });
-    unknown.chain(held).collect()
+    select::unreliable_waits(view).chain(held).collect()
 }

@@ -80,13 +80,7 @@ pub(super) fn left_behind(view: &RolloutView, run: &ScaleRun) -> Vec<Wait> {
     let steps = [&run.spec.batch, &run.spec.rollback].into_iter().flatten().flat_map(|way| &way.batches);
     let targets: Vec<_> = steps.flat_map(|step| &step.targets).collect();
     let concerned = |cluster: &str| targets.iter().any(|target| target.cluster.is_empty() || target.cluster == cluster);
-    let unknown = select::unreliable(view).filter(|(cluster, _)| concerned(cluster)).map(|(cluster, why)| Wait {
-        cluster: cluster.to_owned(),
-        object: String::new(),
-        condition: why,
-        unblock: None,
-    });
-    marked.chain(unknown).collect()
+    marked.chain(select::unreliable_waits(view).filter(|wait| concerned(&wait.cluster))).collect()
 }
 
 /// Who else moves this workload, in words: a run of a Rollout, one made by hand, or a ScaleRun that is still there. A mark
