@@ -1,24 +1,42 @@
 //! Our part of a route: laid over the route as it is now, and subtracted from it again exactly.
 //!
 //! A route's rules are one list that only whole can be written, so nobody can own a part of it. Instead our part can be
-//! told from the user's by what it is: references to the two forks of a backend, rules whose names end in [`CLONE`], and
+//! told from the user's by what it is: references to the two forks of a backend, rules that are named after them, and
 //! mirrors to the canary fork. So what the user has is never remembered, and an edit of the user's that comes between our
-//! read and our write, or while our part lies over the route, is the user's afterwards as well.
+//! read and our write, or while our part lies over the route, is the user's afterwards as well. Parts of several backends
+//! lie over one route without knowing of each other.
 
+mod clones;
 mod filters;
+mod limits;
 mod matches;
+mod normal;
+mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use serde_json::Value;
 
-use crate::api::http::{HttpRouteFilter, HttpRouteMatch};
+use crate::api::http::{Fraction, HttpRouteFilter, HttpRouteMatch};
 
+pub use self::normal::{is_laid, normal};
+pub use self::refusal::Refusal;
 pub use self::rules::{with, without};
 
 /// What the names of the rules end in that send matching requests to the canary fork.
-pub const CLONE: &str = ".canary.rollout.kusionstack.io";
+pub const CANARY_RULE: &str = ".canary.rollout.kusionstack.io";
+/// What the names of the rules end in that send matching requests to the stable fork.
+pub const STABLE_RULE: &str = ".stable.rollout.kusionstack.io";
+
+/// The kinds of route that have rules of the Gateway API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// HTTPRoute.
+    Http,
+    /// GRPCRoute, which matches by method and headers, and neither redirects nor rewrites.
+    Grpc,
+}
 
 /// A backend of a route, and its forks. They are of one kind, and in the route's namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +58,33 @@ pub struct Backend {
 /// What our part of a route does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Forwarding {
-    /// What goes to the canary fork; without it all requests go to the stable one.
+    /// Where requests go that nothing else takes.
+    pub rest: Rest,
+    /// What goes to the stable fork whatever becomes of the rest. What goes to the canary fork comes first.
+    pub stable: Option<Stable>,
+    /// What goes to the canary fork.
     pub canary: Option<Canary>,
-    /// Share of requests that the canary fork gets a copy of, in percent.
-    pub mirror: Option<i32>,
+    /// Which requests the canary fork gets a copy of.
+    pub mirror: Option<Mirror>,
+}
+
+/// Where requests go that nothing else takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// To the stable fork.
+    #[default]
+    Stable,
+    /// To the user's own backend, as ever.
+    Origin,
+}
+
+/// What goes to the stable fork.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stable {
+    /// Requests that match any of these.
+    pub matches: Vec<HttpRouteMatch>,
+    /// What is done to them.
+    pub filters: Vec<HttpRouteFilter>,
 }
 
 /// What goes to the canary fork.
@@ -64,68 +105,13 @@ pub enum Share {
     Matches(Vec<HttpRouteMatch>),
 }
 
-/// Why our part cannot be laid over a route.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The rules would be more than a route may hold.
-    #[error(
-        "it would have {found} rules with those that send matching requests to {canary}, and a route holds at most 16: use a weight instead of matches, or split the route"
-    )]
-    Rules {
-        /// How many they would be.
-        found: usize,
-        /// The canary fork.
-        canary: String,
-    },
-    /// The matches would be more than a rule or a route may hold.
-    #[error(
-        "rules[{rule}] would have {found} matches, and a rule holds at most 64: use fewer matches, or split the route"
-    )]
-    MatchesOfRule {
-        /// The rule of the user's.
-        rule: usize,
-        /// How many they would be.
-        found: usize,
-    },
-    /// All matches of a route together.
-    #[error(
-        "it would have {found} matches in all, and a route holds at most 128: use fewer matches, or split the route"
-    )]
-    Matches {
-        /// How many they would be.
-        found: usize,
-    },
-    /// A rule would have more references than it may.
-    #[error(
-        "rules[{rule}] would have {found} backendRefs, and a rule holds at most 16: use matches instead of a weight, or split the rule"
-    )]
-    BackendRefs {
-        /// The rule.
-        rule: usize,
-        /// How many they would be.
-        found: usize,
-    },
-    /// A weight that leaves no room for a share of it.
-    #[error(
-        "rules[{rule}].backendRefs[].weight is {found}: shares of a weight can be told up to 10000: use smaller weights"
-    )]
-    Weight {
-        /// The rule.
-        rule: usize,
-        /// The weight.
-        found: i64,
-    },
-    /// Nothing in it goes to the backend.
-    #[error("no rule of it refers to {kind} {name}: correct the TrafficTopology, or the route")]
-    Unreferenced {
-        /// Kind of the backend.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// No match of ours fits any of a rule's.
-    #[error("the matches fit none of the route's own, so that no request would take them: correct the matches")]
-    NothingMatches,
+/// Of which requests a copy is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mirror {
+    /// Of so many percent.
+    Percent(i32),
+    /// Of a fraction.
+    Fraction(Fraction),
 }
 
 /// The JSON Patch that turns the rules that were read into others. It fails if they have changed meanwhile.
@@ -135,4 +121,36 @@ pub fn patch(read: &Value, rules: &Value, resource_version: &str) -> Value {
         { "op": "test", "path": "/spec/rules", "value": read },
         { "op": "replace", "path": "/spec/rules", "value": rules },
     ])
+}
+
+impl Kind {
+    /// The kind of route that a kind is, if it is one.
+    pub fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "HTTPRoute" => Some(Self::Http),
+            "GRPCRoute" => Some(Self::Grpc),
+            _ => None,
+        }
+    }
+}
+
+impl Backend {
+    /// Whether a reference is to the backend of this kind and that name.
+    fn is(&self, reference: &Value, name: &str) -> bool {
+        let text = |key: &str, default: &'static str| reference[key].as_str().unwrap_or(default).to_owned();
+        let namespace = reference["namespace"].as_str();
+        reference["name"] == name
+            && text("group", "") == self.group
+            && text("kind", "Service") == self.kind
+            && namespace.is_none_or(|namespace| namespace == self.namespace)
+    }
+
+    /// Whether any reference of a rule is.
+    fn is_in(&self, rule: &Value, name: &str) -> bool {
+        list(&rule["backendRefs"]).iter().any(|reference| self.is(reference, name))
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

@@ -2,29 +2,34 @@
 
 use serde_json::{Value, json};
 
+use super::Kind;
 use crate::api::http::HttpRouteMatch;
 
 /// What a request has to match that matches one of the user's and one of ours.
 ///
 /// One of ours that has a path stands alone, as upstream has it; all others narrow each of the user's. Where the two ask for
 /// different values of one header or parameter no request fits.
-pub(super) fn merge(users: &[Value], ours: &[HttpRouteMatch]) -> Vec<Value> {
+pub(super) fn merge(kind: Kind, users: &[Value], ours: &[HttpRouteMatch]) -> Vec<Value> {
     let mut merged = Vec::new();
     for wanted in ours {
         let wanted = json!(wanted);
         if wanted["path"].is_object() || users.is_empty() {
             merged.push(wanted);
         } else {
-            merged.extend(users.iter().filter_map(|users| both(users, &wanted)));
+            merged.extend(users.iter().filter_map(|users| both(kind, users, &wanted)));
         }
     }
     merged
 }
 
-fn both(users: &Value, ours: &Value) -> Option<Value> {
+fn both(kind: Kind, users: &Value, ours: &Value) -> Option<Value> {
     let mut both = users.clone();
     // The names of headers are the same in any case, those of parameters are not.
-    for (key, ignores_case) in [("headers", true), ("queryParams", false)] {
+    let parts: &[_] = match kind {
+        Kind::Http => &[("headers", true), ("queryParams", false)],
+        Kind::Grpc => &[("headers", true)],
+    };
+    for &(key, ignores_case) in parts {
         let mut all = users[key].as_array().cloned().unwrap_or_default();
         for wanted in ours[key].as_array().into_iter().flatten() {
             match all.iter().find(|known| is_same_name(known, wanted, ignores_case)) {

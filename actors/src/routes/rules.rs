@@ -2,126 +2,133 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Backend, CLONE, Canary, Forwarding, Refusal, Share, filters, matches};
+use super::clones::{self, Clones, Fork};
+use super::{Backend, Canary, Forwarding, Kind, Mirror, Refusal, Rest, Share, filters, limits, list};
 
-/// Limits of the Gateway API, from its CRDs.
-const RULES: usize = 16;
-const MATCHES_OF_RULE: usize = 64;
-const MATCHES: usize = 128;
-const BACKEND_REFS: usize = 16;
+/// The Gateway API's limit.
 const WEIGHT: i64 = 1_000_000;
 
 /// By what weights are multiplied in a rule where a backend's is divided between its forks, so that every percentage of it
 /// is a whole number and every other backend keeps its share.
 const SCALE: i64 = 100;
 
-/// The user's rules with our part laid over them.
-pub fn with(rules: &Value, backend: &Backend, forwarding: &Forwarding) -> Result<Value, Refusal> {
-    let users = list(rules);
-    let mut all = Vec::new();
-    let mut clones = Vec::new();
+/// The rules with our part laid over them, in place of what of it there was.
+pub fn with(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwarding) -> Result<Value, Refusal> {
+    limits::can_be_said(kind, forwarding)?;
+    let rules = without(rules, backend);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut made = kinds_of_clones(kind, backend, forwarding);
     let mut is_referenced = false;
-    for (index, rule) in users.iter().enumerate() {
-        let mut rule = rule.clone();
-        if refs(&rule).iter().any(|reference| backend.is(reference, &backend.origin)) {
-            is_referenced = true;
-            if let Some(Canary { share: Share::Matches(wanted), filters }) = &forwarding.canary {
-                clones.extend(clone(&rule, index, backend, wanted, filters, clones.len())?);
+    for (index, rule) in list(&rules).iter().enumerate() {
+        let is_clone = clones::is_any(rule);
+        let mut forked = rule.clone();
+        if backend.is_in(rule, &backend.origin) {
+            fork(&mut forked, index, backend, forwarding)?;
+            if !is_clone {
+                is_referenced = true;
+                for clones in &mut made {
+                    clones.add(rule);
+                }
+            } else if !made.is_empty() {
+                return Err(Refusal::Shared { name: backend.origin.clone() });
             }
-            fork(&mut rule, index, backend, forwarding)?;
         }
-        all.push(rule);
+        if is_clone { ours.push(forked) } else { theirs.push(forked) }
     }
     if !is_referenced {
         return Err(Refusal::Unreferenced { kind: backend.kind.clone(), name: backend.origin.clone() });
     }
-    if clones.is_empty() && matches!(&forwarding.canary, Some(Canary { share: Share::Matches(_), .. })) {
-        return Err(Refusal::NothingMatches);
+    for clones in made {
+        ours.extend(clones.finish()?);
     }
-    all.extend(clones);
-    within_limits(&all, backend)?;
-    Ok(Value::Array(all))
+    ours.sort_by_key(clones::order);
+    theirs.extend(ours);
+    limits::are_kept(&theirs)?;
+    Ok(Value::Array(theirs))
 }
 
-/// The user's rules: those that are there, less our part.
+/// The rules less our part.
 pub fn without(rules: &Value, backend: &Backend) -> Value {
-    let users = list(rules).iter().filter(|rule| !is_clone(rule)).map(|rule| {
+    let all = list(rules);
+    let kept = all.iter().filter(|rule| !clones::is_of(rule, all, backend)).map(|rule| {
         let mut rule = rule.clone();
         join(&mut rule, backend);
         unmirror(&mut rule, backend);
         rule
     });
-    Value::Array(users.collect())
+    Value::Array(kept.collect())
 }
 
-impl Backend {
-    /// Whether a reference is to the backend of this kind and that name.
-    fn is(&self, reference: &Value, name: &str) -> bool {
-        let text = |key: &str, default: &'static str| reference[key].as_str().unwrap_or(default).to_owned();
-        let namespace = reference["namespace"].as_str();
-        reference["name"] == name
-            && text("group", "") == self.group
-            && text("kind", "Service") == self.kind
-            && namespace.is_none_or(|namespace| namespace == self.namespace)
-    }
-}
-
-/// Divides the references to the backend between its forks.
-fn fork(rule: &mut Value, index: usize, backend: &Backend, forwarding: &Forwarding) -> Result<(), Refusal> {
-    let weight_of = |reference: &Value| reference["weight"].as_i64().unwrap_or(1);
-    let divided = match &forwarding.canary {
-        Some(Canary { share: Share::Weight(percent), filters }) => Some((i64::from(*percent).clamp(0, 100), filters)),
+/// What requests are told apart by matches for.
+fn kinds_of_clones<'a>(kind: Kind, backend: &'a Backend, forwarding: &'a Forwarding) -> Vec<Clones<'a>> {
+    let canary = match &forwarding.canary {
+        Some(Canary { share: Share::Matches(matches), filters }) => Some((Fork::Canary, matches, filters)),
         _ => None,
     };
-    let mut forked = Vec::new();
-    for reference in refs(rule) {
-        let is_ours = backend.is(reference, &backend.origin);
-        let mut reference = reference.clone();
-        if let Some((percent, added)) = divided {
-            let weight = weight_of(&reference);
-            if weight > WEIGHT / SCALE {
-                return Err(Refusal::Weight { rule: index, found: weight });
+    let stable = forwarding.stable.as_ref().map(|stable| (Fork::Stable, &stable.matches, &stable.filters));
+    let asked = canary.into_iter().chain(stable);
+    asked.map(|(to, matches, filters)| Clones { kind, backend, to, matches, filters, made: Vec::new() }).collect()
+}
+
+/// Divides the references to the backend between its forks, and has requests copied.
+fn fork(rule: &mut Value, index: usize, backend: &Backend, forwarding: &Forwarding) -> Result<(), Refusal> {
+    let rest = match forwarding.rest {
+        Rest::Stable => &backend.stable,
+        Rest::Origin => &backend.origin,
+    };
+    match &forwarding.canary {
+        Some(Canary { share: Share::Weight(percent), filters }) => {
+            let percent = i64::from(*percent).clamp(0, SCALE);
+            let mut divided = Vec::new();
+            for reference in list(&rule["backendRefs"]) {
+                let weight = weight(reference);
+                if weight > WEIGHT / SCALE {
+                    return Err(Refusal::Weight { rule: index, found: weight });
+                }
+                let mut kept = reference.clone();
+                if !backend.is(reference, &backend.origin) {
+                    kept["weight"] = json!(weight * SCALE);
+                    divided.push(kept);
+                    continue;
+                }
+                let mut canary = reference.clone();
+                canary["name"] = json!(backend.canary);
+                canary["weight"] = json!(weight * percent);
+                filters::merge(&mut canary, filters);
+                kept["name"] = json!(rest);
+                kept["weight"] = json!(weight * (SCALE - percent));
+                divided.extend([kept, canary]);
             }
-            if !is_ours {
-                reference["weight"] = json!(weight * SCALE);
-                forked.push(reference);
-                continue;
+            rule["backendRefs"] = Value::Array(divided);
+        }
+        _ => {
+            for reference in rule["backendRefs"].as_array_mut().into_iter().flatten() {
+                if backend.is(reference, &backend.origin) {
+                    reference["name"] = json!(rest);
+                }
             }
-            let mut canary = reference.clone();
-            canary["name"] = json!(backend.canary);
-            canary["weight"] = json!(weight * percent);
-            filters::merge(&mut canary, added);
-            reference["name"] = json!(backend.stable);
-            reference["weight"] = json!(weight * (SCALE - percent));
-            forked.extend([reference, canary]);
-            continue;
         }
-        if is_ours {
-            reference["name"] = json!(backend.stable);
-        }
-        forked.push(reference);
     }
-    if forked.len() > BACKEND_REFS {
-        return Err(Refusal::BackendRefs { rule: index, found: forked.len() });
-    }
-    rule["backendRefs"] = Value::Array(forked);
-    if let Some(percent) = forwarding.mirror {
-        let mut mirror = json!({ "backendRef": reference_to(backend, refs(rule)), "percent": percent });
-        if percent == 100 {
+    if let Some(mirror) = &forwarding.mirror {
+        let to = reference_to(backend, rest, list(&rule["backendRefs"]));
+        let mut copy = json!({ "backendRef": to });
+        match mirror {
             // A share is not in every version of the API.
-            mirror.as_object_mut().map(|mirror| mirror.remove("percent"));
+            Mirror::Percent(100..) => {}
+            Mirror::Percent(percent) => copy["percent"] = json!(percent),
+            Mirror::Fraction(fraction) => copy["fraction"] = json!(fraction),
         }
-        push(rule, "filters", json!({ "type": "RequestMirror", "requestMirror": mirror }));
+        push(rule, "filters", json!({ "type": "RequestMirror", "requestMirror": copy }));
     }
     Ok(())
 }
 
-/// The canary fork, as a filter refers to it: on the port of the stable one.
-fn reference_to(backend: &Backend, references: &[Value]) -> Value {
-    let stable = references.iter().find(|reference| backend.is(reference, &backend.stable));
+/// The canary fork, as a filter refers to it: on the port of what the rest of the requests go to.
+fn reference_to(backend: &Backend, rest: &str, references: &[Value]) -> Value {
+    let known = references.iter().find(|reference| backend.is(reference, rest));
     let mut reference = Map::new();
     for key in ["group", "kind", "namespace", "port"] {
-        if let Some(value) = stable.and_then(|stable| stable.get(key)) {
+        if let Some(value) = known.and_then(|known| known.get(key)) {
             reference.insert(key.to_owned(), value.clone());
         }
     }
@@ -129,34 +136,48 @@ fn reference_to(backend: &Backend, references: &[Value]) -> Value {
     Value::Object(reference)
 }
 
-/// Joins the forks again, in the order of the stable ones.
+/// Joins what was divided: a reference to the canary fork with the one before it to what gets the rest.
 fn join(rule: &mut Value, backend: &Backend) {
-    let is = |reference: &Value, name: &str| backend.is(reference, name);
-    let mut canaries =
-        refs(rule).iter().filter(|reference| is(reference, &backend.canary)).map(weight).collect::<Vec<_>>();
-    let is_divided = !canaries.is_empty();
-    canaries.reverse();
-    let mut joined = Vec::new();
-    for reference in refs(rule).iter().filter(|reference| !is(reference, &backend.canary)) {
-        let mut reference = reference.clone();
-        let is_stable = is(&reference, &backend.stable);
+    let is_divided = backend.is_in(rule, &backend.canary);
+    if !is_divided && !backend.is_in(rule, &backend.stable) {
+        return;
+    }
+    // The references that stay, each with the part that was split from it.
+    let mut joined: Vec<(Value, Option<i64>)> = Vec::new();
+    for reference in list(&rule["backendRefs"]) {
+        if !backend.is(reference, &backend.canary) {
+            joined.push((reference.clone(), None));
+        } else if let Some(at) = split_from(&joined, weight(reference), backend) {
+            joined[at].1 = Some(weight(reference));
+        }
+    }
+    let whole = joined.into_iter().map(|(mut reference, part)| {
+        let is_stable = backend.is(&reference, &backend.stable);
+        if is_divided {
+            let sum = weight(&reference) + part.unwrap_or(0);
+            // One of the user's that is no multiple was added since. One of ours that is none was changed since, and by
+            // rounding what it was multiplied from is found again, or nearly so.
+            let whole = if sum == 0 { 0 } else { ((sum + SCALE / 2) / SCALE).max(1) };
+            let is_ours = is_stable || part.is_some();
+            reference["weight"] = json!(if is_ours || sum % SCALE == 0 { whole } else { sum });
+        }
         if is_stable {
             reference["name"] = json!(backend.origin);
         }
-        if is_divided {
-            let sum = weight(&reference) + if is_stable { canaries.pop().unwrap_or(0) } else { 0 };
-            // A weight that is no multiple was not written by us.
-            reference["weight"] = json!(if sum % SCALE == 0 { sum / SCALE } else { weight(&reference) });
-        }
-        joined.push(reference);
-    }
-    if !refs(rule).is_empty() {
-        rule["backendRefs"] = Value::Array(joined);
-    }
+        reference
+    });
+    rule["backendRefs"] = Value::Array(whole.collect());
 }
 
-fn weight(reference: &Value) -> i64 {
-    reference["weight"].as_i64().unwrap_or(1)
+/// Which reference a part was split from: the last one before it with which it makes a whole, if any does.
+fn split_from(before: &[(Value, Option<i64>)], part: i64, backend: &Backend) -> Option<usize> {
+    let last = |name: &str, fits: &dyn Fn(i64) -> bool| {
+        before.iter().rposition(|(known, taken)| taken.is_none() && backend.is(known, name) && fits(weight(known)))
+    };
+    let is_whole = |rest: i64| (rest + part) % SCALE == 0;
+    let names = [&backend.stable, &backend.origin];
+    let exact = names.iter().find_map(|name| last(name, &is_whole));
+    exact.or_else(|| names.iter().find_map(|name| last(name, &|_| true)))
 }
 
 /// Takes the mirrors to the canary fork away.
@@ -173,61 +194,8 @@ fn unmirror(rule: &mut Value, backend: &Backend) {
     }
 }
 
-/// The rule that sends matching requests of a rule of the user's to the canary fork; none where no request can match both.
-fn clone(
-    rule: &Value,
-    index: usize,
-    backend: &Backend,
-    wanted: &[crate::api::http::HttpRouteMatch],
-    added: &[crate::api::http::HttpRouteFilter],
-    number: usize,
-) -> Result<Option<Value>, Refusal> {
-    let merged = matches::merge(list(&rule["matches"]), wanted);
-    if merged.len() > MATCHES_OF_RULE {
-        return Err(Refusal::MatchesOfRule { rule: index, found: merged.len() });
-    }
-    if merged.is_empty() {
-        return Ok(None);
-    }
-    let mut clone = rule.clone();
-    clone["name"] = json!(format!("{number}{CLONE}"));
-    clone["matches"] = Value::Array(merged);
-    filters::merge(&mut clone, added);
-    let is_redirect = list(&clone["filters"]).iter().any(|filter| filter["type"] == "RequestRedirect");
-    if let (true, Some(fields)) = (is_redirect, clone.as_object_mut()) {
-        // What is redirected goes to no backend.
-        fields.remove("backendRefs");
-        return Ok(Some(clone));
-    }
-    let renamed = refs(&clone).iter().map(|reference| {
-        let mut reference = reference.clone();
-        if backend.is(&reference, &backend.origin) {
-            reference["name"] = json!(backend.canary);
-        }
-        reference
-    });
-    clone["backendRefs"] = Value::Array(renamed.collect());
-    Ok(Some(clone))
-}
-
-fn within_limits(rules: &[Value], backend: &Backend) -> Result<(), Refusal> {
-    if rules.len() > RULES {
-        return Err(Refusal::Rules { found: rules.len(), canary: backend.canary.clone() });
-    }
-    let found = rules.iter().map(|rule| list(&rule["matches"]).len()).sum();
-    if found > MATCHES { Err(Refusal::Matches { found }) } else { Ok(()) }
-}
-
-fn is_clone(rule: &Value) -> bool {
-    rule["name"].as_str().is_some_and(|name| name.ends_with(CLONE))
-}
-
-fn refs(rule: &Value) -> &[Value] {
-    list(&rule["backendRefs"])
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
+fn weight(reference: &Value) -> i64 {
+    reference["weight"].as_i64().unwrap_or(1)
 }
 
 fn push(object: &mut Value, key: &str, value: Value) {
