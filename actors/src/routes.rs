@@ -8,6 +8,7 @@
 
 mod clones;
 mod filters;
+pub mod ingress;
 mod limits;
 mod matches;
 mod normal;

@@ -76,6 +76,14 @@ pub enum Refusal {
         /// What to do.
         remedy: &'static str,
     },
+    /// The name of the canary Ingress is somebody else's.
+    #[error(
+        "Ingress {name} is there already, and is not the canary Ingress of this backend: rename it, or give each backend an Ingress of its own"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+    },
     /// The API server would not take it.
     #[error("{field} {problem}: correct it")]
     Invalid {

@@ -1,4 +1,5 @@
 mod clones;
+mod ingress;
 mod properties;
 
 use std::fmt::Write as _;
