@@ -40,6 +40,9 @@ const CONTROLLERS: [&str; 8] = [
     "horizontal-pod-autoscaler",
 ];
 
+/// Which addresses Services get.
+const SERVICE_ADDRESSES: &str = "10.0.0.0/16";
+
 /// Another process may take a port between its choice and its use.
 const ATTEMPTS: usize = 5;
 
@@ -66,19 +69,24 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts a control plane and waits until it is ready. The name becomes its context in kubeconfigs.
     pub async fn start(name: &str) -> Result<Self> {
-        Self::start_with(name, true).await
+        Self::start_with(name, true, SERVICE_ADDRESSES).await
     }
 
     /// Starts etcd and the API server alone: nothing but the test writes.
     pub async fn start_alone(name: &str) -> Result<Self> {
-        Self::start_with(name, false).await
+        Self::start_with(name, false, SERVICE_ADDRESSES).await
     }
 
-    async fn start_with(name: &str, controllers: bool) -> Result<Self> {
+    /// Starts etcd and an API server alone that gives Services addresses of both families.
+    pub async fn start_dual_stack(name: &str) -> Result<Self> {
+        Self::start_with(name, false, "10.0.0.0/16,fd00::/112").await
+    }
+
+    async fn start_with(name: &str, controllers: bool, service_addresses: &str) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(Binaries::find).await??;
         let mut attempt = 1;
         loop {
-            match Self::start_once(name, &binaries, controllers).await {
+            match Self::start_once(name, &binaries, controllers, service_addresses).await {
                 Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
                     attempt += 1;
                 }
@@ -163,7 +171,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    async fn start_once(name: &str, binaries: &Binaries, controllers: bool) -> Result<Self> {
+    async fn start_once(name: &str, binaries: &Binaries, controllers: bool, service_addresses: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("slipway-control-plane-").tempdir()?;
         let ports = Ports::choose()?;
         let mut plane = Self {
@@ -179,7 +187,7 @@ impl ControlPlane {
         plane.run("etcd", plane.etcd_args(&ports))?;
         plane.wait_for_port(ports.etcd).await?;
         plane.write_token_file()?;
-        plane.run("kube-apiserver", plane.apiserver_args(&ports))?;
+        plane.run("kube-apiserver", plane.apiserver_args(&ports, service_addresses))?;
         plane.wait_for_port(ports.api).await?;
         plane.ca = certificate_authority(&plane.certificates().join("apiserver.crt"))?;
         kubeconfig::write(&plane.kubeconfig(), &plane.kubeconfig_path())?;
@@ -211,7 +219,7 @@ impl ControlPlane {
             .into()
     }
 
-    fn apiserver_args(&self, ports: &Ports) -> Vec<OsString> {
+    fn apiserver_args(&self, ports: &Ports, service_addresses: &str) -> Vec<OsString> {
         let certificates = self.certificates();
         Flags::default()
             .set("bind-address", "127.0.0.1")
@@ -225,7 +233,7 @@ impl ControlPlane {
             // The RSA key the server makes for its own certificate serves here as well.
             .set("service-account-signing-key-file", certificates.join("apiserver.key"))
             .set("service-account-key-file", certificates.join("apiserver.key"))
-            .set("service-cluster-ip-range", "10.0.0.0/16")
+            .set("service-cluster-ip-range", service_addresses)
             // Pods need no service account, and nobody would create one.
             .set("disable-admission-plugins", "ServiceAccount")
             .into()
