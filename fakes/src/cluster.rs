@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use crate::{
     ApiServer, Clock, Store, Webhooks,
     controllers::{self, ControllerOptions, hpa::Scaler},
+    gateway::{Gateway, GatewayOptions},
     kubelet::{Kubelet, KubeletOptions},
 };
 
@@ -23,6 +24,8 @@ pub struct ClusterOptions {
     pub controllers: ControllerOptions,
     /// How pods live.
     pub kubelet: KubeletOptions,
+    /// How its gateway behaves; none where there is no gateway.
+    pub gateway: Option<GatewayOptions>,
     /// How admission webhooks are reached: over HTTPS, unless something else is handed in.
     pub webhooks: Option<Arc<dyn Webhooks>>,
 }
@@ -36,6 +39,7 @@ impl ClusterOptions {
             clock,
             controllers: ControllerOptions::default(),
             kubelet: KubeletOptions::default(),
+            gateway: None,
             webhooks: None,
         }
     }
@@ -48,13 +52,14 @@ pub struct Cluster {
     api: ApiServer,
     kubelet: Kubelet,
     scaler: Scaler,
-    tasks: [JoinHandle<()>; 2],
+    gateway: Option<Gateway>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Cluster {
     /// Starts a cluster on the current runtime.
     pub fn start(options: ClusterOptions) -> Self {
-        let ClusterOptions { name, seed, clock, controllers, kubelet, webhooks } = options;
+        let ClusterOptions { name, seed, clock, controllers, kubelet, gateway, webhooks } = options;
         let api = match webhooks {
             Some(webhooks) => ApiServer::with_webhooks(seed, clock, webhooks),
             None => ApiServer::new(seed, clock),
@@ -62,8 +67,10 @@ impl Cluster {
         let kubelet = Kubelet::new(&api, kubelet, seed);
         let scaler = Scaler::default();
         let controllers = controllers::run_scaled(api.clone(), controllers, scaler.clone(), seed);
-        let tasks = [tokio::spawn(controllers), tokio::spawn(kubelet.clone().run())];
-        Self { name, api, kubelet, scaler, tasks }
+        let mut tasks = vec![tokio::spawn(controllers), tokio::spawn(kubelet.clone().run())];
+        let gateway = gateway.map(|options| Gateway::new(&name, &api, options, seed));
+        tasks.extend(gateway.clone().map(|gateway| tokio::spawn(gateway.run())));
+        Self { name, api, kubelet, scaler, gateway, tasks }
     }
 
     /// The name it was started with.
@@ -94,6 +101,11 @@ impl Cluster {
     /// What autoscalers are told, to make them scale.
     pub fn scaler(&self) -> &Scaler {
         &self.scaler
+    }
+
+    /// The gateway, if there is one.
+    pub fn gateway(&self) -> Option<&Gateway> {
+        self.gateway.as_ref()
     }
 
     /// The kubelet, to make pods fail.

@@ -1,4 +1,4 @@
-//! An in-process Kubernetes: API server, workload controllers, kubelet.
+//! An in-process Kubernetes: API server, workload controllers, kubelet, gateway.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod apply;
@@ -9,6 +9,7 @@ pub mod controllers;
 pub mod crds;
 pub mod defaults;
 pub mod delay;
+pub mod gateway;
 pub mod hooks;
 pub mod kubelet;
 mod names;
@@ -25,6 +26,7 @@ mod validation;
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions};
 pub use delay::Delay;
+pub use gateway::{Gateway, GatewayOptions};
 pub use kubelet::{Kubelet, KubeletOptions};
 pub use server::{ApiServer, WebhookCall, Webhooks};
 pub use status::Status;

@@ -97,22 +97,22 @@ fn observe<C: Controller>(controller: &mut C, feeds: &mut [Feed], work: &mut Wor
 }
 
 /// Changes of one resource.
-struct Feed {
+pub(crate) struct Feed {
     store: Store,
-    resource: GroupResource,
-    subscription: Subscription,
+    pub(crate) resource: GroupResource,
+    pub(crate) subscription: Subscription,
     /// Everything up to this revision was read.
     revision: Option<u64>,
 }
 
 impl Feed {
-    fn new(store: &Store, resource: &GroupResource) -> Self {
+    pub(crate) fn new(store: &Store, resource: &GroupResource) -> Self {
         let subscription = store.subscribe_to(resource);
         Self { store: store.clone(), resource: resource.clone(), subscription, revision: None }
     }
 
     /// What changed since the last look; none when the log does not reach back to it.
-    fn read(&mut self) -> Option<Vec<Change>> {
+    pub(crate) fn read(&mut self) -> Option<Vec<Change>> {
         let read = self.revision.and_then(|revision| self.store.changes(revision, &self.resource).ok());
         let Some((events, revision)) = read else {
             self.revision = Some(self.store.revision());
