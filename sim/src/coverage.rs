@@ -60,6 +60,9 @@ situations! {
     ActorInjured "actor hurt",
     HookAsked "hook asked",
     CrashInHook "crash while a run waits for a hook",
+    CrashAtRoute "crash around a write to a route",
+    CrashAtFork "crash around a write to a fork",
+    TrafficDivided "requests divided between the forks of a backend",
 }
 
 /// Looks a situation up by name. The error says which ones there are.

@@ -6,8 +6,10 @@
 mod deployment;
 mod hook;
 mod pod;
+mod route;
 mod run;
 mod species;
+mod traffic;
 mod workload;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -18,8 +20,10 @@ pub use self::{
     deployment::DeploymentFacts,
     hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
+    route::{CLONE, RouteFacts},
     run::{BatchFacts, Origin, Quantity, RunFacts, TargetFacts, has_begun},
     species::Species,
+    traffic::{InForce, ObjectId, TrafficFacts},
     workload::WorkloadFacts,
 };
 
@@ -151,6 +155,20 @@ pub enum Delta {
         /// What was known of it before.
         before: Option<RolloutFacts>,
     },
+    /// A route changed.
+    Route {
+        /// Which.
+        id: ObjectId,
+        /// What was known of it before.
+        before: Option<Box<RouteFacts>>,
+    },
+    /// A fork of a backend came or went.
+    Fork {
+        /// Which.
+        id: ObjectId,
+        /// Whether it is there now.
+        there: bool,
+    },
     /// Nothing the facts are about.
     Other,
 }
@@ -168,6 +186,12 @@ pub struct Facts {
     pub rollouts: BTreeMap<String, RolloutFacts>,
     /// Hooks that were asked.
     pub hooks: BTreeMap<HookId, HookFacts>,
+    /// Routes by place, gone ones included.
+    pub routes: BTreeMap<ObjectId, RouteFacts>,
+    /// Forks of backends and of routes, and whether they are still there.
+    pub forks: BTreeMap<ObjectId, bool>,
+    /// What the gateways of clusters have in force.
+    pub gateways: BTreeMap<String, InForce>,
 }
 
 impl Facts {
@@ -182,7 +206,7 @@ impl Facts {
             "replicasets" => self.set(change),
             "rolloutruns" | "scaleruns" => self.run(change),
             "rollouts" => self.rollout(change),
-            _ => Delta::Other,
+            _ => self.network(change),
         }
     }
 

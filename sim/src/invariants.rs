@@ -8,11 +8,14 @@ mod exposure_ceiling;
 mod finished;
 mod monotone;
 mod no_alarm;
+mod no_lost_request;
 mod no_step_past_breakpoint;
 mod no_step_past_hook;
 mod nothing_left_behind;
 mod one_key_per_hook;
 mod silence_at_rest;
+mod traffic_share;
+mod users_route_untouched;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -57,6 +60,12 @@ pub trait Invariant: Send {
         None
     }
 
+    /// Looks at what the gateway of a cluster has in force, after it changed. Answers what is wrong.
+    fn programmed(&mut self, facts: &Facts, cluster: &str) -> Option<String> {
+        let _ = (facts, cluster);
+        None
+    }
+
     /// Looks at the end of the run.
     fn finish(&mut self, facts: &Facts, ending: &Ending) -> Option<String> {
         let _ = (facts, ending);
@@ -64,7 +73,16 @@ pub trait Invariant: Send {
     }
 }
 
-/// Fresh invariants, all of them.
+/// Fresh invariants of traffic. They say something where there is a gateway.
+pub fn of_traffic() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(no_lost_request::NoLostRequest),
+        Box::new(traffic_share::TrafficShare),
+        Box::new(users_route_untouched::UsersRouteUntouched),
+    ]
+}
+
+/// Fresh invariants, all of them but those of traffic.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(exposure_ceiling::ExposureCeiling),
@@ -82,7 +100,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
 
 /// Looks an invariant up. The error says which ones there are.
 pub fn find(name: &str) -> Result<About, String> {
-    let all: Vec<_> = all().iter().map(|invariant| invariant.about()).collect();
+    let all: Vec<_> = all().iter().chain(&of_traffic()).map(|invariant| invariant.about()).collect();
     all.iter().find(|about| about.name == name).copied().ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|about| about.name).collect();
         format!("unknown invariant `{name}`: use one of {}", names.join(", "))
@@ -145,6 +163,23 @@ impl Jury {
     /// All invariants but the excepted ones.
     pub fn new(except: &BTreeMap<String, String>) -> Self {
         Self { invariants: all(), breaches: BTreeMap::new(), except: except.clone() }
+    }
+
+    /// The same with the invariants of traffic.
+    #[must_use]
+    pub fn with_traffic(mut self) -> Self {
+        self.invariants.extend(of_traffic());
+        self
+    }
+
+    /// Checks what a gateway has in force. Answers the breaches that are new.
+    pub fn programmed(&mut self, facts: &Facts, cluster: &str, now: Duration) -> Vec<(&'static str, String)> {
+        let found = self
+            .invariants
+            .iter_mut()
+            .filter_map(|invariant| Some((invariant.about().name, invariant.programmed(facts, cluster)?)));
+        let found: Vec<_> = found.collect();
+        self.note(now, found)
     }
 
     /// Checks a write. Answers the breaches that are new.

@@ -30,6 +30,7 @@ mod site;
 mod story;
 mod timeline;
 pub mod trace;
+mod traffic;
 
 pub use self::{
     coverage::Coverage,

@@ -31,6 +31,8 @@ pub(crate) enum Concern {
     Swarm = 9,
     /// Questions to hooks and their answers.
     Hook = 10,
+    /// Requests of clients.
+    Client = 11,
 }
 
 /// A stream of bounded integers. Nothing here is a float: the same seed must draw the same on every machine.

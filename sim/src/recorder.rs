@@ -1,17 +1,17 @@
 //! Takes in every write and every fault, in order: facts, invariants, trace, timeline and coverage.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use slipway_fakes::gateway::{Configuration, Programmed, RuleShares};
 use slipway_fakes::store::{Event, EventType};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     coverage::{Coverage, Situation},
-    facts::{Change, Delta, Facts, HookId, Said, Species, Verb, Who},
+    facts::{Change, Delta, Facts, HookId, InForce, Said, Species, Verb, Who},
     invariants::{Ending, Jury, Verdict},
     story::{self, Story},
     trace::{Trace, digest},
@@ -49,10 +49,10 @@ pub(crate) struct Record {
 }
 
 impl Recorder {
-    pub(crate) fn new(except: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(jury: Jury) -> Self {
         let inner = Inner {
             facts: Facts::default(),
-            jury: Jury::new(except),
+            jury,
             trace: Trace::default(),
             story: Story::default(),
             coverage: Coverage::default(),
@@ -113,6 +113,26 @@ impl Recorder {
         let mut inner = self.lock();
         inner.trace_write(&change, &event.new.bytes);
         inner.take_in(&change);
+        drop(inner);
+        self.bell.notify_waiters();
+    }
+
+    /// A gateway has something else in force.
+    pub(crate) fn programmed(&self, cluster: &str, configuration: &Configuration, what: &Programmed) {
+        let at = self.now();
+        let mut inner = self.lock();
+        let Inner { facts, jury, story, trace, coverage, .. } = &mut *inner;
+        facts.programmed(cluster, configuration);
+        trace.line(at, &format!("- gateway {cluster} {}", programmed(facts, cluster, configuration, what)));
+        if let Programmed::Route(id) = what {
+            story.line(at, "gateway", &format!("{cluster}/{}: in force", id.name));
+        }
+        if facts.gateways.get(cluster).is_some_and(InForce::is_divided) {
+            coverage.hit(Situation::TrafficDivided);
+        }
+        for (name, breach) in jury.programmed(facts, cluster, at) {
+            broken(trace, story, at, name, &breach);
+        }
         drop(inner);
         self.bell.notify_waiters();
     }
@@ -193,6 +213,31 @@ impl Recorder {
             coverage: inner.coverage.clone(),
             verdicts: inner.jury.verdicts(),
             writes: inner.writes,
+        }
+    }
+}
+
+/// What is in force now, for the trace.
+fn programmed(facts: &Facts, cluster: &str, configuration: &Configuration, what: &Programmed) -> String {
+    match what {
+        Programmed::Backend(id) => match configuration.backend(id) {
+            Some(backend) => {
+                let pods: Vec<_> = backend.endpoints.iter().map(|it| format!("{}/{}", it.cluster, it.pod)).collect();
+                format!("{id}: {}", pods.join(" "))
+            }
+            None => format!("{id}: gone"),
+        },
+        Programmed::Route(id) => {
+            let rules = facts.gateways.get(cluster).map(|it| &*it.rules).unwrap_or_default();
+            let shares = |rule: &RuleShares| {
+                rule.backends
+                    .iter()
+                    .map(|it| format!("{} {}", it.backend.name, it.weight))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            };
+            let own: Vec<_> = rules.iter().filter(|rule| rule.route == *id).map(shares).collect();
+            format!("{id}: {}", own.join(" | "))
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     site::Site,
     story,
     timeline::Timeline,
+    traffic,
 };
 
 /// When the simulation begins, as its clusters' clocks show it.
@@ -96,15 +97,17 @@ fn simulate(scenario: &Scenario, seed: u64, options: Options) -> Result<Outcome,
         .start_paused(true)
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let record = runtime.block_on(live(scenario, seed, options, &alarms))?;
+    let (record, clients) = runtime.block_on(live(scenario, seed, options, &alarms))?;
     // Tasks still around are dropped with the runtime, before the listener.
     drop(runtime);
-    Ok(outcome(scenario, seed, options, record))
+    Ok(outcome(scenario, seed, options, record, &clients))
 }
 
-async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms) -> Result<Record, String> {
+/// Lives through a scenario: what was recorded, and what clients tell.
+async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms) -> Result<(Record, String), String> {
     let start = Instant::now();
-    let recorder = Recorder::new(&scenario.except);
+    let jury = Jury::new(&scenario.except);
+    let recorder = Recorder::new(if scenario.has_traffic() { jury.with_traffic() } else { jury });
     let swarm = scenario.faults.drawn(seed);
     let faults_end = start + swarm.until.unwrap_or_default().0;
     let clock = Clock::new(EPOCH.parse().map_err(|error| format!("no epoch: {error}"))?, 1);
@@ -115,13 +118,15 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     let mut sites = Vec::new();
     for (lane, (name, latency, ready)) in (0..).zip(std::iter::once(hub).chain(members)) {
         let seed_of_site = Dice::new(seed, Concern::Cluster, lane).any();
-        let site = Site::start(name, seed_of_site, &clock, ready, &scenario.bad_images, &recorder);
+        let pods = (ready, &*scenario.bad_images);
+        let site = Site::start(name, seed_of_site, &clock, pods, scenario.gateway(name), &recorder);
         sites.push((site, Arc::new(Wire::new(name, recorder.clone(), plan(latency), seed, lane))));
     }
     for crd in slipway_actors::api::crd::all() {
         let definition = serde_json::to_value(&crd).map_err(|error| error.to_string())?;
         sites[0].0.api().install_crd(definition).await.map_err(|status| format!("a CRD is refused: {status:?}"))?;
     }
+    let clients = traffic::begin(scenario, &sites, &recorder, seed);
     let by_name: BTreeMap<_, _> = sites.iter().map(|(s, w)| (s.name.clone(), (s.clone(), w.clone()))).collect();
 
     let endpoints = Endpoints::new(clock.clone(), Dice::new(seed, Concern::Hook, 1).any());
@@ -173,7 +178,10 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     let _ = order.send(Order::Stop);
     let _ = operator.await;
     ending.alarms = alarms.all();
-    Ok(recorder.finish(ending))
+    for line in traffic::counts(&clients) {
+        recorder.trace(&line);
+    }
+    Ok((recorder.finish(ending), story::clients(&clients)))
 }
 
 /// Plays the timeline, waits for the end of faults, and then until what is expected is true and stays so.
@@ -208,11 +216,11 @@ fn unreached(scenario: &Scenario, recorder: &Recorder) -> Vec<String> {
     missed.map(|situation| format!("never reached: {}", situation.name())).collect()
 }
 
-fn outcome(scenario: &Scenario, seed: u64, options: Options, record: Record) -> Outcome {
+fn outcome(scenario: &Scenario, seed: u64, options: Options, record: Record, clients: &str) -> Outcome {
     let ok = !record.verdicts.iter().any(Verdict::broken);
     let mut timeline = format!("{}\n\n{}", scenario.description.trim(), record.story.text());
     // Writing to a string does not fail.
-    let _ = write!(timeline, "\n{}\n{}", story::table(&record.facts), story::verdicts(&record.verdicts));
+    let _ = write!(timeline, "\n{}\n{clients}{}", story::table(&record.facts), story::verdicts(&record.verdicts));
     if !ok {
         timeline += &replay(scenario, seed, options);
     }

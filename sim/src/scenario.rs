@@ -7,6 +7,7 @@ mod application;
 mod check;
 mod expect;
 mod fault;
+mod gateway;
 mod hook;
 mod kind;
 mod quantity;
@@ -21,10 +22,12 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(crate) use self::gateway::delay;
 pub use self::{
     application::{Application, Workload, WorkloadKind},
     expect::{Expect, ExpectRun, ExpectWorkload},
     fault::{Hang, NextAnswer, NextFault, Strike, Swarm, UNREACHABLE_FOR, Unreachable, Where},
+    gateway::{Client, Gateway},
     hook::{Answer, Answers, SetHook},
     kind::{Crds, Kind},
     quantity::{Ratio, Span, Time},
@@ -66,6 +69,9 @@ pub struct Scenario {
     /// The endpoints of hooks, by host name, with their answers: `http://gate/` is the hook `gate`.
     #[serde(default)]
     pub hooks: BTreeMap<String, Vec<Answers>>,
+    /// Clients that send requests all the time.
+    #[serde(default)]
+    pub clients: Vec<Client>,
     /// What users do and which faults are scripted, in order.
     #[serde(default)]
     pub timeline: Vec<Step>,
@@ -96,11 +102,13 @@ pub struct Hub {
     /// Time on the wire between operator and hub, each way.
     #[serde(default = "default_latency")]
     pub latency: Span,
+    /// Its gateway, if it has one.
+    pub gateway: Option<Gateway>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { latency: default_latency() }
+        Self { latency: default_latency(), gateway: None }
     }
 }
 
@@ -116,6 +124,8 @@ pub struct Cluster {
     /// How long a pod takes from its creation until it is ready.
     #[serde(default = "default_ready")]
     pub pods_ready_after: Span,
+    /// Its gateway, if it has one.
+    pub gateway: Option<Gateway>,
 }
 
 /// An object that is there from the start.
@@ -208,10 +218,31 @@ impl Scenario {
         found.map_or(WorkloadKind::default(), |found| found.kind)
     }
 
-    /// The definitions that a cluster needs for the objects it has at the start.
+    /// The definitions that a cluster needs for the objects it has at the start, and for those of its network that users
+    /// create later. A gateway comes with those of the routes it serves.
     pub fn crds(&self, cluster: &str) -> BTreeSet<Crds> {
         let here = self.manifests().into_iter().filter(|(at, _)| at == cluster);
-        here.filter_map(|(_, manifest)| Kind::of(&manifest).ok()?.crds()).collect()
+        let at_start = here.filter_map(|(_, manifest)| Kind::of(&manifest).ok()?.crds());
+        let created = self.timeline.iter().filter_map(|step| match &step.action {
+            Action::Create(object) if cluster_name(object.cluster.as_deref()) == cluster => Some(&object.manifest),
+            _ => None,
+        });
+        let later = created.filter_map(|manifest| Kind::of(manifest).ok()?.crds()).filter(|crds| crds.is_network());
+        let gateway = self.gateway(cluster).map(|_| Crds::GatewayApi);
+        at_start.chain(later).chain(gateway).collect()
+    }
+
+    /// The gateway of a cluster.
+    pub fn gateway(&self, cluster: &str) -> Option<&Gateway> {
+        if cluster == HUB {
+            return self.hub.gateway.as_ref();
+        }
+        self.clusters.iter().find(|it| it.name == cluster)?.gateway.as_ref()
+    }
+
+    /// Whether there is traffic to look after.
+    pub fn has_traffic(&self) -> bool {
+        self.hub.gateway.is_some() || self.clusters.iter().any(|cluster| cluster.gateway.is_some())
     }
 
     /// The hub's objects at the start, then the members', each with its cluster; the hub is `HUB`.

@@ -7,14 +7,14 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
 use slipway_fakes::controllers::ControllerOptions;
-use slipway_fakes::{ApiServer, Clock, Cluster, ClusterOptions, Delay, KubeletOptions};
+use slipway_fakes::{ApiServer, Clock, Cluster, ClusterOptions, KubeletOptions};
 use tower::ServiceExt;
 
 use crate::{
     facts::Who,
     marker::Marker,
     recorder::Recorder,
-    scenario::{Kind, Span},
+    scenario::{Gateway, Kind, Span, delay},
 };
 
 /// A cluster of the simulation.
@@ -43,13 +43,12 @@ impl Site {
         name: &str,
         seed: u64,
         clock: &Clock,
-        ready: Span,
-        bad: &[String],
+        (ready, bad): (Span, &[String]),
+        gateway: Option<&Gateway>,
         recorder: &Recorder,
     ) -> Self {
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let kubelet = KubeletOptions {
-            ready: Delay::between(millis(ready.low), millis(ready.high)),
+            ready: delay(ready),
             bad_images: bad.iter().cloned().collect(),
             ..KubeletOptions::default()
         };
@@ -57,6 +56,7 @@ impl Site {
             name: name.to_owned(),
             seed,
             kubelet,
+            gateway: gateway.map(Gateway::options),
             // Nothing here reads Events, and without them a run is shorter.
             controllers: ControllerOptions { events: false, ..ControllerOptions::default() },
             ..ClusterOptions::new(clock.clone())

@@ -10,6 +10,10 @@ use crate::{
     invariants::Verdict,
 };
 
+mod traffic;
+
+pub(crate) use self::traffic::clients;
+
 /// A timeline under construction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Story {
@@ -52,6 +56,10 @@ fn sentences(facts: &Facts, delta: &Delta, change: &Change<'_>) -> Vec<String> {
             let Some(rollout) = facts.rollouts.get(name) else { return Vec::new() };
             self::rollout(before.as_ref(), rollout)
         }
+        Delta::Route { id, before } => {
+            facts.routes.get(id).map_or_else(Vec::new, |after| traffic::route(id, before.as_deref(), after))
+        }
+        Delta::Fork { id, there } => vec![traffic::fork(id, *there)],
         Delta::Other => Vec::new(),
     }
 }
@@ -291,12 +299,17 @@ pub(crate) fn table(facts: &Facts) -> String {
             partition(workload),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    aligned(std::iter::once(head).chain(rows))
+}
+
+/// Rows with their cells in columns.
+fn aligned<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<_> = rows.collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     text

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -51,6 +52,16 @@ pub enum State {
     Empty,
     /// No such backend, or a wrong reference: requests are answered 500.
     Missing,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serving => "serving",
+            Self::Empty => "empty",
+            Self::Missing => "missing",
+        })
+    }
 }
 
 /// How a rule divides its requests.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Change, HookRule, Verb, Who, WorkloadId, int, new_command, requests, text};
+use super::{Change, HookRule, TrafficFacts, Verb, Who, WorkloadId, int, new_command, requests, text};
 use crate::scenario::HUB;
 
 const SCALE_RUNS: &str = "scaleruns";
@@ -16,6 +16,8 @@ pub struct RunFacts {
     pub origin: Origin,
     /// What its canary wants of whom.
     pub canary: Vec<TargetFacts>,
+    /// What its canary says of traffic.
+    pub canary_traffic: Option<TrafficFacts>,
     /// `status.canaryStatus.state`.
     pub canary_state: String,
     /// Its batches.
@@ -82,6 +84,8 @@ impl Origin {
 pub struct BatchFacts {
     /// What it wants of whom.
     pub targets: Vec<TargetFacts>,
+    /// What it says of traffic.
+    pub traffic: Option<TrafficFacts>,
     /// The sizes that a ScaleRun gives, in words.
     pub sizes: String,
     /// Whether it stops before it begins.
@@ -234,6 +238,7 @@ impl RunFacts {
     fn read_batches(&mut self, spec: &Value) {
         let canary = spec["canary"]["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.canary = canary.iter().filter_map(target).collect();
+        self.canary_traffic = TrafficFacts::read(&spec["canary"]);
         let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.starts_over = spec["policies"]["templateChangePolicy"] == "Restart";
         self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
@@ -250,6 +255,7 @@ impl RunFacts {
                 continue;
             }
             facts.targets = targets.iter().filter_map(target).collect();
+            facts.traffic = TrafficFacts::read(batch);
         }
     }
 

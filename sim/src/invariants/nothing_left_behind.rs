@@ -4,7 +4,8 @@ use super::{About, Ending, Invariant};
 use crate::facts::{Facts, Origin, RunFacts};
 
 /// After the end of a run its canary is gone, its workloads carry no `progressing-info`, its Deployments have the user's
-/// own strategy, minReadySeconds and deadline again, and no command is left on Rollout or run; after
+/// own strategy, minReadySeconds and deadline again, no fork of a backend is left and no part of ours in a route, and no
+/// command on Rollout or run; after
 /// the Rollout is gone, or a run made by hand has ended, its workloads carry nothing of ours, but for the record of the
 /// user's strategy where an update is pending; and with a Rollout its runs are gone.
 pub(super) struct NothingLeftBehind;
@@ -29,7 +30,13 @@ impl Invariant for NothingLeftBehind {
         let rollouts_gone = facts.rollouts.values().all(|rollout| rollout.gone);
         let began = !facts.rollouts.is_empty() || !facts.runs.is_empty();
         requests(facts).or_else(|| if began && rollouts_gone && !active { after_rollout(facts) } else { None }).or_else(
-            || if active { None } else { progressing(facts).or_else(|| canary(facts)).or_else(|| lent(facts)) },
+            || {
+                if active {
+                    None
+                } else {
+                    progressing(facts).or_else(|| canary(facts)).or_else(|| lent(facts)).or_else(|| traffic(facts))
+                }
+            },
         )
     }
 }
@@ -37,6 +44,13 @@ impl Invariant for NothingLeftBehind {
 fn canary(facts: &Facts) -> Option<String> {
     let (id, _) = facts.workloads.iter().find(|(_, workload)| workload.is_copy())?;
     Some(format!("canary {id} is still there"))
+}
+
+fn traffic(facts: &Facts) -> Option<String> {
+    let routes = facts.routes.iter().filter(|(_, route)| !route.gone);
+    let left = routes.filter_map(|(id, route)| Some(format!("{} {id} still has {}", route.kind, route.ours.first()?)));
+    let fork = facts.forks.iter().find(|(_, there)| **there);
+    left.chain(fork.map(|(id, _)| format!("{} {id} is still there", id.kind))).next()
 }
 
 fn lent(facts: &Facts) -> Option<String> {

@@ -6,6 +6,8 @@ use crate::facts::{
     tests::{Told, pod, run, set, waiting},
 };
 
+mod traffic;
+
 /// Tells a write to the facts and the jury; answers what broke.
 fn tell(told: &mut Told, jury: &mut Jury, who: Who, plural: &str, name: &str, new: &Value) -> Vec<&'static str> {
     let (delta, new, old) = told.write(who, plural, name, new);

@@ -110,6 +110,8 @@ impl Session {
             ("statefulsets" | "deployments" | "clonesets" | "collasets" | "poddecorations", _) => {
                 Some(Situation::CrashAtPartition)
             }
+            ("httproutes" | "grpcroutes" | "ingresses", _) => Some(Situation::CrashAtRoute),
+            ("services" | "serviceimports" | "inferencepools", _) => Some(Situation::CrashAtFork),
             _ => None,
         };
         if let Some(place) = place {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Action, HUB, ImageIn, Kind, ObjectRef, Scenario, Step, Strike, Time};
+use super::{Action, HUB, ImageIn, Kind, ObjectRef, Scenario, Step, Strike, Time, cluster_name};
 use crate::{coverage, invariants, operator};
 
 type Problem = (String, String);
@@ -11,6 +11,7 @@ type Problem = (String, String);
 pub(super) fn check(scenario: &Scenario) -> Result<(), Problem> {
     names(scenario)?;
     objects(scenario)?;
+    clients(scenario)?;
     for (index, step) in scenario.timeline.iter().enumerate() {
         let field = format!("timeline[{index}]");
         step_waits(&field, step)?;
@@ -57,6 +58,25 @@ fn objects(scenario: &Scenario) -> Result<(), Problem> {
     for (index, object) in scenario.objects.iter().enumerate() {
         known_cluster(scenario, &format!("objects[{index}].cluster"), object.cluster.as_deref())?;
         manifest(&format!("objects[{index}].manifest"), &object.manifest)?;
+    }
+    Ok(())
+}
+
+fn clients(scenario: &Scenario) -> Result<(), Problem> {
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, client) in scenario.clients.iter().enumerate() {
+        let field = format!("clients[{index}]");
+        known_cluster(scenario, &format!("{field}.cluster"), client.cluster.as_deref())?;
+        let cluster = cluster_name(client.cluster.as_deref());
+        if scenario.gateway(&cluster).is_none() {
+            return fail(&format!("{field}.cluster"), format!("{cluster} has no gateway: give it `gateway: {{}}`"));
+        }
+        if !seen.insert(&client.name) {
+            return fail(&field, format!("`{}` is there twice: give every client a name of its own", client.name));
+        }
+        if client.every == Time::default() {
+            return fail(&format!("{field}.every"), "leaves no time between requests: write for example `200ms`");
+        }
     }
     Ok(())
 }

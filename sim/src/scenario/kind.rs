@@ -17,7 +17,7 @@ pub struct Kind {
     pub plural: &'static str,
 }
 
-/// Definitions of workloads that Kubernetes does not have.
+/// Definitions of kinds that Kubernetes does not have.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum Crds {
@@ -25,6 +25,14 @@ pub enum Crds {
     Kruise,
     /// CollaSet and PodDecoration.
     Kusionstack,
+    /// GRPCRoute and HTTPRoute.
+    GatewayApi,
+    /// Gateway. Where it is not defined, routes need none.
+    Gateways,
+    /// ServiceExport and ServiceImport.
+    Multicluster,
+    /// InferencePool.
+    Inference,
 }
 
 impl Crds {
@@ -33,6 +41,10 @@ impl Crds {
         match self {
             Self::Kruise => "kruise",
             Self::Kusionstack => "kusionstack",
+            Self::GatewayApi => "gateway-api",
+            Self::Gateways => "gateways",
+            Self::Multicluster => "multicluster",
+            Self::Inference => "inference",
         }
     }
 
@@ -41,19 +53,31 @@ impl Crds {
         match self {
             Self::Kruise => crds::kruise(),
             Self::Kusionstack => crds::kusionstack(),
+            Self::GatewayApi => crds::gateway_api(),
+            Self::Gateways => crds::gateways(),
+            Self::Multicluster => crds::multicluster(),
+            Self::Inference => crds::inference(),
         }
+    }
+
+    /// Whether they are of kinds that carry traffic.
+    pub fn is_network(self) -> bool {
+        !matches!(self, Self::Kruise | Self::Kusionstack)
     }
 }
 
 const ROLLOUT: &str = "rollout.kusionstack.io";
 const KRUISE: &str = "apps.kruise.io";
 const KUSIONSTACK: &str = "apps.kusionstack.io";
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+const MULTICLUSTER: &str = "multicluster.x-k8s.io";
+const INFERENCE: &str = "inference.networking.x-k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// What scenarios call the kind of OpenKruise that has the name of one of Kubernetes.
 const ADVANCED_STATEFULSET: &str = "AdvancedStatefulSet";
 
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 27] = [
     kind("StatefulSet", "apps", "v1", "statefulsets"),
     kind(ADVANCED_STATEFULSET, KRUISE, "v1beta1", "statefulsets"),
     kind("CloneSet", KRUISE, "v1alpha1", "clonesets"),
@@ -67,7 +91,14 @@ const KINDS: [Kind; 20] = [
     kind("Namespace", "", "v1", "namespaces"),
     kind("MutatingAdmissionPolicy", ADMISSION, "v1", "mutatingadmissionpolicies"),
     kind("MutatingAdmissionPolicyBinding", ADMISSION, "v1", "mutatingadmissionpolicybindings"),
-    kind("HTTPRoute", "gateway.networking.k8s.io", "v1", "httproutes"),
+    kind("HTTPRoute", GATEWAY_API, "v1", "httproutes"),
+    kind("GRPCRoute", GATEWAY_API, "v1", "grpcroutes"),
+    kind("Gateway", GATEWAY_API, "v1", "gateways"),
+    kind("Ingress", "networking.k8s.io", "v1", "ingresses"),
+    kind("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices"),
+    kind("ServiceImport", MULTICLUSTER, "v1alpha1", "serviceimports"),
+    kind("ServiceExport", MULTICLUSTER, "v1alpha1", "serviceexports"),
+    kind("InferencePool", INFERENCE, "v1alpha2", "inferencepools"),
     kind("Rollout", ROLLOUT, "v1alpha1", "rollouts"),
     kind("RolloutRun", ROLLOUT, "v1alpha1", "rolloutruns"),
     kind("RolloutStrategy", ROLLOUT, "v1alpha1", "rolloutstrategies"),
@@ -104,6 +135,10 @@ impl Kind {
         match self.group {
             KRUISE => Some(Crds::Kruise),
             KUSIONSTACK => Some(Crds::Kusionstack),
+            GATEWAY_API if self.kind == "Gateway" => Some(Crds::Gateways),
+            GATEWAY_API => Some(Crds::GatewayApi),
+            MULTICLUSTER => Some(Crds::Multicluster),
+            INFERENCE => Some(Crds::Inference),
             _ => None,
         }
     }

@@ -5,6 +5,8 @@ use super::*;
 const SMALL: &str = "
 description: a small one
 clusters: [{name: east, latency: 5ms}]
+hub: {gateway: {routes-after: 1s}}
+clients: [{name: shop, host: shop.example}]
 application:
   name: web
   workloads: [{cluster: east, name: web, replicas: 3, image: v1}]
@@ -43,6 +45,9 @@ fn mistakes_are_named() {
             "latency: 5",
             "clusters[0].latency: `5` is no duration: write a whole number and ms, s, m or h",
         ),
+        ("gateway: {routes-after: 1s}", "gateway: {routes: 1s}", "hub.gateway.routes: unknown field `routes`"),
+        ("gateway: {routes-after: 1s}", "", "clients[0].cluster: hub has no gateway: give it `gateway: {}`"),
+        ("host: shop.example", "host: shop.example, every: 0s", "clients[0].every: leaves no time between requests"),
         ("- at: 5s", "- at: -5s", "timeline[0].at: `-5s` is negative"),
         ("- at: 5s\n", "-\n", "timeline[0]: has no time: write `at:`, `after:` or `when:`"),
         (
