@@ -20,7 +20,7 @@ pub use self::{
     deployment::DeploymentFacts,
     hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
-    route::{CLONE, RouteFacts},
+    route::RouteFacts,
     run::{BatchFacts, Origin, Quantity, RunFacts, TargetFacts, has_begun},
     species::Species,
     traffic::{InForce, ObjectId, TrafficFacts},

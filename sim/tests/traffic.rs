@@ -5,6 +5,9 @@ use std::path::Path;
 
 use slipway_sim::{Outcome, Scenario, run};
 
+#[path = "traffic/kinds.rs"]
+mod kinds;
+
 const SEED: u64 = 1;
 
 /// The scenario with some of its text replaced.

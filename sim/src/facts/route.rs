@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Change, OURS, Verb, Who, text};
 
 /// What the names of rules end in that send matching requests to the canary's fork.
-pub const CLONE: &str = ".canary.rollout.kusionstack.io";
+pub(super) const CLONE: &str = ".canary.rollout.kusionstack.io";
 
 /// What the names of forks end in.
 const ENDINGS: [&str; 2] = ["-stable", "-canary"];

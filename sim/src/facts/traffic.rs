@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RuleShares, State};
+use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RouteId, RuleShares, State};
 
+use super::route::CLONE;
 use super::{Change, Delta, Facts, OURS, PodFacts, RunFacts, Verb, WorkloadFacts, WorkloadId, int, route};
 
 /// An object that carries traffic, by its place.
@@ -130,6 +131,12 @@ impl Facts {
             return BackendId::new(&backend.kind, &backend.namespace, route::origin(&backend.name));
         }
         backend.clone()
+    }
+
+    /// Whether a rule is for requests that match what a step asks for: it is ours, or of a canary Ingress.
+    pub fn is_for_matches(&self, cluster: &str, rule: &RuleShares) -> bool {
+        let RouteId { kind, namespace, name } = &rule.route;
+        rule.name.ends_with(CLONE) || self.is_fork(cluster, namespace, kind, name)
     }
 
     /// The run that moves a pod's workload, if the pod is of the new version, and not because of a foreign write.

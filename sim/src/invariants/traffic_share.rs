@@ -35,7 +35,7 @@ impl Invariant for TrafficShare {
 
     fn programmed(&mut self, facts: &Facts, cluster: &str) -> Option<String> {
         let rules = &facts.gateways.get(cluster)?.rules;
-        rules.iter().filter(|rule| !rule.name.ends_with(crate::facts::CLONE)).find_map(|rule| {
+        rules.iter().filter(|rule| !facts.is_for_matches(cluster, rule)).find_map(|rule| {
             let (backend, forks) = of_rule(facts, cluster, rule).into_iter().find(|(_, forks)| forks.exceeded())?;
             let (run, (new, allowed)) = forks.new.iter().max_by_key(|(_, (new, _))| *new)?;
             let (place, percent) =

@@ -240,6 +240,52 @@ fn only_forks_and_what_matches_nothing_is_limited() {
 }
 
 #[test]
+fn a_canary_ingress_takes_what_matches() {
+    let ingress = |name: &str, to: &str, annotations: &Value| {
+        let backend = json!({ "service": { "name": to, "port": { "number": 80 } } });
+        let path = json!({ "path": "/", "pathType": "Prefix", "backend": backend });
+        let labels = if name == "shop" { json!({}) } else { service(name, true)["metadata"]["labels"].clone() };
+        json!({
+            "kind": "Ingress",
+            "metadata": { "name": name, "namespace": "default", "labels": labels, "annotations": annotations },
+            "spec": { "rules": [{ "host": "shop.example", "http": { "paths": [path] } }] },
+        })
+    };
+    let canary = |annotation: &str, value: &str| {
+        let prefix = "nginx.ingress.kubernetes.io/canary";
+        json!({ prefix: "true", (format!("{prefix}-{annotation}")): value })
+    };
+    let run = run_with(
+        &json!({ "http": { "weight": 10 } }),
+        [&Value::Null; 2],
+        &json!({ "phase": "Progressing", "canaryStatus": { "state": "Running" } }),
+    );
+    for (annotations, expected) in [
+        (canary("by-header", "user"), None),
+        (canary("weight", "10"), None),
+        (canary("weight", "11"), Some("traffic_share")),
+    ] {
+        let mut network = Network::new();
+        network.expose();
+        network.write(Who::Operator, RUNS, "web-1", &run);
+        network.behind("web-stable", &[("web-0", "a0")]);
+        network.behind("web-canary", &[("web-4", "b4")]);
+        assert!(network.write(Who::User, "ingresses", "shop", &ingress("shop", "web", &json!({}))).is_empty());
+        let forked = ingress("shop", "web-stable", &json!({}));
+        assert!(network.write(Who::Operator, "ingresses", "shop", &forked).is_empty(), "its backend is joined again");
+        let canary = ingress("shop-canary", "web-canary", &annotations);
+        network.write(Who::Operator, "ingresses", "shop-canary", &canary);
+        let mut found = Vec::new();
+        for ingress in [forked, canary] {
+            let id = RouteId::new("Ingress", "default", ingress["metadata"]["name"].as_str().unwrap());
+            network.configuration.set_route(&id, Some(&ingress));
+            found.extend(network.judge());
+        }
+        assert_eq!(found.first().copied(), expected, "{annotations}");
+    }
+}
+
+#[test]
 fn nothing_of_ours_is_left_in_routes() {
     let ending = Ending { rested: true, ..Ending::default() };
     let judge = |facts: &Facts| {
