@@ -31,6 +31,8 @@ pub mod patch;
 pub mod plan;
 pub mod rollback;
 pub mod rollout;
+pub mod route;
+pub mod routing;
 pub mod run;
 pub mod scale;
 pub mod select;
@@ -39,6 +41,8 @@ pub mod start;
 pub mod status;
 pub mod template;
 pub mod toleration;
+pub mod topology;
+pub mod traffic;
 pub mod trigger;
 #[cfg(test)]
 mod walk;
@@ -48,5 +52,8 @@ pub use self::{
     command::Command,
     partition::PARKED,
     rollout::rollout,
+    route::route,
+    routing::routing,
+    topology::topology,
     workload::{WorkloadStep, WorkloadWrite, count, workload},
 };

@@ -1,11 +1,13 @@
 //! The actor graph: plumbing between API servers and the decisions.
 //!
 //! ```text
-//! RolloutCoordinator          root; one RolloutActor per Rollout, one ClusterActor per API server
+//! RolloutCoordinator          root; owns start and stop, and begins the actors of what the hub holds
 //! ├─ ClusterActor ×C          watches, caches, all reads and writes of one API server
-//! └─ RolloutActor ×R          one Rollout and its runs: keeps the view, asks `decide`, sends what it says
-//!    ├─ WorkloadActor         one workload in one cluster: brings it to its goal, counts its pods
-//!    └─ RouteActor            one route in one cluster: observes
+//! ├─ RolloutActor ×R          one Rollout and its runs: keeps the view, asks `decide`, sends what it says
+//! │  └─ WorkloadActor         one workload in one cluster: brings it to its goal, counts its pods
+//! ├─ TopologyActor ×T         one TrafficTopology: a BackendRouting for each cluster
+//! └─ RoutingActor ×B          one BackendRouting: the forks of its backend
+//!    └─ RouteActor            one route in one cluster: brings our part of it to its goal
 //! ```
 //!
 //! Nothing here decides, and nothing here outlives the graph: all state can be read again from the API servers.
@@ -16,14 +18,18 @@ mod cluster;
 mod coordinator;
 mod effects;
 mod inbox;
+mod members;
 mod mirror;
 mod project;
 mod rollout;
 mod route;
+mod routing;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod workload;
+mod writes;
 
 use std::collections::BTreeSet;
 
@@ -58,7 +64,11 @@ pub enum ActorPath {
     Rollout(ObjectKey),
     /// The actor of a Rollout's workload: Rollout, cluster and the workload's name.
     Workload(ObjectKey, String, String),
-    /// The actor of a Rollout's route: Rollout, cluster and the route's name.
+    /// The actor of a TrafficTopology.
+    Topology(ObjectKey),
+    /// The actor of a BackendRouting.
+    Routing(ObjectKey),
+    /// The actor of a BackendRouting's route: BackendRouting, cluster and the route's name.
     Route(ObjectKey, String, String),
 }
 

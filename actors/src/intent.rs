@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{
     api::{MetadataPatch, RolloutWebhookStatus, intorpercent::IntOrPercent, keys::ProgressingInfo},
-    view::{ObjectKey, WorkloadId},
+    routes,
+    view::{ObjectKey, RouteId, WorkloadId},
     world::HttpCall,
 };
 
@@ -20,6 +21,23 @@ pub enum HubKind {
     RolloutRun,
     /// `scaleruns`.
     ScaleRun,
+    /// `traffictopologies`.
+    TrafficTopology,
+    /// `backendroutings`.
+    BackendRouting,
+}
+
+impl HubKind {
+    /// The kind, as an object names it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Rollout => "Rollout",
+            Self::RolloutRun => "RolloutRun",
+            Self::ScaleRun => "ScaleRun",
+            Self::TrafficTopology => "TrafficTopology",
+            Self::BackendRouting => "BackendRouting",
+        }
+    }
 }
 
 /// One write to the hub. At most one per object is in flight, and each carries the version it was decided on, so that
@@ -44,16 +62,20 @@ pub enum HubWrite {
         /// The merge patch.
         patch: Value,
     },
-    /// Creates a RolloutRun. Its name is deterministic: one that exists already is this one.
-    CreateRun {
+    /// Creates an object. Its name is deterministic: one that exists already and has the same controller is this one.
+    Create {
+        /// The object's kind.
+        kind: HubKind,
         /// The name to create.
         key: ObjectKey,
         /// The whole object.
-        run: Value,
+        object: Value,
     },
-    /// Deletes a RolloutRun, if it is still this one.
-    DeleteRun {
-        /// The run.
+    /// Deletes an object, if it is still this one.
+    Delete {
+        /// The object's kind.
+        kind: HubKind,
+        /// The object.
         key: ObjectKey,
         /// Its uid, as precondition.
         uid: String,
@@ -66,8 +88,10 @@ impl HubWrite {
     /// The object written.
     pub fn target(&self) -> (HubKind, &ObjectKey) {
         match self {
-            Self::Patch { kind, key, .. } | Self::PatchStatus { kind, key, .. } => (*kind, key),
-            Self::CreateRun { key, .. } | Self::DeleteRun { key, .. } => (HubKind::RolloutRun, key),
+            Self::Patch { kind, key, .. }
+            | Self::PatchStatus { kind, key, .. }
+            | Self::Create { kind, key, .. }
+            | Self::Delete { kind, key, .. } => (*kind, key),
         }
     }
 }
@@ -162,6 +186,78 @@ pub struct CanaryGoal {
     pub replicas: i32,
     /// Labels and annotations laid over its pods'.
     pub patch: MetadataPatch,
+    /// Whether the copy stays as it is for now, because requests go to it.
+    pub hold: bool,
+}
+
+/// Our part of a route, as it is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteGoal {
+    /// The backend and its forks.
+    pub backend: routes::Backend,
+    /// What our part does; nothing of ours stays on the route without one.
+    pub part: Option<routes::Forwarding>,
+}
+
+/// A write to a backend in its cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BackendWrite {
+    /// Creates a fork.
+    Create {
+        /// The name to create.
+        key: ObjectKey,
+        /// The whole object.
+        object: Value,
+    },
+    /// A JSON merge patch of a fork; `metadata.resourceVersion` is in it.
+    Patch {
+        /// The fork.
+        key: ObjectKey,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// Deletes a fork, if it is still this one.
+    Delete {
+        /// The fork.
+        key: ObjectKey,
+        /// Its uid, as precondition.
+        uid: String,
+        /// Its version, as precondition.
+        resource_version: String,
+    },
+}
+
+impl BackendWrite {
+    /// The backend written.
+    pub fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Create { key, .. } | Self::Patch { key, .. } | Self::Delete { key, .. } => key,
+        }
+    }
+}
+
+/// What is to happen now to a BackendRouting and what it is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct RoutingDecision {
+    /// The write to the BackendRouting, if it needs one.
+    pub write: Option<HubWrite>,
+    /// Writes to the forks of its backend, at most one for each.
+    pub backends: Vec<BackendWrite>,
+    /// Goals. A route not named keeps no actor.
+    pub routes: BTreeMap<RouteId, RouteGoal>,
+    /// Events.
+    pub notices: Vec<Notice>,
+    /// When to decide again though nothing changed, and why.
+    pub wake: Option<(Timestamp, &'static str)>,
+}
+
+/// What is to happen now to a TrafficTopology and the BackendRoutings it leads to.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct TopologyDecision {
+    /// Writes to the hub, at most one per object.
+    pub writes: Vec<HubWrite>,
 }
 
 /// A hook to be asked now. One call of a run is in flight at a time; its answer comes back in the view.

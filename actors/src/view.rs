@@ -2,17 +2,21 @@
 //!
 //! Decisions see nothing else. Objects of our own group are kept whole; of foreign kinds only what a decision needs.
 
+mod traffic;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys::ProgressingInfo},
+    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys::ProgressingInfo},
     intent::HookCall,
     workloads::WorkloadKind,
     world::HttpAnswer,
 };
+
+pub use self::traffic::{Backend, Endpoints, Route, RouteId, RouteKind, RouteReport, RoutingView, TopologyView};
 
 /// Namespace and name of an object within one cluster and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +105,8 @@ pub struct Workload {
     pub min_ready_seconds: i32,
     /// Label selector of its pods, in the form of a list request's `labelSelector`.
     pub pod_selector: String,
+    /// Label `rollout.kusionstack.io/traffic-lane` of its template, which every pod of it has for good.
+    pub lane: Option<String>,
     /// Revision of the pods not yet updated.
     pub stable_revision: String,
     /// Revision of the current template.
@@ -143,6 +149,8 @@ pub struct Pod {
     pub owner_uid: String,
     /// The label `controller-revision-hash`; of a Deployment's pod the hash of its ReplicaSet's template.
     pub revision: String,
+    /// The label `pod-template-hash`, which a ReplicaSet gives its pods.
+    pub template_label: Option<String>,
     /// Since when it is ready, if it is.
     pub ready_since: Option<Timestamp>,
     /// Whether it carries a deletion timestamp.
@@ -181,21 +189,6 @@ pub struct ReplicaSet {
     pub observed: bool,
     /// The size of the Deployment that its controller last told it.
     pub told_desired: Option<i32>,
-}
-
-/// A route of one cluster. In this version it is only observed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The kind, for example `HTTPRoute`.
-    pub kind: String,
-    /// Namespace and name.
-    pub key: ObjectKey,
-    /// Its resourceVersion.
-    pub resource_version: String,
-    /// `metadata.generation`.
-    pub generation: i64,
-    /// Whether every parent has accepted the current generation.
-    pub accepted: bool,
 }
 
 /// A workload's pods by what a batch asks of them. Terminating pods count for nothing but `terminating`.
@@ -269,6 +262,8 @@ pub struct RolloutView {
     pub strategy: Option<Arc<RolloutStrategy>>,
     /// The topologies of its namespace, by name.
     pub topologies: BTreeMap<String, Arc<TrafficTopology>>,
+    /// The BackendRoutings of its namespace, by name.
+    pub routings: BTreeMap<String, Arc<BackendRouting>>,
     /// The runs whose controller it is, by name.
     pub runs: BTreeMap<String, Arc<RolloutRun>>,
     /// The ScaleRun, if the view is about one.

@@ -240,6 +240,7 @@ impl WorkloadKind {
             },
             strategy_manager: manager(meta, &["/f:spec/f:updateStrategy", "/f:spec/f:strategy", "/f:spec/f:paused"]),
             template_manager: manager(meta, &["/f:spec/f:template"]),
+            lane: spec["template"]["metadata"]["labels"][keys::LABEL_TRAFFIC_LANE].as_str().map(str::to_owned),
             copied_template: object.annotations().get(keys::ANNOTATION_CANARY_TEMPLATE).cloned(),
             template_hash: template_hash(&spec["template"]),
             partition: reading.partition,
@@ -278,7 +279,7 @@ impl fmt::Display for WorkloadKind {
 }
 
 /// The manager of the newest entry that owns something below one of the fields.
-fn manager(meta: &ObjectMeta, fields: &[&str]) -> Option<String> {
+pub(crate) fn manager(meta: &ObjectMeta, fields: &[&str]) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
         let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);
         owned.is_some_and(|owned| fields.iter().any(|field| owned.pointer(field).is_some()))

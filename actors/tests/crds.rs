@@ -34,6 +34,34 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.status.webhooks", "hooks are asked before and after a run as a whole, too"),
     ("scaleruns.status.command", "a command takes effect exactly once"),
     ("scaleruns.status.waits", "every wait has a typed reason"),
+    ("traffictopologies.spec.drainSeconds", "accepted is not yet programmed in any data plane"),
+    ("backendroutings.spec.drainSeconds", "accepted is not yet programmed in any data plane"),
+    ("backendroutings.status.backends.origin.readyTime", "one type for all three"),
+    ("backendroutings.status.backends.stable.readyTime", "endpoints in the API are not yet endpoints in a data plane"),
+    ("backendroutings.status.backends.canary.readyTime", "endpoints in the API are not yet endpoints in a data plane"),
+    (
+        "backendroutings.spec.forwarding.http.canary.mirror",
+        "a new version can be tried without anybody getting its answers",
+    ),
+    ("rolloutruns.spec.canary.traffic.http.mirror", "a new version can be tried without anybody getting its answers"),
+    (
+        "rolloutruns.spec.batch.batches[].traffic.http.mirror",
+        "a new version can be tried without anybody getting its answers",
+    ),
+    (
+        "rolloutstrategies.canaryV2.traffic.http.mirror",
+        "a new version can be tried without anybody getting its answers",
+    ),
+    (
+        "rolloutstrategies.batch.batches[].traffic.http.mirror",
+        "a new version can be tried without anybody getting its answers",
+    ),
+    (
+        "rolloutstrategies.batchV2.batches[].traffic.http.mirror",
+        "a new version can be tried without anybody getting its answers",
+    ),
+    ("rolloutstrategies.canary.traffic.http.mirror", "a new version can be tried without anybody getting its answers"),
+    ("backendroutings.status.routes[].acceptance", "since when a route is accepted outlives the operator that saw it"),
     ("rolloutstrategies.policies", "what happens when things do not go as planned is for the user to say"),
     ("rolloutstrategies.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
     ("scaleruns.spec.webhooks[].deadlineSeconds", "a hook that is never done is not waited for without end"),
@@ -102,6 +130,13 @@ const RULES: &[(&str, usize)] = &[
     ("traffictopologies.spec.routes[]", 1),
     ("traffictopologies.spec.trafficType", 1),
     ("traffictopologies.spec.workloadRef.match", 1),
+    ("backendroutings.spec.forwarding.http.canary.mirror", 1),
+    ("rolloutruns.spec.batch.batches[].traffic.http.mirror", 1),
+    ("rolloutruns.spec.canary.traffic.http.mirror", 1),
+    ("rolloutstrategies.batch.batches[].traffic.http.mirror", 1),
+    ("rolloutstrategies.batchV2.batches[].traffic.http.mirror", 1),
+    ("rolloutstrategies.canary.traffic.http.mirror", 1),
+    ("rolloutstrategies.canaryV2.traffic.http.mirror", 1),
 ];
 
 /// What a node of a schema contains that is not a fact about the node itself.

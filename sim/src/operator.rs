@@ -192,7 +192,9 @@ pub(crate) fn victim(order: &Injure) -> Result<(ActorPath, Injury), String> {
         ["cluster", name] => ActorPath::Cluster(cluster(name)),
         ["rollout", name] => ActorPath::Rollout(key(name)),
         ["workload", rollout, at, name] => ActorPath::Workload(key(rollout), cluster(at), name.to_owned()),
-        ["route", rollout, at, name] => ActorPath::Route(key(rollout), cluster(at), name.to_owned()),
+        ["topology", name] => ActorPath::Topology(key(name)),
+        ["routing", name] => ActorPath::Routing(key(name)),
+        ["route", routing, at, name] => ActorPath::Route(key(routing), cluster(at), name.to_owned()),
         _ => {
             return Err(format!(
                 "unknown actor `{}`: write cluster/NAME, rollout/NAME or workload/ROLLOUT/CLUSTER/NAME",

@@ -6,10 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MetaCondition;
-use super::http::{HttpRouteFilter, HttpRouteMatch};
+use super::http::{HttpMirror, HttpRouteFilter, HttpRouteMatch};
 use super::kind::root;
 use super::shared::{CrossClusterObjectReference, rules, schema};
+use super::{MetaCondition, Time};
 
 /// Splits the traffic of one backend between its stable and its canary copy.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -46,6 +46,12 @@ pub struct BackendRoutingSpec {
     /// The user's routes to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<CrossClusterObjectReference>,
+    /// How long a gateway may go on as before after a change that the API shows, in seconds; 30 if absent. No route refers
+    /// to a backend that has been ready for less, and nothing that a route referred to is removed earlier (Slipway's
+    /// addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub drain_seconds: Option<i32>,
     /// The copies of the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forked_backends: Option<ForkedBackends>,
@@ -147,6 +153,9 @@ pub struct CanaryHttpForwarding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub filters: Vec<HttpRouteFilter>,
+    /// Copies of requests for the new version, whose answers nobody gets (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<HttpMirror>,
 }
 
 /// What a BackendRouting has led to.
@@ -184,12 +193,16 @@ pub struct BackendStatuses {
 
 /// State of one backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct BackendStatus {
     /// Name of the backend.
     pub name: String,
     /// Its state.
     #[serde(default)]
     pub conditions: BackendConditions,
+    /// Since when it selects the right pods and some of them are ready (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_time: Option<Time>,
 }
 
 /// State of a backend or of a forwarding.
@@ -224,6 +237,18 @@ pub struct BackendRouteStatus {
     /// What of the forwarding is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarding: Option<RouteForwardingStatuses>,
+    /// Since when its gateways have accepted it as it is (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<RouteAcceptance>,
+}
+
+/// Since when a route's gateways have accepted it as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteAcceptance {
+    /// The route's generation.
+    pub generation: i64,
+    /// When that was first seen to be accepted.
+    pub time: Time,
 }
 
 /// What of the forwarding is in force on a route.

@@ -154,6 +154,24 @@ pub struct HttpRequestMirrorFilter {
     pub fraction: Option<Fraction>,
 }
 
+/// Of which requests a copy is sent: all, unless one of these says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.percent) || !has(self.fraction)",
+    "message": "stands beside percent: keep one and remove the other",
+    "fieldPath": ".fraction",
+    "reason": "FieldValueForbidden",
+}]))]
+pub struct HttpMirror {
+    /// Share of requests that are copied, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: Option<i32>,
+    /// Share of requests that are copied, as a fraction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<Fraction>,
+}
+
 /// A fraction of requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fraction {

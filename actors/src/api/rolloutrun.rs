@@ -22,8 +22,10 @@ use super::{IntOrString, Time};
     {
         "rule": "!has(oldSelf.status) || !has(oldSelf.status.canaryStatus) || !has(oldSelf.status.canaryStatus.state) || \
             oldSelf.status.canaryStatus.state in ['', 'Pending'] || !has(self.spec) || !has(self.spec.canary) || \
-            !has(oldSelf.spec.canary) || self.spec.canary == oldSelf.spec.canary",
-        "message": "was changed after the canary began: restore it",
+            !has(oldSelf.spec.canary) || self.spec.canary.targets == oldSelf.spec.canary.targets && \
+            has(self.spec.canary.properties) == has(oldSelf.spec.canary.properties) && \
+            (!has(self.spec.canary.properties) || self.spec.canary.properties == oldSelf.spec.canary.properties)",
+        "message": "was changed after the canary began: only traffic may, restore the rest",
         "fieldPath": ".spec.canary",
         "reason": "FieldValueForbidden",
     },

@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::http::{HttpRouteFilter, HttpRouteMatch, HttpRouteRule};
+use super::http::{HttpMirror, HttpRouteFilter, HttpRouteMatch, HttpRouteRule};
 use super::{IntOrString, LabelSelector, Time};
 
 /// An object of a known kind, by name, in one cluster or in any.
@@ -186,6 +186,9 @@ pub struct HttpTrafficStrategy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub filters: Vec<HttpRouteFilter>,
+    /// Copies of requests for the new version, whose answers nobody gets (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<HttpMirror>,
     /// Which requests go to the old version, and what is done to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_traffic: Option<HttpRouteRule>,
@@ -500,9 +503,9 @@ pub(crate) mod rules {
     /// A kind that can be a route.
     pub(crate) fn route_kind() -> Value {
         json!({
-            "rule": "has(self.apiVersion) && (self.apiVersion == 'gateway.networking.k8s.io/v1' && self.kind == 'HTTPRoute' || \
+            "rule": "has(self.apiVersion) && (self.apiVersion == 'gateway.networking.k8s.io/v1' && self.kind in ['HTTPRoute', 'GRPCRoute'] || \
                 self.apiVersion == 'networking.k8s.io/v1' && self.kind == 'Ingress')",
-            "message": "must be a gateway.networking.k8s.io/v1 HTTPRoute or a networking.k8s.io/v1 Ingress",
+            "message": "must be a gateway.networking.k8s.io/v1 HTTPRoute or GRPCRoute, or a networking.k8s.io/v1 Ingress",
         })
     }
 }

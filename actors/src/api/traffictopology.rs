@@ -37,6 +37,12 @@ pub struct TrafficTopologySpec {
     /// The routes to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<TopologyRoute>,
+    /// How long a gateway may go on as before after a change that the API shows, in seconds; 30 if absent. No route refers
+    /// to a backend that has been ready for less, and nothing that a route referred to is removed earlier (Slipway's
+    /// addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub drain_seconds: Option<i32>,
 }
 
 /// A backend, by default a Service.

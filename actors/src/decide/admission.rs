@@ -4,9 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Command, command::annotation_value, plan, rollout::unsupported_kind};
+use super::{Command, command::annotation_value, rollout::unsupported_kind};
 use crate::api::{
-    API_VERSION, HookType, Rollout, RolloutRun, RolloutStrategy, ScaleRun, keys,
+    API_VERSION, HookType, Rollout, RolloutRun, ScaleRun, TrafficTopology, keys,
     validate::{self, FieldError},
 };
 
@@ -57,11 +57,20 @@ pub fn warnings(object: &Value) -> Vec<String> {
                 })
                 .collect()
         }
-        Some("RolloutStrategy") => {
-            let strategy = read::<RolloutStrategy>(object).unwrap_or_default();
-            let fields = plan::not_implemented(&strategy).into_iter();
-            fields
-                .map(|field| format!("{field} is not implemented in this version, so no run starts with it"))
+        Some("TrafficTopology") => {
+            let spec = read::<TrafficTopology>(object).unwrap_or_default().spec;
+            let mut left = Vec::new();
+            if spec.traffic_type == "MultiCluster" {
+                left.push("spec.trafficType MultiCluster".to_owned());
+            }
+            if spec.backend.kind.as_deref() == Some("InferencePool") {
+                left.push("spec.backend of kind InferencePool".to_owned());
+            }
+            if spec.routes.iter().any(|route| route.kind.as_deref() == Some("Ingress")) {
+                left.push("spec.routes of kind Ingress".to_owned());
+            }
+            left.iter()
+                .map(|field| format!("{field} is not implemented in this version: no traffic is split by it"))
                 .collect()
         }
         _ => Vec::new(),

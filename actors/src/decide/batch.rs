@@ -14,7 +14,7 @@ use super::{
     run::{self, error},
     scale, select,
     standalone::in_words,
-    status, toleration,
+    status, toleration, traffic,
     workload::obstacle,
 };
 use crate::{
@@ -118,14 +118,36 @@ fn gate(
     let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
     let waits = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index)?,
+        // Nothing moves before requests go where they are to go meanwhile.
+        StepState::PreBatchStepHook => traffic::waits(view, run, status, now),
         StepState::Running => {
             let tolerated = toleration::judge(view, run, status, now)?;
-            all_updated(view, run, batch, direction, index, tolerated, now)?
+            let waits = all_updated(view, run, batch, direction, index, tolerated, now)?;
+            if absence::gate(view, run, status, waits.clone(), now).is_empty() {
+                traffic::waits(view, run, status, now)
+            } else {
+                waits
+            }
         }
-        StepState::ResourceRecycling if direction.is_last(index) => left_behind(view, run, false),
+        StepState::ResourceRecycling if direction.is_last(index) => {
+            let mut waits = traffic::waits(view, run, status, now);
+            waits.extend(left_behind(view, run, false));
+            waits
+        }
         _ => Vec::new(),
     };
     Ok(absence::gate(view, run, status, waits, now))
+}
+
+/// Whether every pod of the current batch is where it is to be.
+pub fn is_up(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, now: Timestamp) -> bool {
+    let Some(progress) = &status.batch_status else { return false };
+    let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
+    let Some(batch) = run::batches(run).get(index) else { return false };
+    let direction = Direction::of(run, status);
+    let Ok(tolerated) = toleration::judge(view, run, status, now) else { return false };
+    let waits = all_updated(view, run, batch, &direction, index, tolerated, now);
+    waits.is_ok_and(|waits| absence::gate(view, run, status, waits, now).is_empty())
 }
 
 /// Goes from a batch that is done to the next one, or to the end, in the direction in which the run goes.
@@ -146,17 +168,14 @@ fn leave(status: &mut RolloutRunStatus, last: bool, now: Timestamp) {
 }
 
 /// What of the plan cannot be carried out.
-fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
+pub fn unfit(run: &RolloutRun) -> Option<CodeReasonMessage> {
     if let Some(error) = invalid(run) {
         return Some(error);
     }
-    let asked = [
-        ("spec.webhooks[].provider", run.spec.webhooks.iter().any(|hook| !hook.provider.is_empty())),
-        ("spec.batch.batches[].traffic", run::batches(run).iter().any(|batch| batch.traffic.is_some())),
-    ];
-    let (field, _) = asked.into_iter().find(|(_, asked)| *asked)?;
-    let message = format!("{field} is not implemented in this version: remove it, or cancel");
-    Some(error("Error", "NotImplemented", message))
+    run.spec.webhooks.iter().any(|hook| !hook.provider.is_empty()).then(|| {
+        let message = "spec.webhooks[].provider is not implemented in this version: remove it, or cancel";
+        error("Error", "NotImplemented", message.to_owned())
+    })
 }
 
 /// What the run must not ask for: it was stored unchecked, or before this version looked.

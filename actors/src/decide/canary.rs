@@ -13,7 +13,7 @@ use super::{
     batch::{self, Lookup, Progress},
     condition, goals,
     run::{self, error},
-    status,
+    status, traffic,
 };
 use crate::{
     api::{
@@ -67,11 +67,20 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
             return Progress::Moved;
         }
         StepState::None => ready_to_begin(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now)),
-        StepState::Running => {
-            all_available(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now))
+        StepState::PreCanaryStepHook => {
+            Ok(absence::gate(view, run, status, traffic::waits(view, run, status, now), now))
         }
+        StepState::Running => all_available(view, run, canary).map(|waits| {
+            let waits = absence::gate(view, run, status, waits, now);
+            let in_place = waits.is_empty();
+            if in_place { absence::gate(view, run, status, traffic::waits(view, run, status, now), now) } else { waits }
+        }),
         // What was made in a cluster that is skipped is taken away once it is back, as every copy that nobody wants.
-        StepState::ResourceRecycling => Ok(absence::gate(view, run, status, left_behind(view, run), now)),
+        StepState::ResourceRecycling => {
+            let mut waits = left_behind(view, run);
+            waits.extend(traffic::waits(view, run, status, now));
+            Ok(absence::gate(view, run, status, waits, now))
+        }
         _ => Ok(Vec::new()),
     };
     match gate {
@@ -105,12 +114,8 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
 }
 
 fn unfit(run: &RolloutRun, canary: &RolloutRunCanaryStrategy) -> Option<CodeReasonMessage> {
-    if let Some(error) = batch::invalid(run) {
+    if let Some(error) = batch::unfit(run) {
         return Some(error);
-    }
-    if canary.traffic.is_some() {
-        let message = "spec.canary.traffic is not implemented in this version: remove it, or cancel".to_owned();
-        return Some(error("Error", "NotImplemented", message));
     }
     let suffixed = canary.targets.iter().find(|target| target.name.ends_with(SUFFIX));
     if let Some(target) = suffixed {
@@ -232,18 +237,40 @@ pub fn is_current(copy: &Workload, workload: &Workload, goal: &CanaryGoal) -> bo
 }
 
 /// The copy that the run wants of a workload by what is stored.
-pub fn wanted(run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
+pub fn wanted(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
     let status = run.status.as_ref()?;
-    if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() {
-        return None;
-    }
     let there = match state(status) {
+        _ if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() => false,
         StepState::Running | StepState::PostCanaryStepHook => true,
         // It waits for `continue` here, and goes afterwards.
         StepState::ResourceRecycling => status.phase == RolloutRunPhase::Paused,
         _ => false,
     };
-    goal(run, workload).filter(|_| there)
+    // What requests still go to is neither changed nor taken away.
+    let served = !finished(run, status)
+        && !status.phase.is_completed()
+        && find(view, workload).is_some()
+        && !traffic::is_off(view, run, workload);
+    let goal = goal(run, workload).filter(|_| there || served)?;
+    Some(CanaryGoal { hold: served, ..goal })
+}
+
+/// Whether every copy of the step is what it is to be, with all its pods available.
+pub fn is_up(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, now: Timestamp) -> bool {
+    let Some(canary) = &run.spec.canary else { return false };
+    let waits = all_available(view, run, canary);
+    waits.is_ok_and(|waits| absence::gate(view, run, status, waits, now).is_empty())
+}
+
+/// Whether no copy that is there waits to be changed.
+pub fn are_current(view: &RolloutView, run: &RolloutRun) -> bool {
+    let targets = run.spec.canary.iter().flat_map(|canary| &canary.targets);
+    let pairs = targets.filter_map(|target| {
+        let workload = batch::find(view, run, target)?;
+        Some((find(view, workload)?, workload, goal(run, workload)?))
+    });
+    let mut pairs = pairs;
+    pairs.all(|(copy, workload, goal)| is_current(copy, workload, &goal))
 }
 
 /// The copy that the canary step asks for.
@@ -252,6 +279,7 @@ fn goal(run: &RolloutRun, workload: &Workload) -> Option<CanaryGoal> {
     Some(CanaryGoal {
         replicas: intorpercent::parse(&target.replicas).ok()?.scaled(workload.desired),
         patch: canary.pod_template_metadata_patch.clone().unwrap_or_default(),
+        hold: false,
     })
 }
 
@@ -382,7 +410,8 @@ mod tests {
             ("Running", "Canceled", false),
         ];
         for (state, phase, expected) in table {
-            assert_eq!(wanted(&run(state, phase), &marked()).is_some(), expected, "{state} {phase}");
+            let wanted = wanted(&fixtures::view(vec![]), &run(state, phase), &marked());
+            assert_eq!(wanted.is_some(), expected, "{state} {phase}");
         }
     }
 }

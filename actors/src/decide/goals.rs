@@ -47,7 +47,8 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
     }
     let wanted = |copy: &Workload| {
         let mut targets = active.into_iter().flat_map(|run| targets(view, run).map(move |target| (run, target)));
-        targets.any(|(run, target)| canary::id_of_copy(target) == copy.id() && canary::wanted(run, target).is_some())
+        targets
+            .any(|(run, target)| canary::id_of_copy(target) == copy.id() && canary::wanted(view, run, target).is_some())
     };
     let copies = canary::copies(view).filter(|copy| !wanted(copy));
     goals.extend(copies.map(|copy| (copy.id(), WorkloadGoal::Discarded)));
@@ -161,7 +162,7 @@ fn goal(view: &RolloutView, run: Option<&RolloutRun>, workload: &Workload, start
         rollout: rollout.to_owned(),
         release,
         progressing: run.filter(|_| !scaled).and_then(|run| progressing(run, workload)),
-        canary: run.and_then(|run| canary::wanted(run, workload)),
+        canary: run.and_then(|run| canary::wanted(view, run, workload)),
         watch_pods: run.is_some() && workload.kind.owns_pods(),
     }
 }

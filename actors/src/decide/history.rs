@@ -1,7 +1,11 @@
 //! Which ended runs are kept.
 
 use super::{patch, run};
-use crate::{api::RolloutRun, intent::HubWrite, view::RolloutView};
+use crate::{
+    api::RolloutRun,
+    intent::{HubKind, HubWrite},
+    view::RolloutView,
+};
 
 /// Deletes the oldest ended runs beyond `historyLimit`. The run that the status names never counts.
 pub fn surplus(view: &RolloutView, named: &str) -> Vec<HubWrite> {
@@ -18,7 +22,8 @@ pub fn surplus(view: &RolloutView, named: &str) -> Vec<HubWrite> {
 
 /// Deletes a run as it is known, and no other of its name.
 pub fn delete(run: &RolloutRun) -> HubWrite {
-    HubWrite::DeleteRun {
+    HubWrite::Delete {
+        kind: HubKind::RolloutRun,
         key: patch::key(&run.metadata),
         uid: run.metadata.uid.clone().unwrap_or_default(),
         resource_version: run.metadata.resource_version.clone().unwrap_or_default(),

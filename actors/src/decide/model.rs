@@ -185,11 +185,11 @@ impl Model {
                 }
                 json_patch::merge(object, &patch);
             }
-            HubWrite::CreateRun { mut run, .. } => {
+            HubWrite::Create { object: mut run, .. } => {
                 run["metadata"]["uid"] = json!("run-uid");
                 self.hub.insert(id.clone(), run);
             }
-            HubWrite::DeleteRun { .. } => return,
+            HubWrite::Delete { .. } => return,
         }
         self.version += 1;
         self.hub.get_mut(&id).unwrap()["metadata"]["resourceVersion"] = json!(self.version.to_string());

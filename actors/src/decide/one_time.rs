@@ -107,8 +107,7 @@ fn parse(text: &str) -> Result<OneTimeStrategy, String> {
     if !errors.is_empty() {
         return Err(format!("{}: set it again", errors.join("; ")));
     }
-    let missing = plan::not_implemented(&alone);
-    if missing.is_empty() { Ok(once) } else { Err(format!("{} not implemented in this version", missing.join(", "))) }
+    Ok(once)
 }
 
 impl OneTimeStrategy {

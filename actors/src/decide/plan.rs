@@ -4,27 +4,23 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        IntOrString, ResourceMatch, RolloutStrategy,
+        IntOrString, ResourceMatch, RolloutStrategy, TrafficStrategy,
         rolloutrun::{RolloutRunBatchStrategy, RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     decide::select::matches,
     view::Workload,
 };
 
-/// What of `strategy` this version cannot carry out, by field. None of it is ever ignored: a strategy that asks for
-/// any of it starts no run.
-pub fn not_implemented(strategy: &RolloutStrategy) -> Vec<&'static str> {
-    let batch = strategy.batch.as_ref();
-    let traffic_v1 = batch.is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
-    let traffic_v2 =
-        strategy.batch_v2.as_ref().is_some_and(|batch| batch.batches.iter().any(|step| step.traffic.is_some()));
-    let fields = [
-        ("canary.traffic", strategy.canary.as_ref().is_some_and(|canary| canary.traffic.is_some())),
-        ("canaryV2.traffic", strategy.canary_v2.as_ref().is_some_and(|canary| canary.traffic.is_some())),
-        ("batch.batches[].traffic", traffic_v1),
-        ("batchV2.batches[].traffic", traffic_v2),
-    ];
-    fields.into_iter().filter(|(_, asked)| *asked).map(|(field, _)| field).collect()
+/// The traffic that the steps of `strategy` ask for, by field.
+pub fn traffic(strategy: &RolloutStrategy) -> impl Iterator<Item = (&'static str, &TrafficStrategy)> {
+    let canary = strategy.canary.iter().map(|canary| ("canary.traffic", &canary.traffic));
+    let canary_v2 = strategy.canary_v2.iter().map(|canary| ("canaryV2.traffic", &canary.traffic));
+    let batches = strategy.batch.iter().flat_map(|batch| &batch.batches);
+    let batches = batches.map(|step| ("batch.batches[].traffic", &step.traffic));
+    let batches_v2 = strategy.batch_v2.iter().flat_map(|batch| &batch.batches);
+    let batches_v2 = batches_v2.map(|step| ("batchV2.batches[].traffic", &step.traffic));
+    let all = canary.chain(canary_v2).chain(batches).chain(batches_v2);
+    all.filter_map(|(field, traffic)| Some((field, traffic.as_ref()?)))
 }
 
 fn expand(
@@ -48,7 +44,7 @@ fn expand(
                     )
                 })
                 .collect(),
-            traffic: None,
+            traffic: step.traffic.clone(),
             breakpoint: step.breakpoint,
             properties: step.properties.clone(),
         };
@@ -62,7 +58,7 @@ fn expand(
                 step.replica_sliding_window.as_ref(),
             )
             .collect(),
-            traffic: None,
+            traffic: step.traffic.clone(),
             breakpoint: step.breakpoint,
             properties: step.properties.clone(),
         };

@@ -12,7 +12,7 @@ use super::{
     command::{self, Command, Pending},
     condition, goals, history, hooks, kinds, one_time, pace, patch, run, scale, select, standalone,
     start::{create, creating, run_name, start, triggered},
-    status,
+    status, traffic,
     workload::{next_available, released_spec, update_pending},
 };
 use crate::{
@@ -45,8 +45,9 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
         None if !protected(&view.rollout.metadata) => BTreeMap::new(),
         _ => goals::controlled(view, active),
     };
-    if let Some(run) = active {
-        carry_out(view, run, &mut decision, now);
+    match active {
+        Some(run) => carry_out(view, run, &mut decision, now),
+        None => decision.writes.extend(traffic::left(view)),
     }
     decision.writes.extend(ended_runs(view, now));
     let own = if deleting { leave(view, active, &mut decision, now) } else { live(view, active, &mut decision, now) };
@@ -58,6 +59,7 @@ pub fn rollout(view: &RolloutView, now: Timestamp) -> Decision {
 pub(super) fn carry_out(view: &RolloutView, run: &RolloutRun, decision: &mut Decision, now: Timestamp) {
     let step = run::step(view, run, now);
     decision.writes.extend(step.write);
+    decision.writes.extend(traffic::writes(view, run, now));
     decision.notices.extend(step.notices);
     decision.waits = step.waits;
     decision.wake = wake(view, decision, now);

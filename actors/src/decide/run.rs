@@ -10,7 +10,7 @@ use super::{
     batch::{self, Progress},
     canary,
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, hooks, pace, patch, rollback, select, status, template, toleration,
+    condition, deadline, hooks, pace, patch, rollback, select, status, template, toleration, traffic,
 };
 use crate::{
     api::{
@@ -327,6 +327,7 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
             RolloutRunPhase::Canceling => {
                 let mut waits = canary::left_behind(view, run);
                 waits.extend(batch::left_behind(view, run, true));
+                waits.extend(traffic::waits(view, run, status, now));
                 let waits = absence::gate(view, run, status, waits, now);
                 if !waits.is_empty() {
                     return waits;

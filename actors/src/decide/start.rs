@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{API_VERSION, RolloutStatus, RolloutWebhook, keys, rollout::TriggerStatus, validate},
-    intent::HubWrite,
+    intent::{HubKind, HubWrite},
     view::{Health, RolloutView, Workload},
 };
 
@@ -128,12 +128,11 @@ fn unfit(view: &RolloutView) -> Option<(&'static str, String)> {
     if !invalid.is_empty() {
         return Some(("InvalidStrategy", format!("RolloutStrategy {name}: {}", invalid.join("; "))));
     }
-    let missing = plan::not_implemented(strategy);
-    if !missing.is_empty() {
-        let message = format!("RolloutStrategy {name}: {} not implemented in this version: remove", missing.join(", "));
-        return Some(("NotImplemented", format!("{message} to start a run")));
-    }
-    None
+    // Nothing would follow what the step asks for.
+    let (field, _) = plan::traffic(strategy).find(|_| view.rollout.spec.traffic_topology_refs.is_empty())?;
+    let message =
+        format!("RolloutStrategy {name}: {field} says where requests go, but spec.trafficTopologyRefs names no");
+    Some(("NoTrafficTopology", format!("{message} TrafficTopology: name one, or remove the traffic")))
 }
 
 pub(super) fn run_name(view: &RolloutView, workloads: &[&Arc<Workload>], value: &str, count: i64) -> String {
@@ -212,7 +211,7 @@ pub(super) fn create(
             if let Some(once) = once {
                 run["metadata"]["annotations"] = json!({ (keys::ANNOTATION_ONE_TIME_STRATEGY): once });
             }
-            Some(HubWrite::CreateRun { key, run })
+            Some(HubWrite::Create { kind: HubKind::RolloutRun, key, object: run })
         }
     }
 }
@@ -232,7 +231,7 @@ fn create_rollback(view: &RolloutView, source: &str, status: &mut RolloutStatus,
     let key = crate::view::ObjectKey { name, ..patch::key(&view.rollout.metadata) };
     let mut run = new_run(view, &key.name, &spec.webhooks, &json!(spec.batch));
     run["spec"]["rollback"] = json!({ "runName": source, "revisions": of_source.stable_revisions });
-    Some(HubWrite::CreateRun { key, run })
+    Some(HubWrite::Create { kind: HubKind::RolloutRun, key, object: run })
 }
 
 fn new_run(view: &RolloutView, name: &str, webhooks: &[RolloutWebhook], batches: &Value) -> Value {

@@ -72,12 +72,12 @@ impl Walk {
                 assert_eq!(seen.as_ref(), object.pointer("/metadata/resourceVersion"), "a write decided on old data");
                 json_patch::merge(object, &patch);
             }
-            HubWrite::CreateRun { mut run, .. } => {
+            HubWrite::Create { object: mut run, .. } => {
                 writeln!(self.log, "  created {name}").unwrap();
                 run["metadata"]["uid"] = json!("run-uid");
                 self.hub.insert(id.clone(), run);
             }
-            HubWrite::DeleteRun { .. } => {
+            HubWrite::Delete { .. } => {
                 self.hub.get_mut(&id).unwrap()["metadata"]["deletionTimestamp"] = json!("2027-01-15T08:00:00Z");
             }
         }
@@ -89,31 +89,27 @@ impl Walk {
     /// Puts the object into the view and notes where it stands.
     fn show(&mut self, kind: HubKind, name: &str) {
         let value = self.hub[&(kind, name.to_owned())].clone();
-        match kind {
-            HubKind::Rollout => {
-                self.view.rollout = fixtures::object::<Rollout>(value.clone());
-                writeln!(self.log, "  rollout: {}", value["status"]["phase"].as_str().unwrap_or("-")).unwrap();
-            }
-            HubKind::RolloutRun | HubKind::ScaleRun => {
-                let run = fixtures::object::<RolloutRun>(value.clone());
-                let gone =
-                    run.metadata.deletion_timestamp.is_some() && run.metadata.finalizers.iter().flatten().count() == 0;
-                if gone {
-                    self.view.runs.remove(name);
-                } else {
-                    self.view.runs.insert(name.to_owned(), run);
-                }
-                let batch = &value["status"]["batchStatus"];
-                writeln!(
-                    self.log,
-                    "  run: {} batch {} {}",
-                    value["status"]["phase"].as_str().unwrap_or("-"),
-                    batch["currentBatchIndex"],
-                    batch["currentBatchState"].as_str().unwrap_or("-"),
-                )
-                .unwrap();
-            }
+        if kind == HubKind::Rollout {
+            self.view.rollout = fixtures::object::<Rollout>(value.clone());
+            writeln!(self.log, "  rollout: {}", value["status"]["phase"].as_str().unwrap_or("-")).unwrap();
+            return;
         }
+        let run = fixtures::object::<RolloutRun>(value.clone());
+        let gone = run.metadata.deletion_timestamp.is_some() && run.metadata.finalizers.iter().flatten().count() == 0;
+        if gone {
+            self.view.runs.remove(name);
+        } else {
+            self.view.runs.insert(name.to_owned(), run);
+        }
+        let batch = &value["status"]["batchStatus"];
+        writeln!(
+            self.log,
+            "  run: {} batch {} {}",
+            value["status"]["phase"].as_str().unwrap_or("-"),
+            batch["currentBatchIndex"],
+            batch["currentBatchState"].as_str().unwrap_or("-"),
+        )
+        .unwrap();
     }
 
     fn say(&mut self, what: &str) {
@@ -122,10 +118,8 @@ impl Walk {
 
     /// Sets an annotation, as a user does.
     fn annotate(&mut self, kind: HubKind, annotation: &str, value: &str) {
-        let name = match kind {
-            HubKind::Rollout => "demo".to_owned(),
-            HubKind::RolloutRun | HubKind::ScaleRun => self.view.runs.keys().next().unwrap().clone(),
-        };
+        let name =
+            if kind == HubKind::Rollout { "demo".to_owned() } else { self.view.runs.keys().next().unwrap().clone() };
         self.say(&format!("user: {annotation}={value}"));
         let version = self.hub[&(kind, name.clone())]["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
         let patch = super::patch::annotations(&version, [(annotation, Some(value.to_owned()))]);

@@ -103,8 +103,9 @@ pub fn workload(
 /// The copy that is wanted and is not there, or not as it is to be. One that is being deleted is made anew once it is
 /// gone.
 fn stale_copy(wanted: Option<&CanaryGoal>, workload: &Workload, copy: Option<&Workload>) -> Option<CanaryGoal> {
-    let stale =
-        |goal: &&CanaryGoal| copy.is_none_or(|copy| !copy.deleting && !canary::is_current(copy, workload, goal));
+    let stale = |goal: &&CanaryGoal| {
+        copy.is_none_or(|copy| !copy.deleting && !goal.hold && !canary::is_current(copy, workload, goal))
+    };
     wanted.filter(stale).cloned()
 }
 
@@ -395,7 +396,7 @@ mod tests {
     #[test]
     fn a_copy_is_made_refreshed_and_waited_for() {
         let set = fixtures::workload("east", "web", 5);
-        let wanted = CanaryGoal { replicas: 2, patch: crate::api::MetadataPatch::default() };
+        let wanted = CanaryGoal { replicas: 2, patch: crate::api::MetadataPatch::default(), hold: false };
         let goal = WorkloadGoal::Controlled {
             rollout: "demo".into(),
             release: Release::Parked,

@@ -1,19 +1,25 @@
-//! The root of the graph: one actor per API server, one per Rollout, and what the hub holds routed to the latter.
+//! The root of the graph: one actor per API server, one per Rollout, and what the hub holds routed to the latter; and
+//! one per TrafficTopology and BackendRouting.
 
 mod hub;
+mod traffic;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::Client;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use self::hub::{Hub, News};
+use self::{
+    hub::{Hub, News},
+    traffic::Traffic,
+};
 use super::{
     ActorPath, Injury,
     child::{Child, ended},
     cluster::{ClusterActor, ClusterArgs, ClusterMsg, Outcome, Request, Subscription},
     effects::{Context, Task},
     rollout::{HubFacts, RolloutActor, RolloutArgs, RolloutMsg},
+    routing::RoutingMsg,
     subject::Subject,
 };
 use crate::{
@@ -34,6 +40,8 @@ pub(crate) enum CoordinatorMsg {
     Wake,
     RespawnCluster(String),
     RespawnRollout(ObjectKey),
+    RespawnTopology(ObjectKey),
+    RespawnRouting(ObjectKey),
     /// The write that was to let go of a run has been answered.
     Released {
         run: ObjectKey,
@@ -57,6 +65,7 @@ pub(crate) struct CoordinatorState {
     subscriptions: Vec<Subscription>,
     hub: Hub,
     rollouts: BTreeMap<ObjectKey, RolloutChild>,
+    traffic: Traffic,
     /// Runs that are being let go: the write is on its way, or its retry is due later.
     releasing: BTreeMap<ObjectKey, Option<Task>>,
 }
@@ -95,6 +104,7 @@ impl Actor for RolloutCoordinator {
         });
         Ok(CoordinatorState {
             clusters: clusters.collect(),
+            traffic: Traffic::new(&context, &me, members.clone()),
             context,
             me,
             members,
@@ -129,6 +139,8 @@ impl Actor for RolloutCoordinator {
             CoordinatorMsg::Wake => state.take_in().await,
             CoordinatorMsg::RespawnCluster(name) => state.spawn_cluster(name).await,
             CoordinatorMsg::RespawnRollout(key) => state.spawn_rollout(key).await,
+            CoordinatorMsg::RespawnTopology(key) => state.spawn_topology(key).await,
+            CoordinatorMsg::RespawnRouting(key) => state.spawn_routing(key).await,
             CoordinatorMsg::Released { run, landed } => state.released(run, landed),
             CoordinatorMsg::Inject(path, injury) => state.inject(path, injury),
         }
@@ -155,6 +167,7 @@ impl Actor for RolloutCoordinator {
         for rollout in state.rollouts.values() {
             rollout.child.stop_and_wait().await;
         }
+        state.traffic.stop().await;
         for cluster in state.clusters.values() {
             cluster.child.stop_and_wait().await;
         }
@@ -187,6 +200,7 @@ impl CoordinatorState {
         for rollout in self.rollouts.values() {
             rollout.child.cast(RolloutMsg::ClusterUp(name.clone(), actor.clone()));
         }
+        self.traffic.cluster_up(&name, &actor);
     }
 
     /// Takes in what the hub shows, and tells each Rollout's actor what concerns it.
@@ -224,6 +238,26 @@ impl CoordinatorState {
             self.rollouts.insert(key.clone(), RolloutChild { child, uid, facts: HubFacts::new() });
             self.spawn_rollout(key).await;
         }
+        let (clusters, topologies, routings) =
+            (self.cluster_actors(), self.hub.topologies(&self.class), self.hub.routings(&self.class));
+        self.traffic.keep(&clusters, &topologies, &routings).await;
+    }
+
+    async fn spawn_topology(&mut self, key: ObjectKey) {
+        let topologies = self.hub.topologies(&self.class);
+        let topology = topologies.get(&key);
+        self.traffic.spawn_topology(&self.cluster_actors(), key, topology).await;
+    }
+
+    async fn spawn_routing(&mut self, key: ObjectKey) {
+        let routings = self.hub.routings(&self.class);
+        let routing = routings.get(&key);
+        self.traffic.spawn_routing(&self.cluster_actors(), key, routing).await;
+    }
+
+    fn cluster_actors(&self) -> BTreeMap<String, ActorRef<ClusterMsg>> {
+        let actor_of = |(name, cluster): (&String, &ClusterChild)| Some((name.clone(), cluster.child.actor()?.clone()));
+        self.clusters.iter().filter_map(actor_of).collect()
     }
 
     /// Lets go of deleted runs that no Rollout answers for.
@@ -260,12 +294,12 @@ impl CoordinatorState {
 
     /// Begins a Rollout's actor with everything the hub has for it.
     async fn spawn_rollout(&mut self, key: ObjectKey) {
+        let clusters = self.cluster_actors();
         let (Some(child), Some(rollout)) = (self.rollouts.get_mut(&key), self.hub.rollout(&key)) else { return };
         child.facts = HubFacts::new();
         for (about, fact) in self.hub.facts_for(&key) {
             child.facts.push(about, fact);
         }
-        let actor_of = |(name, cluster): (&String, &ClusterChild)| Some((name.clone(), cluster.child.actor()?.clone()));
         let args = RolloutArgs {
             context: self.context.clone(),
             charge: decide::standalone::charge(&key.name).0,
@@ -273,7 +307,7 @@ impl CoordinatorState {
             key: key.clone(),
             hub_facts: child.facts.clone(),
             http: self.http.clone(),
-            clusters: self.clusters.iter().filter_map(actor_of).collect(),
+            clusters,
             members: self.members.clone(),
         };
         tracing::info!(rollout = %key, "rollout is taken up");
@@ -290,6 +324,8 @@ impl CoordinatorState {
             cluster.child.lost(&self.context, reason, move || {
                 let _ = me.cast(CoordinatorMsg::RespawnCluster(name));
             });
+        } else {
+            self.traffic.lost(cell, reason);
         }
     }
 
@@ -309,7 +345,11 @@ impl CoordinatorState {
             ActorPath::Workload(key, cluster, name) => {
                 to_rollout(&key, RolloutMsg::InjureWorkload(cluster, name, injury));
             }
-            ActorPath::Route(key, cluster, name) => to_rollout(&key, RolloutMsg::InjureRoute(cluster, name, injury)),
+            ActorPath::Topology(key) => self.traffic.injure_topology(&key, injury),
+            ActorPath::Routing(key) => self.traffic.tell_routing(&key, RoutingMsg::Injure(injury)),
+            ActorPath::Route(key, cluster, name) => {
+                self.traffic.tell_routing(&key, RoutingMsg::InjureRoute(cluster, name, injury));
+            }
         }
     }
 }

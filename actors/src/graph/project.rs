@@ -1,5 +1,7 @@
 //! From an API object to the small value the graph keeps of it. Pure.
 
+mod traffic;
+
 use std::sync::Arc;
 
 use k8s_openapi::{
@@ -10,10 +12,10 @@ use kube::{ResourceExt, api::DynamicObject};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::subject::{RouteKind, Subject};
+use super::subject::Subject;
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys},
-    view::{ObjectKey, Pod, ReplicaSet, Route, Workload},
+    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys},
+    view::{Backend, Endpoints, ObjectKey, Pod, ReplicaSet, Route, Workload},
     workloads::{ReadError, template_hash},
 };
 
@@ -25,10 +27,13 @@ pub(crate) enum Projected {
     RolloutStrategy(Arc<RolloutStrategy>),
     ScaleRun(Arc<ScaleRun>),
     TrafficTopology(Arc<TrafficTopology>),
+    BackendRouting(Arc<BackendRouting>),
     Workload(Arc<Workload>),
     Pod(Arc<Pod>),
     ReplicaSet(Arc<ReplicaSet>),
     Route(Arc<Route>),
+    Backend(Arc<Backend>),
+    Endpoints(Arc<Endpoints>),
 }
 
 impl Projected {
@@ -43,10 +48,13 @@ impl Projected {
             Self::RolloutStrategy(object) => of(&object.metadata),
             Self::ScaleRun(object) => of(&object.metadata),
             Self::TrafficTopology(object) => of(&object.metadata),
+            Self::BackendRouting(object) => of(&object.metadata),
             Self::Workload(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::ReplicaSet(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::Pod(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
-            Self::Route(object) => (object.key.clone(), String::new(), object.resource_version.clone()),
+            Self::Route(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Backend(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Endpoints(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
         }
     }
 
@@ -75,13 +83,16 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
         Subject::RolloutStrategies => Projected::RolloutStrategy(Arc::new(parse(subject, object)?)),
         Subject::ScaleRuns => Projected::ScaleRun(Arc::new(parse(subject, object)?)),
         Subject::TrafficTopologies => Projected::TrafficTopology(Arc::new(parse(subject, object)?)),
+        Subject::BackendRoutings => Projected::BackendRouting(Arc::new(parse(subject, object)?)),
         Subject::Workloads { kind } => Projected::Workload(Arc::new(kind.read(cluster, &object)?)),
         Subject::Pods { .. } => Projected::Pod(Arc::new(pod(&parse(subject, object)?))),
         Subject::ReplicaSets { .. } => {
             let template = set_template(&object);
             Projected::ReplicaSet(Arc::new(replica_set(&template, &parse(subject, object)?)))
         }
-        Subject::Routes { kind: RouteKind::HttpRoute, .. } => Projected::Route(Arc::new(http_route(&object))),
+        Subject::Routes { kind, .. } => Projected::Route(Arc::new(traffic::route(*kind, &object))),
+        Subject::Services { .. } => Projected::Backend(Arc::new(traffic::backend(&object))),
+        Subject::EndpointSlices { .. } => Projected::Endpoints(Arc::new(traffic::endpoints(&parse(subject, object)?))),
     })
 }
 
@@ -139,6 +150,7 @@ fn pod(pod: &core::Pod) -> Pod {
         resource_version: pod.resource_version().unwrap_or_default(),
         owner_uid: controller_uid(&pod.metadata),
         revision: pod.labels().get(keys::LABEL_CONTROLLER_REVISION_HASH).cloned().unwrap_or_default(),
+        template_label: pod.labels().get(keys::LABEL_POD_TEMPLATE_HASH).cloned(),
         ready_since: since.map(|time| time.0),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         trouble: trouble(&status),
@@ -154,28 +166,6 @@ fn trouble(status: &core::PodStatus) -> Option<String> {
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let mut reasons = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone());
     reasons.find(|reason| reason != "ContainerCreating" && reason != "PodInitializing")
-}
-
-/// Read from the JSON: a typed binding would refuse a whole route for one filter it does not know.
-fn http_route(route: &DynamicObject) -> Route {
-    let generation = route.metadata.generation.unwrap_or_default();
-    let accepted = |parent: &Value| {
-        let conditions = parent["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        conditions.iter().any(|condition| {
-            condition["type"] == "Accepted"
-                && condition["status"] == "True"
-                && condition["observedGeneration"].as_i64().is_none_or(|observed| observed >= generation)
-        })
-    };
-    let parents =
-        route.data.pointer("/status/parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Route {
-        kind: "HTTPRoute".to_owned(),
-        key: key(&route.metadata),
-        resource_version: route.metadata.resource_version.clone().unwrap_or_default(),
-        generation,
-        accepted: !parents.is_empty() && parents.iter().all(accepted),
-    }
 }
 
 #[cfg(test)]
@@ -290,32 +280,6 @@ mod tests {
             let Projected::Pod(pod) = read(&pods, object).unwrap() else { panic!("no pod") };
             assert_eq!((pod.ready_since, pod.trouble.clone()), (ready_since, trouble));
             assert_eq!((pod.owner_uid.as_str(), pod.revision.as_str()), ("set", "web-1"));
-        }
-    }
-
-    #[test]
-    fn a_route_counts_as_accepted_only_by_all_parents_at_its_generation() {
-        let parent = |status: &str, generation: i64| {
-            json!({"conditions": [
-                {"type": "Accepted", "status": status, "observedGeneration": generation},
-            ]})
-        };
-        let cases = [
-            (json!([]), false),
-            (json!([parent("True", 2)]), true),
-            (json!([parent("True", 1)]), false),
-            (json!([parent("True", 2), parent("False", 2)]), false),
-            (json!("nonsense"), false),
-        ];
-        let routes = Subject::Routes { kind: RouteKind::HttpRoute, namespace: "ns".to_owned() };
-        for (parents, expected) in cases {
-            let object = json!({
-                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-                "metadata": {"namespace": "ns", "name": "web", "generation": 2},
-                "spec": {"rules": [{"filters": [{"type": "SomethingNewer"}]}]}, "status": {"parents": parents},
-            });
-            let Projected::Route(route) = read(&routes, object).unwrap() else { panic!("no route") };
-            assert_eq!(route.accepted, expected, "{parents}");
         }
     }
 

@@ -2,8 +2,6 @@
 
 mod children;
 mod hooks;
-mod members;
-mod writes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,20 +11,22 @@ use std::{
 use jiff::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use self::{children::Children, hooks::Hooks, members::Members, writes::Writes};
+use self::{children::Children, hooks::Hooks};
 use super::{
     Injury,
     child::ended,
     cluster::{ClusterMsg, Outcome},
     effects::{Context, Task},
     inbox::Inbox,
+    members::Members,
     project::Projected,
     workload::{Reports, until},
+    writes::{Posted, Target, Writes},
 };
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
+    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
     decide,
-    intent::{Decision, HubKind, Wait},
+    intent::{Decision, Wait},
     view::{Charge, HookAnswer, ObjectKey, RolloutView, WorkloadId},
     world::Http,
 };
@@ -40,6 +40,7 @@ pub(crate) enum HubKey {
     ScaleRun,
     Strategy(String),
     Topology(String),
+    Routing(String),
     Other(String),
     Listed,
 }
@@ -52,6 +53,7 @@ pub(crate) enum HubFact {
     ScaleRun(Option<Arc<ScaleRun>>),
     Strategy(Option<Arc<RolloutStrategy>>),
     Topology(Option<Arc<TrafficTopology>>),
+    Routing(Option<Arc<BackendRouting>>),
     /// Whether there is another Rollout of that name.
     Other(bool),
     /// Everything the hub has for this Rollout has been told.
@@ -61,30 +63,20 @@ pub(crate) enum HubFact {
 /// Where the coordinator puts what it tells.
 pub(crate) type HubFacts = Inbox<HubKey, HubFact>;
 
-/// A write's target: at most one write to it is in flight.
-type Target = (HubKind, ObjectKey);
-
 /// What the actor is told.
 pub(crate) enum RolloutMsg {
     /// Something is waiting in an inbox.
     Wake,
     /// A cluster's actor was begun anew.
     ClusterUp(String, ActorRef<ClusterMsg>),
-    Written {
-        target: Target,
-        serial: u64,
-        outcome: Outcome,
-    },
+    /// News of a write.
+    Posted(Posted),
     /// A hook was answered, or could not be asked.
     Hook(Box<HookAnswer>),
     /// The time has come that the last decision asked for.
     Timer,
-    /// The pause after a failed write is over.
-    Retry(Target),
     RespawnWorkload(WorkloadId),
-    RespawnRoute(String, String),
     InjureWorkload(String, String, Injury),
-    InjureRoute(String, String, Injury),
     Injure(Injury),
 }
 
@@ -147,6 +139,7 @@ impl Actor for RolloutActor {
             rollout,
             strategy: None,
             topologies: BTreeMap::new(),
+            routings: BTreeMap::new(),
             runs: BTreeMap::new(),
             create_error: None,
             other_rollouts: BTreeSet::new(),
@@ -154,9 +147,9 @@ impl Actor for RolloutActor {
             hook_answer: None,
         };
         Ok(RolloutState {
-            members: Members::new(&context, &me, members, key.namespace.clone()),
+            members: Members::new(&context, members, key.namespace.clone(), wake()),
             children: Children::new(&context, &me, &key, &reports),
-            writes: Writes::new(&context, &me, &key),
+            writes: Writes::new(&context, &key, posts(&me)),
             hooks: Hooks::new(&context, &me, http),
             context,
             me,
@@ -181,21 +174,17 @@ impl Actor for RolloutActor {
         match message {
             RolloutMsg::Wake => state.take_in(),
             RolloutMsg::ClusterUp(name, cluster) => state.cluster_up(name, cluster),
-            RolloutMsg::Written { target, serial, outcome } => state.written(target, serial, outcome),
+            RolloutMsg::Posted(Posted::Written { target, serial, outcome }) => state.written(&target, serial, outcome),
             RolloutMsg::Hook(answer) => {
                 state.hooks.answered(&answer);
                 state.view.hook_answer = Some(*answer);
             }
             RolloutMsg::Timer => state.wake = None,
-            RolloutMsg::Retry(target) => state.writes.release(&target),
+            RolloutMsg::Posted(Posted::Retry(target)) => state.writes.release(&target),
             RolloutMsg::RespawnWorkload(id) => state.children.spawn_workload(&state.clusters, id).await,
-            RolloutMsg::RespawnRoute(cluster, name) => {
-                state.children.spawn_route(&state.clusters, (cluster, name)).await;
-            }
             RolloutMsg::InjureWorkload(cluster, name, injury) => {
                 state.children.injure_workload(&(cluster, name), injury);
             }
-            RolloutMsg::InjureRoute(cluster, name, injury) => state.children.injure_route(&(cluster, name), injury),
             RolloutMsg::Injure(injury) => {
                 injury.inflict(&me);
                 return Ok(());
@@ -250,6 +239,7 @@ impl RolloutState {
             (_, HubFact::ScaleRun(run)) => self.view.scale = run,
             (HubKey::Strategy(name), HubFact::Strategy(strategy)) => set(&mut self.strategies, name, strategy),
             (HubKey::Topology(name), HubFact::Topology(topology)) => set(&mut self.view.topologies, name, topology),
+            (HubKey::Routing(name), HubFact::Routing(routing)) => set(&mut self.view.routings, name, routing),
             (HubKey::Other(name), HubFact::Other(true)) => {
                 self.view.other_rollouts.insert(name);
             }
@@ -264,13 +254,11 @@ impl RolloutState {
     fn cluster_up(&mut self, name: String, cluster: ActorRef<ClusterMsg>) {
         self.children.cluster_up(&name, &cluster);
         self.members.cluster_up(&name);
-        if name.is_empty() {
-            self.writes.cluster_up();
-        }
+        self.writes.cluster_up(&name);
         self.clusters.insert(name, cluster);
     }
 
-    fn written(&mut self, target: Target, serial: u64, outcome: Outcome) {
+    fn written(&mut self, target: &Target, serial: u64, outcome: Outcome) {
         let Some(settled) = self.writes.settle(&self.clusters, target, serial, &outcome) else { return };
         if settled.was_create {
             self.view.create_error = match outcome {
@@ -296,6 +284,10 @@ impl RolloutState {
                 known.cloned().map(Projected::RolloutRun)
             }
             Projected::ScaleRun(_) => self.view.scale.clone().map(Projected::ScaleRun),
+            Projected::BackendRouting(routing) => {
+                let known = routing.metadata.name.as_ref().and_then(|name| self.view.routings.get(name));
+                known.cloned().map(Projected::BackendRouting)
+            }
             _ => None,
         };
         if known.is_some_and(|known| object.precedes(&known)) {
@@ -307,6 +299,9 @@ impl RolloutState {
                 self.view.runs.insert(run.metadata.name.clone().unwrap_or_default(), run);
             }
             Projected::ScaleRun(run) => self.view.scale = Some(run),
+            Projected::BackendRouting(routing) => {
+                self.view.routings.insert(routing.metadata.name.clone().unwrap_or_default(), routing);
+            }
             _ => {}
         }
     }
@@ -324,7 +319,6 @@ impl RolloutState {
         self.writes.send(&self.clusters, writes, notices);
         self.children.assign(&self.clusters, goals, &mut self.view.members).await;
         self.hooks.ask(hook);
-        self.children.observe_routes(&self.clusters, &self.view).await;
         self.set_wake(wake, now);
         if waits != self.waits {
             tracing::debug!(rollout = %self.key, ?waits, "waits changed");
@@ -347,7 +341,14 @@ impl RolloutState {
     }
 }
 
-fn set<V>(map: &mut BTreeMap<String, V>, name: String, value: Option<V>) {
+fn posts(me: &ActorRef<RolloutMsg>) -> impl Fn(Posted) + Send + Sync + 'static {
+    let me = me.clone();
+    move |posted| {
+        let _ = me.cast(RolloutMsg::Posted(posted));
+    }
+}
+
+pub(crate) fn set<V>(map: &mut BTreeMap<String, V>, name: String, value: Option<V>) {
     match value {
         Some(value) => map.insert(name, value),
         None => map.remove(&name),

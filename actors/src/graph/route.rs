@@ -1,24 +1,44 @@
-//! The actor of one route in one cluster. In this version it only observes.
+//! The actor of one route in one cluster: brings our part of it to its goal, and reports what the route is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use super::{
     Injury,
-    cluster::{About, ClusterMsg, Fact, Subscription},
-    effects::Context,
+    backoff::Backoff,
+    cluster::{About, ClusterMsg, Fact, Listing, Outcome, Request, Subscription},
+    effects::{Context, Task},
+    inbox::Inbox,
     project::Projected,
-    subject::{RouteKind, Subject},
+    subject::Subject,
 };
-use crate::view::{ObjectKey, Route};
+use crate::{
+    decide,
+    intent::RouteGoal,
+    view::{ObjectKey, Route, RouteId, RouteReport},
+};
+
+/// The first pause after a write that failed.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest one.
+const RETRY_CAP: Duration = Duration::from_secs(30);
+
+/// Reports, by route.
+pub(crate) type RouteReports = Inbox<RouteId, RouteReport>;
 
 /// What the actor is told.
 pub(crate) enum RouteMsg {
-    /// A fact is waiting.
+    /// A goal or a fact is waiting.
     Wake,
     /// The cluster's actor was begun anew.
     ClusterUp(ActorRef<ClusterMsg>),
+    Written {
+        serial: u64,
+        outcome: Outcome,
+    },
+    /// The pause after a failed write is over.
+    Retry,
     Injure(Injury),
 }
 
@@ -28,11 +48,12 @@ pub(crate) struct RouteActor;
 /// What it begins with.
 pub(crate) struct RouteArgs {
     pub(crate) context: Context,
-    pub(crate) rollout: ObjectKey,
-    pub(crate) kind: RouteKind,
-    /// The cluster's name.
-    pub(crate) place: String,
-    pub(crate) name: String,
+    /// The BackendRouting.
+    pub(crate) routing: ObjectKey,
+    pub(crate) id: RouteId,
+    pub(crate) goal: RouteGoal,
+    pub(crate) goals: Inbox<(), RouteGoal>,
+    pub(crate) reports: RouteReports,
     pub(crate) cluster: ActorRef<ClusterMsg>,
 }
 
@@ -40,12 +61,23 @@ pub(crate) struct RouteArgs {
 pub(crate) struct RouteState {
     context: Context,
     me: ActorRef<RouteMsg>,
-    rollout: ObjectKey,
-    kind: RouteKind,
-    cluster: String,
+    routing: ObjectKey,
+    id: RouteId,
     key: ObjectKey,
+    goal: RouteGoal,
+    goals: Inbox<(), RouteGoal>,
+    reports: RouteReports,
+    cluster: ActorRef<ClusterMsg>,
     subscription: Subscription,
+    listed: bool,
     route: Option<Arc<Route>>,
+    in_flight: Option<u64>,
+    retry: Option<Task>,
+    backoff: Backoff,
+    /// The last write's error, until one succeeds or none is needed.
+    error: Option<String>,
+    /// What was reported last.
+    told: Option<RouteReport>,
 }
 
 impl Actor for RouteActor {
@@ -54,10 +86,30 @@ impl Actor for RouteActor {
     type Arguments = RouteArgs;
 
     async fn pre_start(&self, me: ActorRef<RouteMsg>, args: RouteArgs) -> Result<RouteState, ActorProcessingErr> {
-        let RouteArgs { context, rollout, kind, place, name, cluster } = args;
-        let key = ObjectKey { namespace: rollout.namespace.clone(), name };
-        let subscription = subscribe(&context, &me, &cluster, kind, &key);
-        Ok(RouteState { context, me, rollout, kind, cluster: place, key, subscription, route: None })
+        let RouteArgs { context, routing, id, goal, goals, reports, cluster } = args;
+        let key = ObjectKey { namespace: routing.namespace.clone(), name: id.name.clone() };
+        goals.attach(waker(&me));
+        let backoff =
+            context.backoff(&format!("write {} {} {key}", id.cluster, id.kind.kind()), RETRY_FIRST, RETRY_CAP);
+        Ok(RouteState {
+            subscription: subscribe(&context, &me, &cluster, &id, &key),
+            context,
+            me,
+            routing,
+            id,
+            key,
+            goal,
+            goals,
+            reports,
+            cluster,
+            listed: false,
+            route: None,
+            in_flight: None,
+            retry: None,
+            backoff,
+            error: None,
+            told: None,
+        })
     }
 
     async fn handle(
@@ -68,16 +120,18 @@ impl Actor for RouteActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             RouteMsg::Wake => state.take_in(),
-            RouteMsg::ClusterUp(cluster) => {
-                state.subscription = subscribe(&state.context, &state.me, &cluster, state.kind, &state.key);
-            }
+            RouteMsg::ClusterUp(cluster) => state.cluster_up(cluster),
+            RouteMsg::Written { serial, outcome } => state.written(serial, outcome),
+            RouteMsg::Retry => state.retry = None,
             RouteMsg::Injure(injury) => injury.inflict(&me),
         }
+        state.decide();
+        state.tell();
         Ok(())
     }
 
     async fn post_stop(&self, _: ActorRef<RouteMsg>, state: &mut RouteState) -> Result<(), ActorProcessingErr> {
-        tracing::debug!(rollout = %state.rollout, cluster = state.cluster, object = %state.key, "route ends");
+        tracing::debug!(routing = %state.routing, cluster = state.id.cluster, object = %state.key, "route ends");
         Ok(())
     }
 
@@ -91,37 +145,117 @@ impl Actor for RouteActor {
     }
 }
 
+fn waker(me: &ActorRef<RouteMsg>) -> impl Fn() + Send + 'static {
+    let me = me.clone();
+    move || {
+        let _ = me.cast(RouteMsg::Wake);
+    }
+}
+
 fn subscribe(
     context: &Context,
     me: &ActorRef<RouteMsg>,
     cluster: &ActorRef<ClusterMsg>,
-    kind: RouteKind,
+    id: &RouteId,
     key: &ObjectKey,
 ) -> Subscription {
-    let subject = Subject::Routes { kind, namespace: key.namespace.clone() };
-    let me = me.clone();
-    Subscription::new(context, cluster, subject, None, move || {
-        let _ = me.cast(RouteMsg::Wake);
-    })
+    let subject = Subject::Routes { kind: id.kind, namespace: key.namespace.clone() };
+    Subscription::new(context, cluster, subject, None, waker(me))
 }
 
 impl RouteState {
     fn take_in(&mut self) {
+        if let Some(goal) = self.goals.drain().remove(&()) {
+            self.goal = goal;
+        }
         for (about, fact) in self.subscription.drain() {
-            let (About::Object(key), Fact::Object(object)) = (about, fact) else { continue };
-            if key != self.key {
-                continue;
+            match (about, fact) {
+                (About::Object(key), Fact::Object(object)) if key == self.key => {
+                    self.route = match object {
+                        Some(Projected::Route(route)) => Some(route),
+                        _ => None,
+                    };
+                }
+                // Where the kind is not served there is no such route.
+                (_, Fact::Listing(listing)) => {
+                    self.listed = matches!(listing, Listing::Complete | Listing::NotServed);
+                }
+                _ => {}
             }
-            let route = match object {
-                Some(Projected::Route(route)) => Some(route),
-                _ => None,
-            };
-            let accepted = |route: &Option<Arc<Route>>| route.as_ref().map(|route| route.accepted);
-            if accepted(&route) != accepted(&self.route) {
-                let accepted = accepted(&route);
-                tracing::debug!(rollout = %self.rollout, cluster = self.cluster, object = %key, ?accepted, "route acceptance changed");
+        }
+    }
+
+    fn cluster_up(&mut self, cluster: ActorRef<ClusterMsg>) {
+        self.subscription = subscribe(&self.context, &self.me, &cluster, &self.id, &self.key);
+        self.cluster = cluster;
+        // What is known may be gone: it is told again, or the list comes without it.
+        self.listed = false;
+        self.route = None;
+        // The answer of the old actor will not come; whether the write landed, the watch will show.
+        self.in_flight = None;
+    }
+
+    fn decide(&mut self) {
+        let Some(route) = &self.route else { return };
+        // What is refused is told by the one who set the goal.
+        let Some(patch) = decide::route(route, &self.goal).ok().flatten() else {
+            self.error = None;
+            self.backoff.reset();
+            return;
+        };
+        if self.in_flight.is_some() || self.retry.is_some() {
+            return;
+        }
+        tracing::info!(routing = %self.routing, cluster = self.id.cluster, object = %self.key, %patch, "writing route");
+        let serial = self.context.serial();
+        let me = self.me.clone();
+        let reply = Box::new(move |outcome| {
+            let _ = me.cast(RouteMsg::Written { serial, outcome });
+        });
+        let request = Request::Route { kind: self.id.kind, key: self.key.clone(), patch };
+        // Without a cluster's actor the write waits for the next one.
+        if self.cluster.cast(ClusterMsg::Write { request, reply }).is_ok() {
+            self.in_flight = Some(serial);
+        }
+    }
+
+    fn written(&mut self, serial: u64, outcome: Outcome) {
+        if self.in_flight != Some(serial) {
+            return;
+        }
+        self.in_flight = None;
+        let error = outcome.error();
+        let is_conflict = matches!(outcome, Outcome::Conflict(_));
+        if let Outcome::Done(Projected::Route(route)) | Outcome::Conflict(Some(Projected::Route(route))) = outcome {
+            let is_older =
+                |known: &Arc<Route>| Projected::Route(route.clone()).precedes(&Projected::Route(known.clone()));
+            if !self.route.as_ref().is_some_and(is_older) {
+                self.route = Some(route);
             }
-            self.route = route;
+        }
+        let Some(error) = error else {
+            self.error = None;
+            self.backoff.reset();
+            return;
+        };
+        tracing::info!(routing = %self.routing, cluster = self.id.cluster, object = %self.key, error, "route was not written");
+        let delay = self.backoff.next_delay();
+        // A first conflict is nobody's failure: the fresh object is here, and is decided on at once.
+        if is_conflict && self.backoff.failures() == 1 {
+            return;
+        }
+        self.error = Some(error);
+        let me = self.me.clone();
+        self.retry = Some(self.context.after(delay, move || {
+            let _ = me.cast(RouteMsg::Retry);
+        }));
+    }
+
+    fn tell(&mut self) {
+        let report = RouteReport { listed: self.listed, route: self.route.clone(), error: self.error.clone() };
+        if self.told.as_ref() != Some(&report) {
+            self.told = Some(report.clone());
+            self.reports.push(self.id.clone(), report);
         }
     }
 }

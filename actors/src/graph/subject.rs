@@ -1,30 +1,19 @@
 //! What a cluster can be watched for.
 
-use gateway_api::apis::standard::httproutes::HttpRoute;
-use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+use gateway_api::apis::standard::{grpcroutes::GrpcRoute, httproutes::HttpRoute};
+use k8s_openapi::api::{
+    apps::v1::ReplicaSet,
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 
 use crate::{
-    api::{Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
+    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
     intent::HubKind,
+    view::RouteKind,
     workloads::WorkloadKind,
 };
-
-/// The kinds of route this version observes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum RouteKind {
-    HttpRoute,
-}
-
-impl RouteKind {
-    /// The kind that a reference names, if it is one of ours. Without a kind it is an HTTPRoute.
-    pub(crate) fn parse(kind: Option<&str>) -> Option<Self> {
-        match kind.unwrap_or("HTTPRoute") {
-            "HTTPRoute" | "" => Some(Self::HttpRoute),
-            _ => None,
-        }
-    }
-}
 
 /// One watch: a kind, and which of its objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,10 +23,13 @@ pub(crate) enum Subject {
     RolloutStrategies,
     ScaleRuns,
     TrafficTopologies,
+    BackendRoutings,
     Workloads { kind: WorkloadKind },
     Pods { namespace: String, selector: String },
     ReplicaSets { namespace: String, selector: String },
     Routes { kind: RouteKind, namespace: String },
+    Services { namespace: String },
+    EndpointSlices { namespace: String },
 }
 
 impl From<HubKind> for Subject {
@@ -46,14 +38,22 @@ impl From<HubKind> for Subject {
             HubKind::Rollout => Self::Rollouts,
             HubKind::RolloutRun => Self::RolloutRuns,
             HubKind::ScaleRun => Self::ScaleRuns,
+            HubKind::TrafficTopology => Self::TrafficTopologies,
+            HubKind::BackendRouting => Self::BackendRoutings,
         }
     }
 }
 
 impl Subject {
     /// What the hub is watched for.
-    pub(crate) const HUB: [Self; 5] =
-        [Self::Rollouts, Self::RolloutRuns, Self::RolloutStrategies, Self::ScaleRuns, Self::TrafficTopologies];
+    pub(crate) const HUB: [Self; 6] = [
+        Self::Rollouts,
+        Self::RolloutRuns,
+        Self::RolloutStrategies,
+        Self::ScaleRuns,
+        Self::TrafficTopologies,
+        Self::BackendRoutings,
+    ];
 
     /// Group, version, kind and plural.
     pub(crate) fn resource(&self) -> ApiResource {
@@ -63,10 +63,14 @@ impl Subject {
             Self::RolloutStrategies => ApiResource::erase::<RolloutStrategy>(&()),
             Self::ScaleRuns => ApiResource::erase::<ScaleRun>(&()),
             Self::TrafficTopologies => ApiResource::erase::<TrafficTopology>(&()),
+            Self::BackendRoutings => ApiResource::erase::<BackendRouting>(&()),
             Self::Workloads { kind } => kind.resource(),
             Self::Pods { .. } => ApiResource::erase::<Pod>(&()),
             Self::ReplicaSets { .. } => ApiResource::erase::<ReplicaSet>(&()),
             Self::Routes { kind: RouteKind::HttpRoute, .. } => ApiResource::erase::<HttpRoute>(&()),
+            Self::Routes { kind: RouteKind::GrpcRoute, .. } => ApiResource::erase::<GrpcRoute>(&()),
+            Self::Services { .. } => ApiResource::erase::<Service>(&()),
+            Self::EndpointSlices { .. } => ApiResource::erase::<EndpointSlice>(&()),
         }
     }
 
@@ -78,13 +82,15 @@ impl Subject {
         }
     }
 
-    /// The part of the API the watch covers. Pods, ReplicaSets and routes are watched by namespace, because a fleet has too many
+    /// The part of the API the watch covers. Pods, ReplicaSets, routes, Services and their endpoints are watched by namespace, because a fleet has too many
     /// of them that are nobody's business here; the others over the whole cluster, one watch for all Rollouts.
     pub(crate) fn scope(&self, client: Client) -> Api<DynamicObject> {
         match self {
-            Self::Pods { namespace, .. } | Self::ReplicaSets { namespace, .. } | Self::Routes { namespace, .. } => {
-                self.namespaced(client, namespace)
-            }
+            Self::Pods { namespace, .. }
+            | Self::ReplicaSets { namespace, .. }
+            | Self::Routes { namespace, .. }
+            | Self::Services { namespace }
+            | Self::EndpointSlices { namespace } => self.namespaced(client, namespace),
             _ => Api::all_with(client, &self.resource()),
         }
     }
@@ -105,7 +111,9 @@ impl std::fmt::Display for Subject {
             Self::Pods { namespace, selector } | Self::ReplicaSets { namespace, selector } => {
                 write!(f, " in {namespace} with {selector}")
             }
-            Self::Routes { namespace, .. } => write!(f, " in {namespace}"),
+            Self::Routes { namespace, .. } | Self::Services { namespace } | Self::EndpointSlices { namespace } => {
+                write!(f, " in {namespace}")
+            }
             _ => Ok(()),
         }
     }

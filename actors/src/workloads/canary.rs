@@ -89,7 +89,7 @@ mod tests {
     fn goal(replicas: i32) -> CanaryGoal {
         let labels = BTreeMap::from([("track".to_owned(), "new".to_owned())]);
         let annotations = BTreeMap::from([("note".to_owned(), "canary".to_owned())]);
-        CanaryGoal { replicas, patch: MetadataPatch { labels, annotations } }
+        CanaryGoal { replicas, patch: MetadataPatch { labels, annotations }, hold: false }
     }
 
     fn workload(image: &str) -> Value {

@@ -139,6 +139,7 @@ fn a_clonesets_pods_carry_a_name_or_a_hash() {
         resource_version: String::new(),
         owner_uid: String::new(),
         revision: revision.to_owned(),
+        template_label: None,
         ready_since: None,
         terminating: false,
         trouble: None,

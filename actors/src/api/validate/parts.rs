@@ -108,8 +108,11 @@ pub(super) fn match_targets(errors: &mut Errors, path: &str, found: Option<&Reso
 /// Checks the traffic of a step.
 pub(super) fn traffic(errors: &mut Errors, path: &str, traffic: Option<&TrafficStrategy>) {
     let Some(http) = traffic.and_then(|traffic| traffic.http.as_ref()) else { return };
-    let Some(weight) = http.weight else { return };
     let path = format!("{path}.traffic.http");
+    if http.mirror.as_ref().is_some_and(|mirror| mirror.percent.is_some() && mirror.fraction.is_some()) {
+        errors.add(format_args!("{path}.mirror.fraction"), "stands beside percent; keep one and remove the other");
+    }
+    let Some(weight) = http.weight else { return };
     if !(0..=100).contains(&weight) {
         errors.add(format_args!("{path}.weight"), format_args!("found {weight}, expected 0 to 100"));
     }

@@ -83,8 +83,9 @@ fn canary_update(errors: &mut Errors, old: &RolloutRun, new: &RolloutRun) {
     let patch = |canary: &RolloutRunCanaryStrategy| canary.pod_template_metadata_patch.clone();
     frozen(errors, "spec.canary.podTemplateMetadataPatch", &patch(old_canary), &patch(new_canary));
     let state = old.status.as_ref().and_then(|status| status.canary_status.as_ref()).map(|canary| &canary.state);
-    if has_begun(state) && old_canary != new_canary {
-        errors.add("spec.canary", "was changed after the canary began; restore it");
+    let frozen = |canary: &RolloutRunCanaryStrategy| RolloutRunCanaryStrategy { traffic: None, ..canary.clone() };
+    if has_begun(state) && frozen(old_canary) != frozen(new_canary) {
+        errors.add("spec.canary", "was changed after the canary began; only traffic may, restore the rest");
     }
 }
 
@@ -108,7 +109,7 @@ fn batch_update(errors: &mut Errors, old: &RolloutRun, new: &RolloutRun) {
     let path = format!("spec.batch.batches[{current}]");
     if has_begun(batches.map(|batches| &batches.current_batch_state)) {
         if without_replicas(old) != without_replicas(new) {
-            errors.add(path, "was changed after it began; only targets[].replicas may, restore the rest");
+            errors.add(path, "was changed after it began; only targets[].replicas and traffic may, restore the rest");
         }
     } else if old.breakpoint != new.breakpoint {
         errors.add(format_args!("{path}.breakpoint"), "was changed when the batch was next; restore it");
@@ -120,7 +121,7 @@ pub(super) fn has_begun(state: Option<&StepState>) -> bool {
 }
 
 fn without_replicas(step: &RolloutRunStep) -> RolloutRunStep {
-    let mut step = step.clone();
+    let mut step = RolloutRunStep { traffic: None, ..step.clone() };
     for target in &mut step.targets {
         target.replicas = crate::api::IntOrString::Int(0);
     }

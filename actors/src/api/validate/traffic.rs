@@ -11,7 +11,11 @@ type Kind<'a> = (&'a str, &'a str);
 /// Kinds of backends.
 const BACKENDS: [Kind<'_>; 2] = [("v1", "Service"), ("inference.networking.x-k8s.io/v1alpha2", "InferencePool")];
 /// Kinds of routes.
-const ROUTES: [Kind<'_>; 2] = [("gateway.networking.k8s.io/v1", "HTTPRoute"), ("networking.k8s.io/v1", "Ingress")];
+const ROUTES: [Kind<'_>; 3] = [
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("gateway.networking.k8s.io/v1", "GRPCRoute"),
+    ("networking.k8s.io/v1", "Ingress"),
+];
 
 /// Checks a TrafficTopology.
 pub fn traffic_topology(topology: &TrafficTopology) -> Vec<FieldError> {

@@ -106,11 +106,11 @@ fn what_is_not_carried_out_is_warned_of() {
     let answer = review(&question(&Value::Null, &scale)).unwrap();
     assert_eq!(answer["response"]["allowed"], true);
     assert_snapshot!(answer["response"]["warnings"], @r#"["spec.webhooks[0].hookTypes: PreRollout is never asked, because a ScaleRun has only batches"]"#);
-    let traffic = json!({"http": {"weight": 10}});
-    let strategy = json!({"apiVersion": API_VERSION, "kind": "RolloutStrategy", "metadata": {"name": "shop"}, "batch": {
-        "batches": [{"replicas": 1, "traffic": traffic}],
+    let topology = json!({"apiVersion": API_VERSION, "kind": "TrafficTopology", "metadata": {"name": "shop"}, "spec": {
+        "workloadRef": {"kind": "StatefulSet", "match": {"selector": {}}}, "trafficType": "MultiCluster",
+        "backend": {"name": "web"}, "routes": [{"name": "web"}, {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}],
     }});
-    assert_eq!(warnings(&strategy).len(), plan::not_implemented(&serde_json::from_value(strategy).unwrap()).len());
+    assert_eq!(warnings(&topology).len(), 2);
     assert!(warnings(&rollout(&json!({}))).is_empty());
 }
 

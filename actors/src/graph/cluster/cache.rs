@@ -195,6 +195,7 @@ mod tests {
             resource_version: version.to_string(),
             owner_uid: String::new(),
             revision: String::new(),
+            template_label: None,
             ready_since: None,
             terminating: false,
             trouble: None,

@@ -29,8 +29,8 @@ use crate::{
         project::{Projected, project, set_template},
         subject::Subject,
     },
-    intent::{CanaryGoal, HubKind, HubWrite, Notice},
-    view::{ObjectKey, Pod as PodView, Workload},
+    intent::{BackendWrite, CanaryGoal, HubKind, HubWrite, Notice},
+    view::{ObjectKey, Pod as PodView, RouteKind, Workload},
     workloads::{WorkloadKind, canary, template_hash},
 };
 
@@ -50,6 +50,10 @@ pub(crate) enum Request {
     DeletePod(Arc<PodView>),
     /// A merge patch of a Deployment's ReplicaSet, guarded by the resourceVersion in it.
     ReplicaSet { subject: Subject, key: ObjectKey, patch: Value },
+    /// A JSON Patch of a route, with tests of what was read.
+    Route { kind: RouteKind, key: ObjectKey, patch: Value },
+    /// To a fork of a backend.
+    Backend(BackendWrite),
     /// An event about one of our objects.
     Notice(Notice),
 }
@@ -62,6 +66,8 @@ impl Request {
             Self::Discard(workload) => Some(Subject::Workloads { kind: workload.kind }),
             Self::Workload { kind, .. } | Self::Canary { kind, .. } => Some(Subject::Workloads { kind: *kind }),
             Self::ReplicaSet { subject, .. } => Some(subject.clone()),
+            Self::Route { kind, key, .. } => Some(Subject::Routes { kind: *kind, namespace: key.namespace.clone() }),
+            Self::Backend(write) => Some(Subject::Services { namespace: write.key().namespace.clone() }),
             // Which watch shows the pod is its workload's to know.
             Self::DeletePod(_) | Self::Notice(_) => None,
         }
@@ -121,9 +127,9 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
         Request::Hub(HubWrite::PatchStatus { kind, key, patch }) => {
             writer.patch(&(*kind).into(), key, patch, true).await
         }
-        Request::Hub(HubWrite::CreateRun { key, run }) => writer.create(key, run).await,
-        Request::Hub(HubWrite::DeleteRun { key, uid, resource_version }) => {
-            writer.delete(key, uid, resource_version).await
+        Request::Hub(HubWrite::Create { kind, key, object }) => writer.create(*kind, key, object).await,
+        Request::Hub(HubWrite::Delete { kind, key, uid, resource_version }) => {
+            writer.delete(&(*kind).into(), key, uid, resource_version).await
         }
         Request::Workload { kind, key, patch, restore } => {
             let subject = Subject::Workloads { kind: *kind };
@@ -136,6 +142,8 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
         Request::Discard(workload) => writer.discard(workload).await,
         Request::DeletePod(pod) => writer.delete_pod(pod).await,
         Request::ReplicaSet { subject, key, patch } => writer.patch(subject, key, patch, false).await,
+        Request::Route { kind, key, patch } => writer.route(*kind, key, patch).await,
+        Request::Backend(write) => writer.backend(write).await,
         Request::Notice(notice) => writer.record(notice).await,
     }
 }
@@ -305,33 +313,71 @@ impl Writer<'_> {
         }
     }
 
-    /// A run that exists already under our deterministic name is this run, if the same Rollout controls it.
-    async fn create(&self, key: &ObjectKey, run: &Value) -> Outcome {
-        let subject = Subject::RolloutRuns;
-        let object: DynamicObject = match serde_json::from_value(run.clone()) {
+    /// What exists already under our deterministic name is this object, if it has the same controller.
+    async fn create(&self, kind: HubKind, key: &ObjectKey, object: &Value) -> Outcome {
+        self.create_as(&Subject::from(kind), &kind.kind().to_ascii_lowercase(), key, object).await
+    }
+
+    async fn create_as(&self, subject: &Subject, noun: &str, key: &ObjectKey, object: &Value) -> Outcome {
+        let object: DynamicObject = match serde_json::from_value(object.clone()) {
             Ok(object) => object,
-            Err(error) => return Outcome::Invalid(format!("rolloutrun {key} is no object: {error}")),
+            Err(error) => return Outcome::Invalid(format!("{noun} {key} is no object: {error}")),
         };
         let owner = controller_uid(&object.metadata);
         let api = subject.namespaced(self.client.clone(), &key.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match self.limit(api.create(&params, &object)).await {
-            Ok(object) => self.done(&subject, object),
+            Ok(object) => self.done(subject, object),
             Err(Failure::Conflict) => match self.limit(api.get(&key.name)).await {
                 Ok(current) if owner.is_some() && controller_uid(&current.metadata) == owner => {
-                    self.done(&subject, current)
+                    self.done(subject, current)
                 }
-                Ok(_) => Outcome::Invalid(format!(
-                    "rolloutrun {key} exists and is not controlled by this rollout; delete or rename it"
-                )),
+                Ok(_) => {
+                    Outcome::Invalid(format!("{noun} {key} exists and has another controller; delete or rename it"))
+                }
                 Err(failure) => failure.into(),
             },
             Err(failure) => failure.into(),
         }
     }
 
-    async fn delete(&self, key: &ObjectKey, uid: &str, resource_version: &str) -> Outcome {
-        let subject = Subject::RolloutRuns;
+    /// What a test of the patch refuses is a conflict like any other, though the API server calls it unprocessable.
+    async fn route(&self, kind: RouteKind, key: &ObjectKey, patch: &Value) -> Outcome {
+        let subject = Subject::Routes { kind, namespace: key.namespace.clone() };
+        let api = subject.namespaced(self.client.clone(), &key.namespace);
+        let operations = match serde_json::from_value(patch.clone()) {
+            Ok(operations) => operations,
+            Err(error) => return Outcome::Invalid(format!("the patch of {key} is no JSON Patch: {error}")),
+        };
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch: Patch<()> = Patch::Json(operations);
+        let invalid = match self.limit(api.patch(&key.name, &params, &patch)).await {
+            Ok(object) => return self.done(&subject, object),
+            Err(Failure::Conflict) => return self.conflict(&subject, key).await,
+            Err(Failure::Invalid(message)) => message,
+            Err(failure) => return failure.into(),
+        };
+        match self.limit(api.get(&key.name)).await {
+            Ok(current) if !tests(&patch, current.metadata.resource_version.as_deref()) => {
+                Outcome::Conflict(project(self.cluster, &subject, current).ok())
+            }
+            Ok(_) => Outcome::Invalid(invalid),
+            Err(failure) => failure.into(),
+        }
+    }
+
+    async fn backend(&self, write: &BackendWrite) -> Outcome {
+        let subject = Subject::Services { namespace: write.key().namespace.clone() };
+        match write {
+            BackendWrite::Create { key, object } => self.create_as(&subject, "service", key, object).await,
+            BackendWrite::Patch { key, patch } => self.patch(&subject, key, patch, false).await,
+            BackendWrite::Delete { key, uid, resource_version } => {
+                self.delete(&subject, key, uid, resource_version).await
+            }
+        }
+    }
+
+    async fn delete(&self, subject: &Subject, key: &ObjectKey, uid: &str, resource_version: &str) -> Outcome {
         let preconditions =
             Preconditions { uid: Some(uid.to_owned()), resource_version: Some(resource_version.to_owned()) };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
@@ -339,9 +385,9 @@ impl Writer<'_> {
         let gone = || Outcome::Deleted { key: key.clone(), uid: uid.to_owned() };
         match self.limit(api.delete(&key.name, &params)).await {
             // An object that comes back has finalizers to wait for.
-            Ok(answer) => answer.either(|object| self.done(&subject, object), |_| gone()),
+            Ok(answer) => answer.either(|object| self.done(subject, object), |_| gone()),
             Err(Failure::NotFound(_)) => gone(),
-            Err(Failure::Conflict) => self.conflict(&subject, key).await,
+            Err(Failure::Conflict) => self.conflict(subject, key).await,
             Err(failure) => failure.into(),
         }
     }
@@ -426,13 +472,19 @@ fn controller_uid(meta: &ObjectMeta) -> Option<String> {
     owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone())
 }
 
+/// Whether the patch tests for this version.
+fn tests(patch: &Patch<()>, version: Option<&str>) -> bool {
+    let Patch::Json(operations) = patch else { return false };
+    operations.iter().any(|operation| match operation {
+        json_patch::PatchOperation::Test(test) => {
+            test.path == "/metadata/resourceVersion" && test.value.as_str() == version
+        }
+        _ => false,
+    })
+}
+
 fn event(notice: &Notice, now: Time) -> Event {
     let Notice { kind, key, uid, warning, reason, message } = notice;
-    let kind = match kind {
-        HubKind::Rollout => "Rollout",
-        HubKind::RolloutRun => "RolloutRun",
-        HubKind::ScaleRun => "ScaleRun",
-    };
     Event {
         metadata: ObjectMeta {
             name: Some(format!("{}.{}", key.name, digest(&[uid, reason, message]))),
@@ -441,7 +493,7 @@ fn event(notice: &Notice, now: Time) -> Event {
         },
         involved_object: ObjectReference {
             api_version: Some(api::API_VERSION.to_owned()),
-            kind: Some(kind.to_owned()),
+            kind: Some(kind.kind().to_owned()),
             namespace: Some(key.namespace.clone()),
             name: Some(key.name.clone()),
             uid: Some(uid.clone()),

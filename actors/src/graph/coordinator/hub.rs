@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::{
-    api::{Rollout, RolloutRun},
+    api::{BackendRouting, Rollout, RolloutRun, TrafficTopology},
     decide::{self, scale, standalone},
     graph::{
         cluster::{About, Fact, Listing},
@@ -57,6 +57,24 @@ impl Hub {
         let served = |run: &Arc<RolloutRun>| decide::class::serves(class, &run.metadata);
         let owned = self.runs().map(|(_, run)| run).filter(|run| served(run) && standalone::owner(run).is_some());
         decide::orphans::release(owned, &rollouts)
+    }
+
+    /// The TrafficTopologies of a class.
+    pub(super) fn topologies(&self, class: &str) -> BTreeMap<ObjectKey, Arc<TrafficTopology>> {
+        let all = self.of(&Subject::TrafficTopologies).filter_map(|(key, object)| match object {
+            Projected::TrafficTopology(topology) => Some((key.clone(), topology.clone())),
+            _ => None,
+        });
+        all.filter(|(_, topology)| decide::class::serves(class, &topology.metadata)).collect()
+    }
+
+    /// The BackendRoutings of a class.
+    pub(super) fn routings(&self, class: &str) -> BTreeMap<ObjectKey, Arc<BackendRouting>> {
+        let all = self.of(&Subject::BackendRoutings).filter_map(|(key, object)| match object {
+            Projected::BackendRouting(routing) => Some((key.clone(), routing.clone())),
+            _ => None,
+        });
+        all.filter(|(_, routing)| decide::class::serves(class, &routing.metadata)).collect()
     }
 
     fn runs(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<RolloutRun>)> {
@@ -155,12 +173,14 @@ fn stand_in(key: &ObjectKey, object: &Projected) -> Option<ObjectKey> {
     Some(ObjectKey { namespace: key.namespace.clone(), name })
 }
 
-/// Whether a listing says that what is not there does not exist. ScaleRuns and TrafficTopologies are optional: where their
-/// CRD is not installed there are none.
+/// Whether a listing says that what is not there does not exist. ScaleRuns, TrafficTopologies and BackendRoutings are
+/// optional: where their CRD is not installed there are none.
 fn is_whole(subject: &Subject, listing: &Listing) -> bool {
     match listing {
         Listing::Complete => true,
-        Listing::NotServed => matches!(subject, Subject::ScaleRuns | Subject::TrafficTopologies),
+        Listing::NotServed => {
+            matches!(subject, Subject::ScaleRuns | Subject::TrafficTopologies | Subject::BackendRoutings)
+        }
         Listing::Pending | Listing::Refused { .. } => false,
     }
 }
@@ -200,6 +220,9 @@ fn facts_about(
         }
         Projected::TrafficTopology(topology) => {
             (HubKey::Topology(name), HubFact::Topology(is_there.then(|| topology.clone())))
+        }
+        Projected::BackendRouting(routing) => {
+            (HubKey::Routing(name), HubFact::Routing(is_there.then(|| routing.clone())))
         }
         _ => return None,
     })

@@ -1,9 +1,6 @@
-//! A Rollout's children: one actor per workload that has a goal, and one per route it names.
+//! A Rollout's children: one actor per workload that has a goal.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorRef};
 
@@ -16,12 +13,10 @@ use crate::{
         cluster::ClusterMsg,
         effects::Context,
         inbox::Inbox,
-        route::{RouteActor, RouteArgs, RouteMsg},
-        subject::RouteKind,
         workload::{Order, Reports, WorkloadActor, WorkloadArgs, WorkloadMsg},
     },
     intent::WorkloadGoal,
-    view::{MemberView, ObjectKey, RolloutView, WorkloadId},
+    view::{MemberView, ObjectKey, WorkloadId},
 };
 
 /// Cluster and name.
@@ -35,18 +30,12 @@ pub(super) struct Children {
     key: ObjectKey,
     reports: Reports,
     workloads: BTreeMap<WorkloadId, WorkloadChild>,
-    routes: BTreeMap<Place, RouteChild>,
 }
 
 struct WorkloadChild {
     child: Child<WorkloadMsg>,
     orders: Inbox<(), Order>,
     order: Order,
-}
-
-struct RouteChild {
-    child: Child<RouteMsg>,
-    kind: RouteKind,
 }
 
 impl Children {
@@ -57,7 +46,6 @@ impl Children {
             key: key.clone(),
             reports: reports.clone(),
             workloads: BTreeMap::new(),
-            routes: BTreeMap::new(),
         }
     }
 
@@ -125,50 +113,11 @@ impl Children {
         workload.child.spawned(&self.context, spawned, respawn_workload(&self.me, id));
     }
 
-    /// Sees to it that exactly the routes the Rollout's topologies name are observed, in every member.
-    pub(super) async fn observe_routes(&mut self, clusters: &Clusters, view: &RolloutView) {
-        let wanted = routes(view);
-        self.routes.retain(|place, route| {
-            let keep = wanted.contains(&(place.clone(), route.kind));
-            if !keep {
-                route.child.stop();
-            }
-            keep
-        });
-        for (place, kind) in wanted {
-            if self.routes.contains_key(&place) {
-                continue;
-            }
-            let child = Child::new(&self.context, format!("route {} {}/{}", self.key, place.0, place.1));
-            self.routes.insert(place.clone(), RouteChild { child, kind });
-            self.spawn_route(clusters, place).await;
-        }
-    }
-
-    /// Begins a route's actor.
-    pub(super) async fn spawn_route(&mut self, clusters: &Clusters, place: Place) {
-        let (Some(cluster), Some(route)) = (clusters.get(&place.0), self.routes.get_mut(&place)) else { return };
-        let args = RouteArgs {
-            context: self.context.clone(),
-            rollout: self.key.clone(),
-            kind: route.kind,
-            place: place.0.clone(),
-            name: place.1.clone(),
-            cluster: cluster.clone(),
-        };
-        let spawned = RouteActor::spawn_linked(None, RouteActor, args, self.me.get_cell()).await;
-        route.child.spawned(&self.context, spawned, respawn_route(&self.me, place));
-    }
-
     /// A child ended. If nobody asked for it, it is begun again later; returns the workload so lost.
     pub(super) fn lost(&mut self, cell: &ActorCell, reason: &str) -> Option<WorkloadId> {
-        if let Some((id, workload)) = self.workloads.iter_mut().find(|(_, workload)| workload.child.is(cell)) {
-            workload.child.lost(&self.context, reason, respawn_workload(&self.me, id.clone()));
-            return Some(id.clone());
-        }
-        let (place, route) = self.routes.iter_mut().find(|(_, route)| route.child.is(cell))?;
-        route.child.lost(&self.context, reason, respawn_route(&self.me, place.clone()));
-        None
+        let (id, workload) = self.workloads.iter_mut().find(|(_, workload)| workload.child.is(cell))?;
+        workload.child.lost(&self.context, reason, respawn_workload(&self.me, id.clone()));
+        Some(id.clone())
     }
 
     /// Tells the children of a cluster that its actor was begun anew.
@@ -176,11 +125,6 @@ impl Children {
         for (id, workload) in &self.workloads {
             if id.cluster == name {
                 workload.child.cast(WorkloadMsg::ClusterUp(cluster.clone()));
-            }
-        }
-        for (place, route) in &self.routes {
-            if place.0 == name {
-                route.child.cast(RouteMsg::ClusterUp(cluster.clone()));
             }
         }
     }
@@ -192,43 +136,17 @@ impl Children {
         }
     }
 
-    pub(super) fn injure_route(&self, place: &Place, injury: Injury) {
-        if let Some(route) = self.routes.get(place) {
-            route.child.cast(RouteMsg::Injure(injury));
-        }
-    }
-
     /// Ends all children, one after the other.
     pub(super) async fn stop(&self) {
         for workload in self.workloads.values() {
             workload.child.stop_and_wait().await;
         }
-        for route in self.routes.values() {
-            route.child.stop_and_wait().await;
-        }
     }
-}
-
-/// The routes of the topologies the Rollout names, in every member.
-fn routes(view: &RolloutView) -> BTreeSet<(Place, RouteKind)> {
-    let topologies = view.rollout.spec.traffic_topology_refs.iter().filter_map(|name| view.topologies.get(name));
-    let routes = topologies.flat_map(|topology| &topology.spec.routes);
-    let known = routes.filter_map(|route| Some((route.name.clone(), RouteKind::parse(route.kind.as_deref())?)));
-    known
-        .flat_map(|(name, kind)| view.members.keys().map(move |cluster| ((cluster.clone(), name.clone()), kind)))
-        .collect()
 }
 
 fn respawn_workload(me: &ActorRef<RolloutMsg>, id: WorkloadId) -> impl FnOnce() + Send + 'static {
     let me = me.clone();
     move || {
         let _ = me.cast(RolloutMsg::RespawnWorkload(id));
-    }
-}
-
-fn respawn_route(me: &ActorRef<RolloutMsg>, (cluster, name): Place) -> impl FnOnce() + Send + 'static {
-    let me = me.clone();
-    move || {
-        let _ = me.cast(RolloutMsg::RespawnRoute(cluster, name));
     }
 }

@@ -1,4 +1,4 @@
-//! What a Rollout knows of its member clusters: their health and the workloads of its kinds and namespace.
+//! What an actor knows of the member clusters: their health and the workloads of its kinds and namespace.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,23 +7,22 @@ use std::{
 
 use ractor::ActorRef;
 
+use super::{
+    cluster::{About, ClusterMsg, Fact, Listing, Subscription},
+    effects::Context,
+    mirror::Mirror,
+    project::Projected,
+    subject::Subject,
+};
 use crate::{
-    graph::{
-        cluster::{About, ClusterMsg, Fact, Listing, Subscription},
-        effects::Context,
-        mirror::Mirror,
-        project::Projected,
-        rollout::RolloutMsg,
-        subject::Subject,
-    },
     view::{Health, MemberView, Workload, WorkloadId},
     workloads::WorkloadKind,
 };
 
 /// The members.
-pub(super) struct Members {
+pub(crate) struct Members {
     context: Context,
-    me: ActorRef<RolloutMsg>,
+    wake: Arc<dyn Fn() + Send + Sync>,
     namespace: String,
     by_name: BTreeMap<String, Member>,
 }
@@ -46,13 +45,18 @@ impl Default for Watched {
 }
 
 impl Members {
-    pub(super) fn new(context: &Context, me: &ActorRef<RolloutMsg>, names: Vec<String>, namespace: String) -> Self {
+    pub(crate) fn new(
+        context: &Context,
+        names: Vec<String>,
+        namespace: String,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         let by_name = names.into_iter().map(|name| (name, Member::default())).collect();
-        Self { context: context.clone(), me: me.clone(), namespace, by_name }
+        Self { context: context.clone(), wake: Arc::new(wake), namespace, by_name }
     }
 
     /// Sees to it that every member is watched for workloads of exactly these kinds, and that `views` has every member.
-    pub(super) fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         clusters: &BTreeMap<String, ActorRef<ClusterMsg>>,
         kinds: &BTreeSet<WorkloadKind>,
@@ -68,11 +72,9 @@ impl Members {
                     && let Some(cluster) = clusters.get(name)
                 {
                     let (subject, namespace) = (Subject::Workloads { kind: *kind }, Some(self.namespace.clone()));
-                    let me = self.me.clone();
-                    let wake = move || {
-                        let _ = me.cast(RolloutMsg::Wake);
-                    };
-                    watched.subscription = Some(Subscription::new(&self.context, cluster, subject, namespace, wake));
+                    let wake = self.wake.clone();
+                    let subscription = Subscription::new(&self.context, cluster, subject, namespace, move || wake());
+                    watched.subscription = Some(subscription);
                 }
             }
             let view = views.entry(name.clone()).or_insert_with(|| MemberView {
@@ -88,7 +90,7 @@ impl Members {
     }
 
     /// Takes in what the clusters' actors tell.
-    pub(super) fn take_in(&mut self, views: &mut BTreeMap<String, MemberView>) {
+    pub(crate) fn take_in(&mut self, views: &mut BTreeMap<String, MemberView>) {
         for (name, member) in &mut self.by_name {
             let mut changed = false;
             for watched in member.values_mut() {
@@ -101,7 +103,7 @@ impl Members {
     }
 
     /// A cluster's actor was begun anew: what is known stays known, but absence means nothing until it has listed.
-    pub(super) fn cluster_up(&mut self, name: &str) {
+    pub(crate) fn cluster_up(&mut self, name: &str) {
         for watched in self.by_name.get_mut(name).into_iter().flat_map(BTreeMap::values_mut) {
             let mut workloads = std::mem::take(&mut watched.workloads);
             workloads.restart();

@@ -1,21 +1,20 @@
-//! A Rollout's writes to the hub: one at a time per object, with pauses after failures, and the events that go with
-//! them.
+//! An actor's writes: one at a time per object, with pauses after failures, and the events that go with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use ractor::ActorRef;
 
-use super::{RolloutMsg, Target};
+use super::{
+    backoff::Backoff,
+    cluster::{ClusterMsg, Outcome, Request},
+    effects::{Context, Task},
+};
 use crate::{
-    graph::{
-        backoff::Backoff,
-        cluster::{ClusterMsg, Outcome, Request},
-        effects::{Context, Task},
-    },
-    intent::{HubWrite, Notice},
+    intent::{HubKind, HubWrite, Notice},
     view::ObjectKey,
 };
 
@@ -28,10 +27,38 @@ const REMEMBERED_NOTICES: usize = 64;
 
 type Clusters = BTreeMap<String, ActorRef<ClusterMsg>>;
 
+/// An object that is written: at most one write to it is in flight.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target {
+    /// The cluster; empty for the hub.
+    pub(crate) cluster: String,
+    pub(crate) kind: &'static str,
+    pub(crate) key: ObjectKey,
+}
+
+impl Target {
+    /// An object of the hub.
+    pub(crate) fn hub(kind: HubKind, key: ObjectKey) -> Self {
+        Self { cluster: String::new(), kind: kind.kind(), key }
+    }
+}
+
+/// What the actor is told of its writes.
+pub(crate) enum Posted {
+    /// One came to its end.
+    Written { target: Target, serial: u64, outcome: Outcome },
+    /// The pause after one that failed is over.
+    Retry(Target),
+}
+
+/// Sends the actor what it is told.
+type Post = Arc<dyn Fn(Posted) + Send + Sync>;
+
 /// The writes.
-pub(super) struct Writes {
+pub(crate) struct Writes {
     context: Context,
-    me: ActorRef<RolloutMsg>,
+    post: Post,
+    /// The actor's object, for the log.
     key: ObjectKey,
     in_flight: BTreeMap<Target, InFlight>,
     held: BTreeMap<Target, Task>,
@@ -52,15 +79,15 @@ struct Waiting {
 }
 
 /// A write that came to its end.
-pub(super) struct Settled {
-    pub(super) was_create: bool,
+pub(crate) struct Settled {
+    pub(crate) was_create: bool,
 }
 
 impl Writes {
-    pub(super) fn new(context: &Context, me: &ActorRef<RolloutMsg>, key: &ObjectKey) -> Self {
+    pub(crate) fn new(context: &Context, key: &ObjectKey, post: impl Fn(Posted) + Send + Sync + 'static) -> Self {
         Self {
             context: context.clone(),
-            me: me.clone(),
+            post: Arc::new(post),
             key: key.clone(),
             in_flight: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -70,14 +97,15 @@ impl Writes {
         }
     }
 
-    /// Sends the writes of one decision, but none to an object that has one in flight or is held after a failure. The
-    /// events follow once the writes they belong to have landed.
-    pub(super) fn send(&mut self, clusters: &Clusters, writes: Vec<HubWrite>, notices: Vec<Notice>) {
+    /// Sends the writes of one decision to the hub, but none to an object that has one in flight or is held after a
+    /// failure. The events follow once the writes they belong to have landed.
+    pub(crate) fn send(&mut self, clusters: &Clusters, writes: Vec<HubWrite>, notices: Vec<Notice>) {
         let mut sent = Vec::new();
         for write in writes {
             let (kind, key) = write.target();
-            let target = (kind, key.clone());
-            sent.push((target, self.send_one(clusters, write)));
+            let target = Target::hub(kind, key.clone());
+            let is_create = matches!(write, HubWrite::Create { .. });
+            sent.push((target.clone(), self.send_to(clusters, target, Request::Hub(write), is_create)));
         }
         for waiting in bind(&sent, notices) {
             if waiting.writes.is_empty() {
@@ -88,74 +116,76 @@ impl Writes {
         }
     }
 
-    fn send_one(&mut self, clusters: &Clusters, write: HubWrite) -> Option<u64> {
-        let (kind, key) = write.target();
-        let target = (kind, key.clone());
+    /// Sends one write to the cluster of its target, unless that has one in flight or is held after a failure.
+    pub(crate) fn send_to(
+        &mut self,
+        clusters: &Clusters,
+        target: Target,
+        request: Request,
+        is_create: bool,
+    ) -> Option<u64> {
         if self.in_flight.contains_key(&target) || self.held.contains_key(&target) {
             return None;
         }
         let serial = self.context.serial();
-        let is_create = matches!(write, HubWrite::CreateRun { .. });
-        tracing::debug!(rollout = %self.key, cluster = "", object = %target.1, ?write, "writing to the hub");
-        let (me, reply_to) = (self.me.clone(), target.clone());
-        let reply = Box::new(move |outcome| {
-            let _ = me.cast(RolloutMsg::Written { target: reply_to, serial, outcome });
-        });
-        // Without the hub's actor the write waits for the next one.
-        clusters.get("")?.cast(ClusterMsg::Write { request: Request::Hub(write), reply }).ok()?;
+        tracing::debug!(rollout = %self.key, cluster = target.cluster, object = %target.key, ?request, "writing");
+        let (post, reply_to) = (self.post.clone(), target.clone());
+        let reply = Box::new(move |outcome| post(Posted::Written { target: reply_to, serial, outcome }));
+        // Without a cluster's actor the write waits for the next one.
+        clusters.get(&target.cluster)?.cast(ClusterMsg::Write { request, reply }).ok()?;
         self.in_flight.insert(target, InFlight { serial, is_create });
         Some(serial)
     }
 
     /// Takes in the end of a write, unless it is one nobody waits for any more.
-    pub(super) fn settle(
+    pub(crate) fn settle(
         &mut self,
         clusters: &Clusters,
-        target: Target,
+        target: &Target,
         serial: u64,
         outcome: &Outcome,
     ) -> Option<Settled> {
-        if self.in_flight.get(&target)?.serial != serial {
+        if self.in_flight.get(target)?.serial != serial {
             return None;
         }
-        let was_create = self.in_flight.remove(&target)?.is_create;
+        let was_create = self.in_flight.remove(target)?.is_create;
         if let Some(error) = outcome.error() {
-            tracing::info!(rollout = %self.key, cluster = "", object = %target.1, error, "hub was not written");
+            tracing::info!(rollout = %self.key, cluster = target.cluster, object = %target.key, error, "not written");
             self.waiting.retain(|waiting| !waiting.writes.contains(&serial));
             self.hold(target, matches!(outcome, Outcome::Conflict(Some(_))));
         } else {
-            self.backoffs.remove(&target);
+            self.backoffs.remove(target);
             self.landed(clusters, serial);
         }
         Some(Settled { was_create })
     }
 
     /// The pause after a failed write to `target` is over.
-    pub(super) fn release(&mut self, target: &Target) {
+    pub(crate) fn release(&mut self, target: &Target) {
         self.held.remove(target);
     }
 
-    /// The hub's actor was begun anew: the answers of the old one will not come, and the watch shows what landed.
-    pub(super) fn cluster_up(&mut self) {
-        self.in_flight.clear();
-        self.waiting.clear();
+    /// A cluster's actor was begun anew: the answers of the old one will not come, and the watch shows what landed.
+    pub(crate) fn cluster_up(&mut self, name: &str) {
+        self.in_flight.retain(|target, _| target.cluster != name);
+        if name.is_empty() {
+            self.waiting.clear();
+        }
     }
 
     /// Pauses writes to `target`. A first conflict is nobody's failure: the fresh object is here.
-    fn hold(&mut self, target: Target, is_fresh: bool) {
+    fn hold(&mut self, target: &Target, is_fresh: bool) {
         let context = &self.context;
-        let what = || format!("write {:?} {}", target.0, target.1);
+        let what = || format!("write {} {}", target.kind, target.key);
         let backoff =
             self.backoffs.entry(target.clone()).or_insert_with(|| context.backoff(&what(), RETRY_FIRST, RETRY_CAP));
         let delay = backoff.next_delay();
         if is_fresh && backoff.failures() == 1 {
             return;
         }
-        let (me, retry) = (self.me.clone(), target.clone());
-        let task = self.context.after(delay, move || {
-            let _ = me.cast(RolloutMsg::Retry(retry));
-        });
-        self.held.insert(target, task);
+        let (post, retry) = (self.post.clone(), target.clone());
+        let task = self.context.after(delay, move || post(Posted::Retry(retry)));
+        self.held.insert(target.clone(), task);
     }
 
     fn landed(&mut self, clusters: &Clusters, serial: u64) {
@@ -189,7 +219,7 @@ impl Writes {
 fn bind(sent: &[(Target, Option<u64>)], notices: Vec<Notice>) -> Vec<Waiting> {
     let all: BTreeSet<u64> = sent.iter().filter_map(|(_, serial)| *serial).collect();
     let bound = notices.into_iter().filter_map(|notice| {
-        let own = sent.iter().find(|((kind, key), _)| *kind == notice.kind && *key == notice.key);
+        let own = sent.iter().find(|(target, _)| *target == Target::hub(notice.kind, notice.key.clone()));
         let writes = match own {
             Some((_, serial)) => BTreeSet::from([(*serial)?]),
             None if all.is_empty() && !sent.is_empty() => return None,
@@ -203,10 +233,9 @@ fn bind(sent: &[(Target, Option<u64>)], notices: Vec<Notice>) -> Vec<Waiting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intent::HubKind;
 
     fn target(kind: HubKind, name: &str) -> Target {
-        (kind, ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() })
+        Target::hub(kind, ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() })
     }
 
     #[test]
@@ -221,8 +250,8 @@ mod tests {
         ];
         for (sent, expected) in cases {
             let notice = Notice {
-                kind: rollout.0,
-                key: rollout.1.clone(),
+                kind: HubKind::Rollout,
+                key: rollout.key.clone(),
                 uid: "uid".to_owned(),
                 warning: false,
                 reason: "Triggered".to_owned(),

@@ -1,0 +1,38 @@
+//! One route: what is to be written so that our part of it is as it should be.
+
+use serde_json::Value;
+
+use crate::{
+    intent::RouteGoal,
+    routes::{self, Refusal},
+    view::Route,
+};
+
+/// The JSON Patch that brings the route to its goal; none where it is there already.
+pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> {
+    let backend = &goal.backend;
+    let Some(part) = &goal.part else {
+        // What has nothing of ours is not touched, not even to write it as we would.
+        let is_laid = refers(&route.rules, &backend.kind, &backend.stable)
+            || refers(&route.rules, &backend.kind, &backend.canary);
+        let patch = || routes::patch(&route.rules, &routes::without(&route.rules, backend), &route.resource_version);
+        return Ok(is_laid.then(patch));
+    };
+    let kind = route.kind.rules();
+    let wanted = routes::with(kind, &route.rules, backend, part)?;
+    let is_laid = routes::is_laid(kind, &route.rules, backend, part);
+    Ok((!is_laid).then(|| routes::patch(&route.rules, &wanted, &route.resource_version)))
+}
+
+/// Whether rules refer to a backend of that kind and name, wherever in them.
+pub fn refers(rules: &Value, kind: &str, name: &str) -> bool {
+    match rules {
+        Value::Array(values) => values.iter().any(|value| refers(value, kind, name)),
+        Value::Object(fields) => {
+            let is_it = fields.get("name").is_some_and(|found| found == name)
+                && fields.get("kind").and_then(Value::as_str).unwrap_or("Service") == kind;
+            is_it || fields.values().any(|value| refers(value, kind, name))
+        }
+        _ => false,
+    }
+}

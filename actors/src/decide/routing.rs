@@ -1,0 +1,256 @@
+//! One BackendRouting: the forks of its backend, and our part of its routes.
+//!
+//! Capacity before traffic: a route refers to a fork only once that has ready endpoints, and has had them for as long as
+//! a gateway may not know of them. Traffic before removal: a fork
+//! goes, or selects other pods, only once no route refers to it, every route's gateways have accepted that, and the time
+//! has passed in which they may go on as before. What is stored in status authorises each effect: the names of the forks,
+//! and the routes, stand there before anything is made or written.
+
+mod acceptance;
+mod forks;
+mod report;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::forks::Fork;
+use super::{condition, patch, route::refers};
+use crate::{
+    api::{
+        BackendRouting, BackendRoutingStatus, Time,
+        backendrouting::{BackendRouteStatus, BackendStatus, BackendStatuses, HttpForwarding},
+        keys,
+    },
+    backends::Role,
+    intent::{HubKind, HubWrite, RouteGoal, RoutingDecision},
+    routes::{self, Canary, Forwarding, Mirror, Rest, Share, Stable},
+    view::{Route, RouteId, RouteKind, RoutingView},
+};
+
+/// How long a gateway may go on as before after a change that the API shows, unless the spec says otherwise.
+const DRAIN_SECONDS: i32 = 30;
+
+/// Decides the next step of one BackendRouting.
+pub fn routing(view: &RoutingView, now: Timestamp) -> RoutingDecision {
+    let meta = &view.routing.metadata;
+    let deleting = meta.deletion_timestamp.is_some();
+    let protected = meta.finalizers.iter().flatten().any(|finalizer| finalizer == keys::FINALIZER_PROTECTION);
+    if !protected {
+        let write = (!deleting).then(|| write_finalizers(&view.routing, true));
+        return RoutingDecision { write, ..RoutingDecision::default() };
+    }
+    let old = view.routing.status.clone().unwrap_or_default();
+    let mut status = old.clone();
+    status.observed_generation = meta.generation.unwrap_or_default();
+    enlist(view, &mut status);
+    acceptance::note(view, &mut status, now);
+    let case = Case { view, stored: &old, status: &status, now };
+    let mut decision = RoutingDecision {
+        backends: forks::writes(&case),
+        routes: goals(&case),
+        wake: acceptance::due(&case).into_iter().chain(forks::due(&case)).min().map(|at| (at, "a change is in force")),
+        ..RoutingDecision::default()
+    };
+    let shown = report::status(&case, &decision.routes);
+    decision.notices = report::notices(view, &old, &shown);
+    let is_done = deleting && forks::all_gone(&case) && shown.routes.is_empty();
+    decision.write =
+        if is_done { Some(write_finalizers(&view.routing, false)) } else { write_status(view, &old, &shown) };
+    decision
+}
+
+/// What the parts of one decision share.
+struct Case<'a> {
+    view: &'a RoutingView,
+    /// The status as stored: what it names may be written.
+    stored: &'a BackendRoutingStatus,
+    /// The status with what was seen of routes now.
+    status: &'a BackendRoutingStatus,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether forks are wanted at all.
+    fn is_forked(&self) -> bool {
+        self.view.routing.metadata.deletion_timestamp.is_none() && self.view.routing.spec.forked_backends.is_some()
+    }
+
+    /// How requests are to be spread, if they are.
+    fn forwarding(&self) -> Option<&HttpForwarding> {
+        let forwarding = self.view.routing.spec.forwarding.as_ref().filter(|_| self.is_forked())?;
+        forwarding.http.as_ref().filter(|http| http.origin.is_some())
+    }
+
+    /// The backend with the names of its forks: those on record, or those that are to be.
+    fn backend(&self) -> routes::Backend {
+        let spec = &self.view.routing.spec;
+        let group = spec.backend.api_version.split_once('/').map_or("", |(group, _)| group);
+        let of = |status, role| stored(status, role).map(|fork| fork.name.clone());
+        let name = |role| of(self.stored, role).or_else(|| of(self.status, role));
+        routes::Backend {
+            group: group.to_owned(),
+            kind: spec.backend.kind.clone(),
+            namespace: self.view.routing.metadata.namespace.clone().unwrap_or_default(),
+            origin: spec.backend.name.clone(),
+            stable: name(Role::Stable).unwrap_or_else(|| format!("{}-stable", spec.backend.name)),
+            canary: name(Role::Canary).unwrap_or_else(|| format!("{}-canary", spec.backend.name)),
+        }
+    }
+
+    /// Whether the route refers to a fork.
+    fn lays(&self, id: &RouteId, role: Role) -> bool {
+        let backend = self.backend();
+        let name = if role == Role::Stable { &backend.stable } else { &backend.canary };
+        let route = self.view.routes.get(id).and_then(|report| report.route.as_ref());
+        route.is_some_and(|route| refers(&route.rules, &backend.kind, name))
+    }
+
+    /// Whether any route refers to a fork.
+    fn is_laid(&self, role: Role) -> bool {
+        self.view.routes.keys().any(|id| self.lays(id, role))
+    }
+
+    /// When what the API shows since then is in force everywhere. One second more, because records are in whole ones.
+    fn settled(&self, since: &Time) -> Option<Timestamp> {
+        since.0.checked_add(self.drain()).ok()?.checked_add(SignedDuration::from_secs(1)).ok()
+    }
+
+    fn drain(&self) -> SignedDuration {
+        let seconds = self.view.routing.spec.drain_seconds.unwrap_or(DRAIN_SECONDS);
+        SignedDuration::from_secs(seconds.max(0).into())
+    }
+}
+
+/// What a status has on record of a fork.
+fn stored(status: &BackendRoutingStatus, role: Role) -> Option<&BackendStatus> {
+    let backends = status.backends.as_ref()?;
+    if role == Role::Stable { backends.stable.as_ref() } else { backends.canary.as_ref() }
+}
+
+/// Puts on record what may be made and written: the names of the forks, and the routes.
+fn enlist(view: &RoutingView, status: &mut BackendRoutingStatus) {
+    let spec = &view.routing.spec;
+    let deleting = view.routing.metadata.deletion_timestamp.is_some();
+    let backends = status.backends.get_or_insert_with(BackendStatuses::default);
+    let named = |name: &str| BackendStatus { name: name.to_owned(), ..BackendStatus::default() };
+    // The backend of what is forked is not another one before the forks are gone.
+    let is_free = backends.stable.is_none() && backends.canary.is_none();
+    if backends.origin.as_ref().is_none_or(|origin| is_free && origin.name != spec.backend.name) {
+        backends.origin = Some(named(&spec.backend.name));
+    }
+    if let Some(forks) = spec.forked_backends.as_ref().filter(|_| !deleting) {
+        backends.stable.get_or_insert_with(|| named(&forks.stable.name));
+        backends.canary.get_or_insert_with(|| named(&forks.canary.name));
+    }
+    if deleting {
+        return;
+    }
+    for reference in &spec.routes {
+        let is_it = |known: &BackendRouteStatus| {
+            (&known.kind, &known.cluster, &known.name) == (&reference.kind, &reference.cluster, &reference.name)
+        };
+        if !status.routes.iter().any(is_it) {
+            status.routes.push(BackendRouteStatus {
+                api_version: reference.api_version.clone(),
+                kind: reference.kind.clone(),
+                cluster: reference.cluster.clone(),
+                name: reference.name.clone(),
+                ..BackendRouteStatus::default()
+            });
+        }
+    }
+}
+
+/// The route that an entry of the status is about.
+pub(super) fn id(route: &BackendRouteStatus) -> Option<RouteId> {
+    let kind = RouteKind::parse(&route.kind)?;
+    Some(RouteId { cluster: route.cluster.clone(), kind, name: route.name.clone() })
+}
+
+/// Whether the spec names a route, and is there to stay.
+fn is_wanted(view: &RoutingView, route: &BackendRouteStatus) -> bool {
+    let named = view.routing.spec.routes.iter().any(|reference| {
+        (&route.kind, &route.cluster, &route.name) == (&reference.kind, &reference.cluster, &reference.name)
+    });
+    named && view.routing.metadata.deletion_timestamp.is_none()
+}
+
+/// What each route on record is to be.
+fn goals(case: &Case<'_>) -> BTreeMap<RouteId, RouteGoal> {
+    let known = case.stored.routes.iter().filter_map(|route| Some((id(route)?, is_wanted(case.view, route))));
+    known.map(|(id, wanted)| (id.clone(), goal(case, &id, wanted))).collect()
+}
+
+/// As much of the forwarding as may be laid over a route now.
+fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
+    let backend = case.backend();
+    let part = full_part(case).filter(|_| wanted).filter(|part| {
+        // What cannot be written whole is not begun.
+        let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
+        let fits = |route: &Arc<Route>| routes::with(route.kind.rules(), &route.rules, &backend, part).is_ok();
+        case.lays(id, Role::Stable) || (route.is_none_or(fits) && forks::can_serve(case, Role::Stable))
+    });
+    let part = part.map(|part| {
+        if forks::can_serve(case, Role::Canary) { part } else { Forwarding { canary: None, mirror: None, ..part } }
+    });
+    RouteGoal { backend, part }
+}
+
+/// The forwarding that the spec asks for.
+fn full_part(case: &Case<'_>) -> Option<Forwarding> {
+    let http = case.forwarding()?;
+    let canary = http.canary.as_ref().and_then(|canary| {
+        let share = match canary.weight {
+            Some(weight) => Share::Weight(weight),
+            None if canary.matches.is_empty() => return None,
+            None => Share::Matches(canary.matches.clone()),
+        };
+        Some(Canary { share, filters: canary.filters.clone() })
+    });
+    let mirror = http.canary.as_ref().and_then(|canary| canary.mirror.as_ref()).map(|mirror| match &mirror.fraction {
+        Some(fraction) => Mirror::Fraction(fraction.clone()),
+        None => Mirror::Percent(mirror.percent.unwrap_or(100)),
+    });
+    let rest = match &http.origin {
+        Some(origin) if origin.backend_name == case.view.routing.spec.backend.name => Rest::Origin,
+        _ => Rest::Stable,
+    };
+    let stable =
+        http.stable.as_ref().map(|stable| Stable { matches: stable.matches.clone(), filters: stable.filters.clone() });
+    Some(Forwarding { rest, stable, canary, mirror })
+}
+
+fn write_finalizers(routing: &BackendRouting, protect: bool) -> HubWrite {
+    let meta = &routing.metadata;
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+    finalizers.retain(|finalizer| finalizer != keys::FINALIZER_PROTECTION);
+    if protect {
+        finalizers.push(keys::FINALIZER_PROTECTION.to_owned());
+    }
+    let version = meta.resource_version.as_deref().unwrap_or_default();
+    HubWrite::Patch {
+        kind: HubKind::BackendRouting,
+        key: patch::key(meta),
+        patch: patch::finalizers(version, &finalizers),
+    }
+}
+
+fn write_status(view: &RoutingView, old: &BackendRoutingStatus, status: &BackendRoutingStatus) -> Option<HubWrite> {
+    let meta = &view.routing.metadata;
+    (view.routing.status.is_none() || old != status).then(|| HubWrite::PatchStatus {
+        kind: HubKind::BackendRouting,
+        key: patch::key(meta),
+        patch: patch::status(meta.resource_version.as_deref(), old, status),
+    })
+}
+
+/// A time as status keeps it.
+fn time(now: Timestamp) -> Time {
+    condition::time(now)
+}
+
+/// What can be said of a fork now.
+fn fork<'a>(case: &'a Case<'a>, role: Role) -> Option<Fork<'a>> {
+    Fork::of(case, role)
+}

@@ -1,0 +1,67 @@
+//! Since when a route's gateways have accepted it as it is, and whether they have had the time to act on it.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Case, id, time};
+use crate::{
+    api::{
+        BackendRoutingStatus,
+        backendrouting::{BackendRouteStatus, RouteAcceptance},
+    },
+    view::{Route, RoutingView},
+};
+
+/// Puts on record since when each route is accepted.
+pub(super) fn note(view: &RoutingView, status: &mut BackendRoutingStatus, now: Timestamp) {
+    for entry in &mut status.routes {
+        let route = id(entry).and_then(|id| view.routes.get(&id)?.route.clone());
+        let accepted = route.filter(|route| obstacle(route).is_none());
+        entry.acceptance = accepted.map(|route| match entry.acceptance.take() {
+            Some(known) if known.generation == route.generation => known,
+            _ => RouteAcceptance { generation: route.generation, time: time(now) },
+        });
+    }
+}
+
+/// Why the route as it is cannot be taken to be in force anywhere.
+pub(super) fn obstacle(route: &Route) -> Option<(&'static str, String)> {
+    if let Some(extension) = &route.extension {
+        return extended(extension, route.generation);
+    }
+    route.unaccepted.clone().map(|why| ("OutOfSync", why))
+}
+
+/// Whether every gateway that may still act on an earlier state of the route has had the time not to.
+pub(super) fn is_in_force(case: &Case<'_>, entry: &BackendRouteStatus) -> bool {
+    in_force_at(case, entry).is_some_and(|at| at <= case.now)
+}
+
+/// When the route as it is will be in force.
+fn in_force_at(case: &Case<'_>, entry: &BackendRouteStatus) -> Option<Timestamp> {
+    case.settled(&entry.acceptance.as_ref()?.time)
+}
+
+/// When the passing of time alone changes what is decided.
+pub(super) fn due(case: &Case<'_>) -> Option<Timestamp> {
+    let times = case.status.routes.iter().filter_map(|entry| in_force_at(case, entry));
+    times.filter(|at| *at > case.now).min()
+}
+
+/// What the annotation `condition-extension` says, where something other than a gateway's status tells of the route.
+fn extended(text: &str, generation: i64) -> Option<(&'static str, String)> {
+    let parsed: Value = serde_json::from_str(text).unwrap_or_default();
+    let conditions = parsed["conditions"].as_array().or(parsed.as_array()).map(Vec::as_slice).unwrap_or_default();
+    if conditions.is_empty() {
+        return Some(("GetConditionsFailed", "annotation condition-extension holds no conditions".to_owned()));
+    }
+    let find = |wanted: &str| conditions.iter().find(|condition| condition["type"] == wanted);
+    let Some((condition, name)) = find("Ready").zip(Some("Ready")).or(find("Synced").zip(Some("Synced"))) else {
+        return Some(("Unknown", "annotation condition-extension has neither Ready nor Synced".to_owned()));
+    };
+    if condition["observedGeneration"].as_i64() != Some(generation) {
+        return Some(("OutOfSync", format!("{name} of condition-extension is not about generation {generation} yet")));
+    }
+    let reason = if name == "Ready" { "ConditionExtensionNotReady" } else { "ConditionExtensionNotSynced" };
+    (condition["status"] != "True").then(|| (reason, format!("{name} of condition-extension is not True")))
+}

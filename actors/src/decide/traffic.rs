@@ -1,0 +1,416 @@
+//! What a run asks of its BackendRoutings, and what it waits for there.
+//!
+//! | moment                            | requests go to                                                         |
+//! |-----------------------------------|------------------------------------------------------------------------|
+//! | before the canary, and after it   | the user's own backend                                                 |
+//! | before copies are made            | the stable fork                                                        |
+//! | once all copies are available     | both forks, as the step says                                           |
+//! | before copies go                  | the stable fork                                                        |
+//! | before a batch moves pods         | as in the batch before; the stable fork if that had no traffic         |
+//! | once its pods are available       | both forks, as the batch says; the user's own backend if it says nothing |
+//! | before a batch moves the last stable pods | the user's own backend, so that every pod serves               |
+//!
+//! On the way back the same, backwards. Like all goals these follow from the stored status alone.
+
+mod forked;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{batch, canary, goals, patch, run, standalone::in_words};
+use crate::{
+    api::{
+        BackendRouting, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, TrafficStrategy, TrafficTopology,
+        keys,
+        keys::ProgressingInfo,
+        rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
+    },
+    intent::{HubKind, HubWrite, Wait},
+    view::{RolloutView, Workload},
+};
+
+/// Where requests are to go at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shift<'a> {
+    /// To the user's own backend.
+    Origin,
+    /// All to pods of the old revision.
+    Stable,
+    /// To both revisions, as a step says.
+    Split(&'a TrafficStrategy),
+}
+
+/// Whether any step of the run says where requests go.
+pub fn is_used(run: &RolloutRun) -> bool {
+    let canary = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
+    canary.is_some() || run::batches(run).iter().any(|batch| says(batch.traffic.as_ref()).is_some())
+}
+
+/// The writes that bring the BackendRoutings to what the run asks for now.
+pub fn writes(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> Vec<HubWrite> {
+    let Some(status) = run.status.as_ref().filter(|_| is_used(run)) else { return Vec::new() };
+    let routings = concerned(view, run);
+    let asked = routings.filter_map(|routing| Some((routing, wanted(view, run, status, routing, now)?)));
+    asked.filter_map(|(routing, shift)| write(view, run, routing, shift)).collect()
+}
+
+/// The writes that give back what runs of this Rollout asked for, none of which is under way any more.
+pub fn left(view: &RolloutView) -> Vec<HubWrite> {
+    let name = view.rollout.metadata.name.as_deref();
+    let own = view.routings.values().filter(|routing| {
+        let mark = mark_of(routing).filter(|mark| Some(mark.rollout.as_str()) == name);
+        mark.is_some_and(|mark| view.runs.get(&mark.rollout_id).is_none_or(|run| run::completed(run)))
+    });
+    own.filter_map(|routing| release(routing)).collect()
+}
+
+/// What the step waits for, so that requests go where they are to go by `status`.
+pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, now: Timestamp) -> Vec<Wait> {
+    if !is_used(run) {
+        return Vec::new();
+    }
+    let mut waits = Vec::new();
+    let mut moves_on = false;
+    for routing in concerned(view, run) {
+        let Some(shift) = wanted(view, run, status, routing, now) else { continue };
+        moves_on |= shift != Shift::Origin;
+        waits.extend(not_in_force(view, run, routing, shift).map(|condition| wait(routing, condition)));
+    }
+    // Who only gives back does not need what makes new.
+    if moves_on || forward(run, status).is_some_and(|traffic| says(Some(traffic)).is_some()) {
+        waits.extend(unready(view, run));
+    }
+    waits
+}
+
+/// Whether no request can reach the copies of a workload any more through its BackendRoutings.
+pub fn is_off(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> bool {
+    let says = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
+    says.is_none() || routings_of(view, run, workload).all(|routing| reaches_no_canary(routing))
+}
+
+/// What of a strategy's traffic says anything.
+fn says(traffic: Option<&TrafficStrategy>) -> Option<&TrafficStrategy> {
+    traffic.filter(|traffic| traffic.http.is_some())
+}
+
+/// The traffic of the step that is under way.
+fn forward<'a>(run: &'a RolloutRun, status: &RolloutRunStatus) -> Option<&'a TrafficStrategy> {
+    if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
+        return None;
+    }
+    if !canary::finished(run, status) {
+        return run.spec.canary.as_ref()?.traffic.as_ref().filter(|_| !canary::is_leaving(run, status));
+    }
+    run::batches(run).get(current(status)?)?.traffic.as_ref()
+}
+
+fn current(status: &RolloutRunStatus) -> Option<usize> {
+    usize::try_from(status.batch_status.as_ref()?.current_batch_index).ok()
+}
+
+/// Where the requests of one BackendRouting are to go; `None` leaves it as it is.
+fn wanted<'a>(
+    view: &RolloutView,
+    run: &'a RolloutRun,
+    status: &RolloutRunStatus,
+    routing: &BackendRouting,
+    now: Timestamp,
+) -> Option<Shift<'a>> {
+    let over = status.phase == RolloutRunPhase::Canceling || status.phase.is_completed();
+    let with_canary = run.spec.canary.as_ref().filter(|_| over || !canary::finished(run, status));
+    if let Some(traffic) = with_canary.and_then(|canary| says(canary.traffic.as_ref())) {
+        let copies = canary::copies(view).any(|copy| copy.cluster == routing.spec.backend.cluster);
+        if over || canary::is_leaving(run, status) {
+            return Some(if copies && is_forked(routing) { Shift::Stable } else { Shift::Origin });
+        }
+        return during_canary(view, run, status, traffic, now);
+    }
+    if over || !canary::finished(run, status) {
+        return Some(Shift::Origin);
+    }
+    during_batches(view, run, status, routing, now)
+}
+
+fn during_canary<'a>(
+    view: &RolloutView,
+    run: &RolloutRun,
+    status: &RolloutRunStatus,
+    traffic: &'a TrafficStrategy,
+    now: Timestamp,
+) -> Option<Shift<'a>> {
+    let state = status.canary_status.as_ref().map(|canary| canary.state.clone()).unwrap_or_default();
+    Some(match state {
+        StepState::None | StepState::Pending => Shift::Origin,
+        StepState::PreCanaryStepHook => Shift::Stable,
+        // What is stopped stays as it is.
+        StepState::Running if !is_moving(status) => return None,
+        StepState::Running if canary::is_up(view, run, status, now) => Shift::Split(traffic),
+        StepState::Running => Shift::Stable,
+        // A copy that is about to be changed gets no requests meanwhile.
+        _ if canary::are_current(view, run) => Shift::Split(traffic),
+        _ => Shift::Stable,
+    })
+}
+
+fn during_batches<'a>(
+    view: &RolloutView,
+    run: &'a RolloutRun,
+    status: &RolloutRunStatus,
+    routing: &BackendRouting,
+    now: Timestamp,
+) -> Option<Shift<'a>> {
+    let index = current(status)?;
+    let progress = status.batch_status.as_ref()?;
+    let state = &progress.current_batch_state;
+    let back = status.rollback.is_some();
+    if back && !is_forked(routing) {
+        // What every pod serves goes back with the pods.
+        return Some(Shift::Origin);
+    }
+    if run::is_last(run, status, index) && matches!(state, StepState::ResourceRecycling | StepState::Succeeded) {
+        return Some(Shift::Origin);
+    }
+    let workloads: Vec<_> = workloads_of(view, run, routing).collect();
+    let concerns = |batch: &RolloutRunStep| {
+        batch.targets.iter().any(|target| workloads.iter().any(|workload| run::means(run, target, workload)))
+    };
+    let is_skipped =
+        |index: usize| progress.records.get(index).is_some_and(|record| record.state == StepState::Skipped);
+    let earlier = run::batches(run).iter().enumerate().take(index).rev();
+    let mut earlier = earlier.filter(|(at, batch)| concerns(batch) && !is_skipped(*at));
+    let before = earlier.next().map_or(Shift::Origin, |(_, batch)| of_batch(run, batch, &workloads));
+    let batch = run::batches(run).get(index).filter(|batch| concerns(batch));
+    let Some(batch) = batch else { return Some(before) };
+    let after = of_batch(run, batch, &workloads);
+    let base = match (before, after) {
+        (_, Shift::Origin) => Shift::Origin,
+        (Shift::Split(_), Shift::Split(_)) => before,
+        _ => Shift::Stable,
+    };
+    Some(match state {
+        StepState::None | StepState::Pending if back => base,
+        StepState::None | StepState::Pending => before,
+        StepState::PreBatchStepHook => base,
+        StepState::Running if !is_moving(status) => return None,
+        StepState::Running if batch::is_up(view, run, status, now) => {
+            if back {
+                before
+            } else {
+                after
+            }
+        }
+        StepState::Running => base,
+        _ if back => before,
+        _ => after,
+    })
+}
+
+/// Whether the run may move anything now.
+fn is_moving(status: &RolloutRunStatus) -> bool {
+    status.phase == RolloutRunPhase::Progressing && status.error.is_none()
+}
+
+/// Where requests go once a batch is done. Where it leaves no stable pod nothing can be split.
+fn of_batch<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workloads: &[&Arc<Workload>]) -> Shift<'a> {
+    let leaves_none = |target: &RolloutRunStepTarget| {
+        let mut meant = workloads.iter().filter(|workload| run::means(run, target, workload));
+        meant.any(|workload| goals::wanted(target, workload.desired) >= workload.desired)
+    };
+    match says(batch.traffic.as_ref()) {
+        Some(traffic) if !batch.targets.iter().any(leaves_none) => Shift::Split(traffic),
+        _ => Shift::Origin,
+    }
+}
+
+/// The topologies that the run names.
+fn topologies<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<Item = &'a Arc<TrafficTopology>> {
+    run.spec.traffic_topology_refs.iter().filter_map(|name| view.topologies.get(name))
+}
+
+/// The BackendRoutings of the run's workloads, each once, in order of name.
+fn concerned<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<Item = &'a Arc<BackendRouting>> {
+    view.routings.values().filter(move |routing| workloads_of(view, run, routing).next().is_some())
+}
+
+/// The run's workloads whose requests a BackendRouting is about.
+fn workloads_of<'a>(
+    view: &'a RolloutView,
+    run: &'a RolloutRun,
+    routing: &'a BackendRouting,
+) -> impl Iterator<Item = &'a Arc<Workload>> {
+    goals::targets(view, run).filter(move |workload| is_about(view, run, routing, workload))
+}
+
+/// The BackendRoutings of one workload.
+fn routings_of<'a>(
+    view: &'a RolloutView,
+    run: &'a RolloutRun,
+    workload: &'a Workload,
+) -> impl Iterator<Item = &'a Arc<BackendRouting>> {
+    view.routings.values().filter(move |routing| is_about(view, run, routing, workload))
+}
+
+fn is_about(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, workload: &Workload) -> bool {
+    let name = routing.metadata.name.as_deref().unwrap_or_default();
+    topologies(view, run).any(|topology| {
+        let mut entries = topology.status.iter().flat_map(|status| &status.topologies);
+        entries.any(|entry| {
+            entry.backend_routing_name == name
+                && entry.workload_ref.as_ref().is_some_and(|reference| {
+                    (&reference.cluster, &reference.name) == (&workload.cluster, &workload.key.name)
+                })
+        })
+    })
+}
+
+/// What keeps a topology that the run names from carrying traffic.
+fn unready(view: &RolloutView, run: &RolloutRun) -> Vec<Wait> {
+    let told = |name: &String, condition: String| Wait {
+        cluster: String::new(),
+        object: format!("traffictopology/{name}"),
+        condition,
+        unblock: None,
+    };
+    let named = run.spec.traffic_topology_refs.iter().filter_map(|name| {
+        let Some(topology) = view.topologies.get(name) else { return Some(told(name, "to be created".to_owned())) };
+        let status = topology.status.as_ref();
+        let ready = status.and_then(|status| super::condition::get(&status.conditions, "Ready"));
+        match ready {
+            Some(ready) if ready.status == "True" => None,
+            Some(ready) => Some(told(name, format!("to be ready: {}", ready.message))),
+            None => Some(told(name, "to be ready".to_owned())),
+        }
+    });
+    let mut waits: Vec<_> = named.collect();
+    if waits.is_empty() && concerned(view, run).next().is_none() {
+        let condition = "a TrafficTopology that selects its targets: name one in spec.trafficTopologyRefs, or take traffic out of the step";
+        waits.push(Wait {
+            cluster: String::new(),
+            object: run::object(run),
+            condition: condition.to_owned(),
+            unblock: None,
+        });
+    }
+    waits
+}
+
+/// Why a BackendRouting does not show yet that requests go where they are to go.
+fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: Shift<'_>) -> Option<String> {
+    if shift == Shift::Origin && !is_forked(routing) {
+        let backends = routing.status.as_ref().and_then(|status| status.backends.as_ref());
+        let forks = backends.is_some_and(|backends| backends.stable.is_some() || backends.canary.is_some());
+        return forks.then(|| format!("to give back its backend: {}", message(routing)));
+    }
+    if let Some(other) = other_user(view, run, routing) {
+        return Some(format!("{other} to give it up: one backend cannot be split by two runs"));
+    }
+    match forked::spec(view, run, routing, shift) {
+        Err(why) => return Some(why),
+        Ok((forks, forwarding)) => {
+            if (&routing.spec.forked_backends, &routing.spec.forwarding) != (&forks, &forwarding) {
+                return Some("to be told where requests go".to_owned());
+            }
+        }
+    }
+    let is_ready = routing.status.as_ref().is_some_and(|status| {
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        status.observed_generation >= routing.metadata.generation.unwrap_or_default()
+            && ready
+                .is_some_and(|ready| ready.status == "True" && ready.observed_generation == routing.metadata.generation)
+    });
+    (!is_ready).then(|| message(routing))
+}
+
+fn message(routing: &BackendRouting) -> String {
+    let conditions = routing.status.as_ref().map(|status| &status.conditions);
+    let ready = conditions.and_then(|all| all.iter().find(|condition| condition.type_ == "Ready"));
+    let told = ready.filter(|ready| ready.status != "True").map(|ready| ready.message.clone());
+    told.filter(|told| !told.is_empty()).unwrap_or_else(|| "to show that it is so".to_owned())
+}
+
+/// Whether no route of it sends anything to the canary fork, everywhere.
+fn reaches_no_canary(routing: &BackendRouting) -> bool {
+    let asked = routing.spec.forwarding.as_ref().and_then(|forwarding| forwarding.http.as_ref()?.canary.as_ref());
+    let status = routing.status.clone().unwrap_or_default();
+    let is_clean = |entry: &crate::api::backendrouting::BackendRouteStatus| {
+        let condition = entry.condition.as_ref();
+        let laid = entry.forwarding.as_ref().is_some_and(|forwarding| forwarding.canary.is_some());
+        // A route that is not there sends nothing.
+        !laid && condition.is_some_and(|condition| condition.status == "True" || condition.reason == "Unknown")
+    };
+    asked.is_none()
+        && status.observed_generation >= routing.metadata.generation.unwrap_or_default()
+        && status.routes.iter().all(is_clean)
+}
+
+fn is_forked(routing: &BackendRouting) -> bool {
+    routing.spec.forked_backends.is_some()
+}
+
+/// The mark of the run that uses a BackendRouting.
+fn mark_of(routing: &BackendRouting) -> Option<ProgressingInfo> {
+    let text = routing.metadata.annotations.as_ref()?.get(keys::ANNOTATION_PROGRESSING_INFO)?;
+    serde_json::from_str(text).ok()
+}
+
+/// Who else uses a BackendRouting, if somebody does.
+fn other_user(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Option<String> {
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let Some(mark) = mark_of(routing) else {
+        return is_forked(routing).then(|| "whoever wrote spec.forkedBackends of it".to_owned());
+    };
+    if mark.rollout_id == name {
+        return None;
+    }
+    let ours = Some(&mark.rollout) == view.rollout.metadata.name.as_ref() && view.runs.contains_key(&mark.rollout_id);
+    let rollout = if mark.rollout.is_empty() { super::standalone::run_name(&mark.rollout_id) } else { mark.rollout };
+    // The mark of what is gone counts for nothing.
+    let live = view.other_rollouts.contains(&rollout) && !ours;
+    live.then(|| in_words(&rollout))
+}
+
+fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: Shift<'_>) -> Option<HubWrite> {
+    if routing.metadata.deletion_timestamp.is_some() || other_user(view, run, routing).is_some() {
+        return None;
+    }
+    if shift == Shift::Origin {
+        return release(routing);
+    }
+    // What cannot be asked for is told by the waits.
+    let (forks, forwarding) = forked::spec(view, run, routing, shift).ok()?;
+    let mark = json!(goals::mark(run)).to_string();
+    let marked = mark_of(routing) == Some(goals::mark(run));
+    let before = json!({ "forkedBackends": routing.spec.forked_backends, "forwarding": routing.spec.forwarding });
+    let after = json!({ "forkedBackends": forks, "forwarding": forwarding });
+    let change = patch::merge_patch(&before, &after);
+    if change.is_none() && marked {
+        return None;
+    }
+    let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
+    let mut body = patch::annotations(version, [(keys::ANNOTATION_PROGRESSING_INFO, Some(mark))]);
+    if let Some(change) = change {
+        body["spec"] = change;
+    }
+    Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
+}
+
+/// The write that gives a BackendRouting back, if a run has it.
+fn release(routing: &BackendRouting) -> Option<HubWrite> {
+    mark_of(routing)?;
+    let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
+    let mut body = patch::annotations(version, [(keys::ANNOTATION_PROGRESSING_INFO, None)]);
+    body["spec"] = json!({ "forkedBackends": null, "forwarding": null });
+    Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
+}
+
+fn wait(routing: &BackendRouting, condition: String) -> Wait {
+    Wait {
+        cluster: routing.spec.backend.cluster.clone(),
+        object: format!("backendrouting/{}", routing.metadata.name.as_deref().unwrap_or_default()),
+        condition,
+        unblock: None,
+    }
+}

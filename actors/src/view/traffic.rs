@@ -1,0 +1,162 @@
+//! What is known of backends and routes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{Health, MemberView, ObjectKey};
+use crate::{
+    api::{BackendRouting, TrafficTopology},
+    routes,
+};
+
+/// The kinds of route that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteKind {
+    /// `gateway.networking.k8s.io/v1 HTTPRoute`.
+    HttpRoute,
+    /// `gateway.networking.k8s.io/v1 GRPCRoute`.
+    GrpcRoute,
+}
+
+impl RouteKind {
+    /// The kind that a reference names, if it is one of ours. Without a kind it is an HTTPRoute.
+    pub fn parse(kind: &str) -> Option<Self> {
+        match kind {
+            "HTTPRoute" | "" => Some(Self::HttpRoute),
+            "GRPCRoute" => Some(Self::GrpcRoute),
+            _ => None,
+        }
+    }
+
+    /// The kind, as an object names it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
+        }
+    }
+
+    /// The kind of its rules.
+    pub fn rules(self) -> routes::Kind {
+        match self {
+            Self::HttpRoute => routes::Kind::Http,
+            Self::GrpcRoute => routes::Kind::Grpc,
+        }
+    }
+}
+
+/// A route among all of the clusterset, within a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouteId {
+    /// The cluster it is in.
+    pub cluster: String,
+    /// Its kind.
+    pub kind: RouteKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for RouteId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.kind(), self.name)?;
+        if self.cluster.is_empty() { Ok(()) } else { write!(f, " in cluster {}", self.cluster) }
+    }
+}
+
+/// A route of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Its kind.
+    pub kind: RouteKind,
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// The version every write decided on this value must carry.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `spec.rules` as they stand: read through a type, a newer field would be lost.
+    pub rules: Value,
+    /// Who last changed `spec.rules`, by managed fields.
+    pub rules_manager: Option<String>,
+    /// Why its gateways have not accepted this generation, if they have not.
+    pub unaccepted: Option<String>,
+    /// The annotation `rollout.kusionstack.io/condition-extension`.
+    pub extension: Option<String>,
+}
+
+/// A backend of one cluster: a Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// The version every write decided on this value must carry.
+    pub resource_version: String,
+    /// Whether it carries a deletion timestamp.
+    pub deleting: bool,
+    /// The object without its status and managed fields: what a fork is made from.
+    pub object: Value,
+}
+
+/// An EndpointSlice of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Namespace and name of the slice.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// The Service.
+    pub service: String,
+    /// The pods that are ready, or addresses where no pod is named.
+    pub ready: BTreeSet<String>,
+}
+
+/// What a route's actor reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteReport {
+    /// Whether absence means anything.
+    pub listed: bool,
+    /// The route, if it is there.
+    pub route: Option<Arc<Route>>,
+    /// The last write's error, until one succeeds.
+    pub error: Option<String>,
+}
+
+/// Everything the decisions about one BackendRouting are taken on.
+#[derive(Clone, Debug)]
+pub struct RoutingView {
+    /// The BackendRouting.
+    pub routing: Arc<BackendRouting>,
+    /// What is known of the backend's cluster; absent if it is no member.
+    pub health: Option<Health>,
+    /// The backends of its kind in its namespace, by name.
+    pub backends: BTreeMap<String, Arc<Backend>>,
+    /// Endpoints that are ready, by name of the Service.
+    pub ready: BTreeMap<String, usize>,
+    /// The last error of a write to a backend, by name, until one succeeds.
+    pub errors: BTreeMap<String, String>,
+    /// What the actors of its routes report.
+    pub routes: BTreeMap<RouteId, RouteReport>,
+}
+
+/// Everything the decisions about one TrafficTopology are taken on.
+#[derive(Clone, Debug)]
+pub struct TopologyView {
+    /// The TrafficTopology.
+    pub topology: Arc<TrafficTopology>,
+    /// The BackendRoutings of its namespace, by name.
+    pub routings: BTreeMap<String, Arc<BackendRouting>>,
+    /// Why the last attempt to create a BackendRouting of that name was refused.
+    pub errors: BTreeMap<String, String>,
+    /// The member clusters, by name.
+    pub members: BTreeMap<String, MemberView>,
+}
