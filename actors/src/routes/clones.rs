@@ -46,26 +46,31 @@ pub(super) struct Clones<'a> {
     pub(super) to: Fork,
     pub(super) matches: &'a [HttpRouteMatch],
     pub(super) filters: &'a [HttpRouteFilter],
-    pub(super) made: Vec<Value>,
+    pub(super) made: usize,
 }
 
 impl Clones<'_> {
-    /// Sends matching requests of a rule of the user's to the fork; none where no request can match both.
-    pub(super) fn add(&mut self, rule: &Value) {
+    /// What sends matching requests of a rule of the user's to the fork; nothing where no request can match both.
+    pub(super) fn of(&mut self, rule: &Value) -> Vec<Value> {
         let merged = matches::merge(self.kind, list(&rule["matches"]), self.matches);
         if merged.is_empty() {
-            return;
+            return Vec::new();
         }
         let mut clone = rule.clone();
         filters::merge(&mut clone, self.filters);
         self.send(&mut clone);
         let is_single = limits::replaces_prefix(&clone);
         let sets = if is_single { merged.into_iter().map(|one| vec![one]).collect() } else { vec![merged] };
-        for set in sets {
-            clone["name"] = json!(format!("{}.{}{}", self.made.len(), label(self.backend, self.to), self.to.ending()));
+        let first = self.made;
+        self.made += sets.len();
+        let clones = sets.into_iter().enumerate().map(|(number, set)| {
+            let mut clone = clone.clone();
+            let label = label(self.backend, self.to);
+            clone["name"] = json!(format!("{}.{label}{}", first + number, self.to.ending()));
             clone["matches"] = Value::Array(set);
-            self.made.push(clone.clone());
-        }
+            clone
+        });
+        clones.collect()
     }
 
     fn send(&self, clone: &mut Value) {
@@ -82,12 +87,13 @@ impl Clones<'_> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<Vec<Value>, Refusal> {
+    /// Whether any request would take one.
+    pub(super) fn take_requests(&self) -> Result<(), Refusal> {
         let of = self.to.word();
-        match (self.matches.is_empty(), self.made.is_empty()) {
+        match (self.matches.is_empty(), self.made) {
             (true, _) => Err(Refusal::NoMatches { of }),
-            (false, true) => Err(Refusal::NothingMatches { of }),
-            (false, false) => Ok(self.made),
+            (false, 0) => Err(Refusal::NothingMatches { of }),
+            (false, _) => Ok(()),
         }
     }
 }
@@ -116,7 +122,7 @@ pub(super) fn is_of(rule: &Value, rules: &[Value], backend: &Backend) -> bool {
     }
 }
 
-/// In which order clones stand, so that it does not matter which backend's part was laid first.
+/// In which order clones of a rule stand, so that it does not matter which backend's part was laid first.
 pub(super) fn order(rule: &Value) -> Option<(Fork, String, usize)> {
     parse(rule).map(|(to, number, label)| (to, label.to_owned(), number))
 }

@@ -16,8 +16,8 @@ const SCALE: i64 = 100;
 pub fn with(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwarding) -> Result<Value, Refusal> {
     limits::can_be_said(kind, forwarding)?;
     let rules = without(rules, backend);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut made = kinds_of_clones(kind, backend, forwarding);
+    let (mut all, mut clones) = (Vec::new(), Vec::new());
     let mut is_referenced = false;
     for (index, rule) in list(&rules).iter().enumerate() {
         let is_clone = clones::is_any(rule);
@@ -26,25 +26,30 @@ pub fn with(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwardin
             fork(&mut forked, index, backend, forwarding)?;
             if !is_clone {
                 is_referenced = true;
-                for clones in &mut made {
-                    clones.add(rule);
-                }
+                clones.extend(made.iter_mut().flat_map(|made| made.of(rule)));
             } else if !made.is_empty() {
                 return Err(Refusal::Shared { name: backend.origin.clone() });
             }
         }
-        if is_clone { ours.push(forked) } else { theirs.push(forked) }
+        if is_clone {
+            clones.push(forked);
+            continue;
+        }
+        // Before the rule that they are clones of: of rules that match equally well the first is taken. And after all that
+        // are before that one, which take what they took.
+        clones.sort_by_key(clones::order);
+        all.append(&mut clones);
+        all.push(forked);
     }
+    // Those of a rule that is gone.
+    clones.sort_by_key(clones::order);
+    all.append(&mut clones);
     if !is_referenced {
         return Err(Refusal::Unreferenced { kind: backend.kind.clone(), name: backend.origin.clone() });
     }
-    for clones in made {
-        ours.extend(clones.finish()?);
-    }
-    ours.sort_by_key(clones::order);
-    theirs.extend(ours);
-    limits::are_kept(&theirs)?;
-    Ok(Value::Array(theirs))
+    made.iter().try_for_each(Clones::take_requests)?;
+    limits::are_kept(&all)?;
+    Ok(Value::Array(all))
 }
 
 /// The rules less our part.
@@ -67,7 +72,7 @@ fn kinds_of_clones<'a>(kind: Kind, backend: &'a Backend, forwarding: &'a Forward
     };
     let stable = forwarding.stable.as_ref().map(|stable| (Fork::Stable, &stable.matches, &stable.filters));
     let asked = canary.into_iter().chain(stable);
-    asked.map(|(to, matches, filters)| Clones { kind, backend, to, matches, filters, made: Vec::new() }).collect()
+    asked.map(|(to, matches, filters)| Clones { kind, backend, to, matches, filters, made: 0 }).collect()
 }
 
 /// Divides the references to the backend between its forks, and has requests copied.

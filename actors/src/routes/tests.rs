@@ -107,10 +107,10 @@ fn matches_of_both_have_to_fit() {
     let rules =
         with(Kind::Http, &users, &backend(), &by_match(vec![header("tenant", "b"), header("user", "me")])).unwrap();
     insta::assert_snapshot!(short(&rules), @r"
-    Tenant=a → web-stable:1
-    Tenant=b → web-stable:1
     0.web-canary.canary.rollout.kusionstack.io Tenant=a user=me → web-canary:1
+    Tenant=a → web-stable:1
     1.web-canary.canary.rollout.kusionstack.io Tenant=b | Tenant=b user=me → web-canary:1
+    Tenant=b → web-stable:1
     ");
     let nobody = with(Kind::Http, &json!([users[0]]), &backend(), &by_match(vec![header("tenant", "b")]));
     assert_eq!(nobody, Err(Refusal::NothingMatches { of: "canary" }));
@@ -131,14 +131,14 @@ fn filters_of_both_apply() {
     };
     let rules = with(Kind::Http, &users, &backend(), &forwarding).unwrap();
     let set = json!([{ "name": "A", "value": "1" }, { "name": "b", "value": "2" }]);
-    assert_eq!(rules[1]["filters"], json!([modifier(set)]));
+    assert_eq!(rules[0]["filters"], json!([modifier(set)]));
     let redirect = json!({ "type": "RequestRedirect", "requestRedirect": { "hostname": "new.example" } });
     let forwarding = Forwarding {
         canary: Some(Canary { share: Share::Matches(vec![header("user", "me")]), filters: filters(json!([redirect])) }),
         ..Forwarding::default()
     };
     let rules = with(Kind::Http, &users, &backend(), &forwarding).unwrap();
-    assert_eq!(rules[1].get("backendRefs"), None, "what is redirected goes to no backend");
+    assert_eq!(rules[0].get("backendRefs"), None, "what is redirected goes to no backend");
     assert_eq!(without(&rules, &backend()), users);
 }
 
@@ -150,7 +150,7 @@ fn what_cannot_be_written_is_refused_with_counts() {
     let wide = json!({ "matches": many(13, path("/")[0].clone()), "backendRefs": [reference("web", 1)] });
     let cases = [
         (many(9, rule.clone()), by_match(matches(1)), "rules would have 18 entries with ours, and may have 16"),
-        (many(1, wide.clone()), by_match(matches(5)), "rules[1].matches would have 65"),
+        (many(1, wide.clone()), by_match(matches(5)), "rules[0].matches would have 65"),
         (many(4, wide), by_match(matches(2)), "rules[].matches would have 156"),
         (json!([{ "backendRefs": many(9, reference("web", 1)) }]), weight(1), "rules[0].backendRefs would have 18"),
         (json!([{ "backendRefs": [reference("web", 10_001)] }]), weight(1), "weight is 10001"),

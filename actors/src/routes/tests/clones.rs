@@ -44,10 +44,10 @@ fn a_rule_of_an_earlier_release_is_known_by_what_it_refers_to() {
     )
     .unwrap();
     let users = without(&rules, &backend());
-    rules[1]["name"] = json!("0.canary.rollout.kusionstack.io");
+    rules[0]["name"] = json!("0.canary.rollout.kusionstack.io");
     assert_eq!(without(&rules, &named("api")), rules, "of another backend");
     assert_eq!(without(&rules, &backend()), users);
-    rules[1].as_object_mut().unwrap().remove("backendRefs");
+    rules[0].as_object_mut().unwrap().remove("backendRefs");
     assert_eq!(without(&rules, &backend()), users, "a redirect");
 }
 
@@ -57,7 +57,7 @@ fn a_rule_is_known_without_its_name() {
     let users = json!([{ "matches": path("/"), "backendRefs": [reference("web", 2), reference("other", 1)] }]);
     let forwarding = by_match(vec![header("user", "me")]);
     let mut rules = with(Kind::Http, &users, &backend(), &forwarding).unwrap();
-    rules[1].as_object_mut().unwrap().remove("name");
+    rules[0].as_object_mut().unwrap().remove("name");
     assert!(is_laid(Kind::Http, &rules, &backend(), &forwarding));
     assert_eq!(without(&rules, &backend()), users);
     // But not where a rule was divided, and somebody took the other part away: that rule is the user's.
@@ -68,14 +68,34 @@ fn a_rule_is_known_without_its_name() {
 }
 
 #[test]
+fn of_rules_that_match_equally_well_ours_is_the_first() {
+    let users = json!([
+        { "matches": path("/a"), "backendRefs": [reference("other", 1)] },
+        { "matches": path("/a"), "backendRefs": [reference("web", 1)] },
+    ]);
+    let same = serde_json::from_value(path("/a")[0].clone()).unwrap();
+    let forwarding = Forwarding {
+        stable: Some(Stable { matches: vec![header("user", "you")], filters: Vec::new() }),
+        ..by_match(vec![same])
+    };
+    let rules = with(Kind::Http, &users, &backend(), &forwarding).unwrap();
+    insta::assert_snapshot!(short(&rules), @r"
+    /a → other:1
+    0.web-canary.canary.rollout.kusionstack.io /a → web-canary:1
+    0.web-stable.stable.rollout.kusionstack.io /a user=you → web-stable:1
+    /a → web-stable:1
+    ");
+}
+
+#[test]
 fn a_prefix_is_replaced_in_a_rule_for_each_match() {
     let users = json!([{ "matches": path("/shop"), "filters": [rewrite()], "backendRefs": [reference("web", 1)] }]);
     let rules =
         with(Kind::Http, &users, &backend(), &by_match(vec![header("user", "me"), header("user", "you")])).unwrap();
     insta::assert_snapshot!(short(&rules), @r"
-    /shop → web-stable:1 URLRewrite
     0.web-canary.canary.rollout.kusionstack.io /shop user=me → web-canary:1 URLRewrite
     1.web-canary.canary.rollout.kusionstack.io /shop user=you → web-canary:1 URLRewrite
+    /shop → web-stable:1 URLRewrite
     ");
     assert_eq!(without(&rules, &backend()), users);
 }
@@ -95,7 +115,7 @@ fn names_are_no_longer_than_may_be() {
     {
         let users = json!([{ "backendRefs": [reference] }]);
         let rules = with(Kind::Http, &users, backend, &by_match(vec![header("user", "me")])).unwrap();
-        let name = rules[1]["name"].as_str().unwrap();
+        let name = rules[0]["name"].as_str().unwrap();
         assert!(name.len() <= 253);
         assert!(expected.is_none_or(|expected| name == expected), "{name}");
         assert_eq!(without(&rules, backend), users);
@@ -126,7 +146,7 @@ fn a_grpc_route_is_matched_by_method_and_headers() {
     let rules = with(Kind::Grpc, &users, &backend(), &forwarding).unwrap();
     let ours = json!([{ "name": "user", "value": "me" }]);
     assert_eq!(
-        rules[1]["matches"],
+        rules[0]["matches"],
         json!([
             { "method": { "service": "shop.Cart" }, "headers": ours },
             { "method": { "method": "Ping" }, "headers": ours },
@@ -185,8 +205,8 @@ fn two_backends_of_one_rule_are_not_both_matched() {
     assert_eq!(refusal, Refusal::Shared { name: "api".into() });
     let both = with(Kind::Http, &one, &api, &weight(20)).unwrap();
     insta::assert_snapshot!(short(&both), @r"
-    → web-stable:100 api-stable:80 api-canary:20
     0.web-canary.canary.rollout.kusionstack.io user=me → web-canary:100 api-stable:80 api-canary:20
+    → web-stable:100 api-stable:80 api-canary:20
     ");
     assert_eq!(without(&without(&both, &web), &api), users);
 }
