@@ -12,6 +12,7 @@ pub mod ingress;
 mod limits;
 mod matches;
 mod normal;
+mod precedence;
 mod refusal;
 mod rules;
 #[cfg(test)]

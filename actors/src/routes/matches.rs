@@ -22,7 +22,8 @@ pub(super) fn merge(kind: Kind, users: &[Value], ours: &[HttpRouteMatch]) -> Vec
     merged
 }
 
-fn both(kind: Kind, users: &Value, ours: &Value) -> Option<Value> {
+/// What has to match that matches the user's and ours; none where nothing can.
+pub(super) fn both(kind: Kind, users: &Value, ours: &Value) -> Option<Value> {
     let mut both = users.clone();
     // The names of headers are the same in any case, those of parameters are not.
     let parts: &[_] = match kind {

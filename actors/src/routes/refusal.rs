@@ -48,6 +48,18 @@ pub enum Refusal {
         /// `stable` or `canary`.
         of: &'static str,
     },
+    /// A rule would take what another one takes.
+    #[error(
+        "with the matches, rules[{by}] is more specific than rules[{rule}], and would take requests of it to {name}: add them to rules[{rule}] as well, or use a weight"
+    )]
+    Overtakes {
+        /// The rule whose requests they are, of the user's.
+        rule: usize,
+        /// The rule of the user's that would take them.
+        by: usize,
+        /// Name of the backend.
+        name: String,
+    },
     /// Two backends of one rule are both told apart by matches.
     #[error(
         "a rule refers to {name} and to another backend whose requests are told apart by matches: use a weight for one of the two, or give each a rule of its own"

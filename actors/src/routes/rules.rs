@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::clones::{self, Clones, Fork};
-use super::{Backend, Canary, Forwarding, Kind, Mirror, Refusal, Rest, Share, filters, limits, list};
+use super::{Backend, Canary, Forwarding, Kind, Mirror, Refusal, Rest, Share, filters, limits, list, precedence};
 
 /// The Gateway API's limit.
 const WEIGHT: i64 = 1_000_000;
@@ -47,7 +47,11 @@ pub fn with(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwardin
     if !is_referenced {
         return Err(Refusal::Unreferenced { kind: backend.kind.clone(), name: backend.origin.clone() });
     }
-    made.iter().try_for_each(Clones::take_requests)?;
+    let users: Vec<_> = list(&rules).iter().filter(|rule| !clones::is_any(rule)).collect();
+    for clones in &made {
+        clones.take_requests()?;
+        precedence::is_kept(kind, &users, backend, clones.matches)?;
+    }
     limits::are_kept(&all)?;
     Ok(Value::Array(all))
 }

@@ -1,5 +1,6 @@
 mod clones;
 mod ingress;
+mod precedence;
 mod properties;
 
 use std::fmt::Write as _;

@@ -74,17 +74,15 @@ fn of_rules_that_match_equally_well_ours_is_the_first() {
         { "matches": path("/a"), "backendRefs": [reference("web", 1)] },
     ]);
     let same = serde_json::from_value(path("/a")[0].clone()).unwrap();
-    let forwarding = Forwarding {
-        stable: Some(Stable { matches: vec![header("user", "you")], filters: Vec::new() }),
-        ..by_match(vec![same])
-    };
-    let rules = with(Kind::Http, &users, &backend(), &forwarding).unwrap();
+    let rules = with(Kind::Http, &users, &backend(), &by_match(vec![same])).unwrap();
     insta::assert_snapshot!(short(&rules), @r"
     /a → other:1
     0.web-canary.canary.rollout.kusionstack.io /a → web-canary:1
-    0.web-stable.stable.rollout.kusionstack.io /a user=you → web-stable:1
     /a → web-stable:1
     ");
+    // With a header it would be taken before the other, whose requests never went to the backend.
+    let refusal = with(Kind::Http, &users, &backend(), &by_match(vec![header("user", "me")])).unwrap_err();
+    assert_eq!(refusal, Refusal::Overtakes { rule: 0, by: 1, name: "web".into() });
 }
 
 #[test]
