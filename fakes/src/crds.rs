@@ -70,7 +70,11 @@ fn parse(texts: &[&str]) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::server::WriteOptions;
+    use crate::store::GroupResource;
     use crate::{ApiServer, Clock};
 
     #[tokio::test(start_paused = true)]
@@ -85,5 +89,38 @@ mod tests {
         let workloads = ["CloneSet", "StatefulSet", "CollaSet", "PodDecoration", "ResourceContext"];
         let routes = ["Gateway", "GRPCRoute", "HTTPRoute", "InferencePool", "ServiceExport", "ServiceImport"];
         assert_eq!(served, [&workloads[..], &routes[..]].concat());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_route_keeps_within_its_limits() {
+        let api = ApiServer::new(1, Clock::new("2026-01-01T00:00:00Z".parse().unwrap(), 1));
+        for definition in gateway_api() {
+            api.install_crd(definition.clone()).await.unwrap();
+        }
+        let reference = |weight: i64| json!({ "name": "web", "port": 80, "weight": weight });
+        let matches = |count: usize| Value::Array(vec![json!({}); count]);
+        let many = |count: usize, rule: Value| Value::Array(vec![rule; count]);
+        let named = json!({ "name": "a", "backendRefs": [reference(1)] });
+        for (rules, refused) in [
+            (many(16, json!({ "matches": matches(8), "backendRefs": [reference(1_000_000)] })), None),
+            (many(17, json!({})), Some("must have at most 16 items")),
+            (many(2, json!({ "matches": matches(65) })), Some("must have at most 64 items")),
+            (many(3, json!({ "matches": matches(43) })), Some("at most 128 matches")),
+            (many(1, json!({ "backendRefs": vec![reference(1); 17] })), Some("must have at most 16 items")),
+            (many(1, json!({ "backendRefs": [reference(1_000_001)] })), Some("less than or equal to 1000000")),
+            (many(1, json!({ "backendRefs": [reference(-1)] })), Some("greater than or equal to 0")),
+            (many(1, json!({ "backendRefs": [{ "name": "web" }] })), Some("with its port")),
+            (many(1, named.clone()), None),
+            (many(2, named), Some("names of their own")),
+        ] {
+            let route = json!({
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+                "metadata": { "generateName": "shop-", "namespace": "default" }, "spec": { "rules": rules },
+            });
+            let routes = GroupResource::new("gateway.networking.k8s.io", "httproutes");
+            let written = api.create(&routes, route, &WriteOptions::manager("test")).await;
+            let message = written.err().map(|status| status.message).unwrap_or_default();
+            assert!(refused.map_or(message.is_empty(), |refused| message.contains(refused)), "{refused:?}: {message}");
+        }
     }
 }
