@@ -102,7 +102,7 @@ struct Shared {
     /// The cluster's name, by which its pods are told from those of members.
     cluster: String,
     api: ApiServer,
-    options: GatewayOptions,
+    options: Mutex<GatewayOptions>,
     seed: u64,
     /// The other clusters whose exported Services can be reached.
     members: Mutex<BTreeMap<String, Store>>,
@@ -128,7 +128,7 @@ impl Gateway {
         let shared = Shared {
             cluster: cluster.to_owned(),
             api: api.clone(),
-            options,
+            options: Mutex::new(options),
             seed,
             members: Mutex::default(),
             joined: Notify::new(),
@@ -141,6 +141,11 @@ impl Gateway {
     /// Programs what the API says and answers routes until the task is dropped.
     pub async fn run(self) {
         controller::run(self).await;
+    }
+
+    /// Has it behave otherwise from now on; what is under way stays so.
+    pub fn set(&self, options: GatewayOptions) {
+        *lock(&self.shared.options) = options;
     }
 
     /// Has another cluster's exported Services reached by ServiceImports of this one.

@@ -33,7 +33,7 @@ pub use self::{
     quantity::{Ratio, Span, Time},
     timeline::{
         Action, Annotate, Carrier, Command, CommandOn, Condition, Crash, ImageIn, Injure, Install, ObjectRef, Patch,
-        Restart, Scale, SetImage, Step,
+        Restart, Scale, SetGateway, SetImage, Step,
     },
 };
 

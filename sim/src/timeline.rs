@@ -125,6 +125,12 @@ impl Timeline<'_> {
                 self.hooks.program(&set.name, set.answers.iter().map(Into::into));
                 Ok(())
             }
+            Action::SetGateway(set) => {
+                let cluster = cluster_name(set.cluster.as_deref());
+                self.recorder.tell("gateway", &format!("{cluster}: is as late as {}", set.gateway));
+                self.site(&cluster)?.cluster.gateway().ok_or("no gateway")?.set(set.gateway.options());
+                Ok(())
+            }
             Action::Fault(strike) => self.fault(strike),
             Action::CrashOperator(crash) => self.crash(crash),
             Action::RestartOperator(restart) => self.order(Order::Restart(restart.after.map(|after| after.0))),

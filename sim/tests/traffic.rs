@@ -78,6 +78,17 @@ fn a_route_without_its_copy_is_noticed() {
 }
 
 #[test]
+fn a_gateway_can_become_late() {
+    let late =
+        "- at: 30s\n  do: {set-gateway: {cluster: east, gateway: {routes-after: 30s, status-after: 1h}}}\n- at: 30s";
+    let outcome = played(&[("- at: 30s", late)]);
+    assert_eq!(outcome.broken(), ["no_lost_request"], "{}", outcome.timeline);
+    let said = "gateway   east: is as late as 30s with routes, 100ms..2s with endpoints and 1h with status";
+    assert!(outcome.timeline.contains(said), "{}", outcome.timeline);
+    assert_eq!(outcome.timeline.matches("Accepted is True").count(), 1, "{}", outcome.timeline);
+}
+
+#[test]
 fn a_seed_decides_what_clients_see() {
     let scenario = by_hand(&[]);
     let (first, again, other) = (run(&scenario, 1), run(&scenario, 1), run(&scenario, 2));

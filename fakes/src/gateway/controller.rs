@@ -12,7 +12,7 @@ use crate::clock::stamp;
 use crate::controllers::client::Client;
 use crate::controllers::queue::Queue;
 use crate::controllers::worker::{Change, Feed};
-use crate::delay::{Delay, Delays};
+use crate::delay::Delays;
 use crate::status::Status;
 use crate::store::{GroupResource, Store, Stored};
 
@@ -59,20 +59,20 @@ struct Controller {
     client: Client,
     kinds: Kinds,
     queue: Queue<Key>,
-    routes: (Delay, Delays),
-    endpoints: (Delay, Delays),
-    status: (Delay, Delays),
+    routes: Delays,
+    endpoints: Delays,
+    status: Delays,
 }
 
 impl Controller {
     fn new(gateway: Gateway) -> Self {
         let client = Client::new(&gateway.shared.api, "gateway-controller");
-        let (options, seed) = (gateway.shared.options.clone(), gateway.shared.seed);
+        let seed = gateway.shared.seed;
         Self {
             queue: Queue::new(client.store().clock().clone()),
-            routes: (options.routes, Delays::new(seed, ROUTES)),
-            endpoints: (options.endpoints, Delays::new(seed, ENDPOINTS)),
-            status: (options.status, Delays::new(seed, STATUS)),
+            routes: Delays::new(seed, ROUTES),
+            endpoints: Delays::new(seed, ENDPOINTS),
+            status: Delays::new(seed, STATUS),
             kinds: Kinds::new(),
             client,
             gateway,
@@ -210,7 +210,7 @@ impl Controller {
     }
 
     fn add_route(&mut self, id: RouteId) {
-        let delay = self.routes.1.draw(self.routes.0);
+        let delay = self.routes.draw(lock(&self.gateway.shared.options).routes);
         self.queue.add(Key::Route(id.clone()), delay);
         if id.kind != "Ingress" {
             self.add_status(id);
@@ -218,12 +218,12 @@ impl Controller {
     }
 
     fn add_status(&mut self, id: RouteId) {
-        let delay = self.status.1.draw(self.status.0);
+        let delay = self.status.draw(lock(&self.gateway.shared.options).status);
         self.queue.add(Key::Status(id), delay);
     }
 
     fn add_backend(&mut self, kind: &str, namespace: &str, name: &str) {
-        let delay = self.endpoints.1.draw(self.endpoints.0);
+        let delay = self.endpoints.draw(lock(&self.gateway.shared.options).endpoints);
         self.queue.add(Key::Backend(BackendId::new(kind, namespace, name)), delay);
     }
 

@@ -66,11 +66,7 @@ fn clients(scenario: &Scenario) -> Result<(), Problem> {
     let mut seen = std::collections::BTreeSet::new();
     for (index, client) in scenario.clients.iter().enumerate() {
         let field = format!("clients[{index}]");
-        known_cluster(scenario, &format!("{field}.cluster"), client.cluster.as_deref())?;
-        let cluster = cluster_name(client.cluster.as_deref());
-        if scenario.gateway(&cluster).is_none() {
-            return fail(&format!("{field}.cluster"), format!("{cluster} has no gateway: give it `gateway: {{}}`"));
-        }
+        known_gateway(scenario, &field, client.cluster.as_deref())?;
         if !seen.insert(&client.name) {
             return fail(&field, format!("`{}` is there twice: give every client a name of its own", client.name));
         }
@@ -79,6 +75,17 @@ fn clients(scenario: &Scenario) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// The cluster that something names has a gateway.
+fn known_gateway(scenario: &Scenario, field: &str, cluster: Option<&str>) -> Result<(), Problem> {
+    let field = format!("{field}.cluster");
+    known_cluster(scenario, &field, cluster)?;
+    let cluster = cluster_name(cluster);
+    if scenario.gateway(&cluster).is_some() {
+        return Ok(());
+    }
+    fail(&field, format!("{cluster} has no gateway: give it `gateway: {{}}`"))
 }
 
 fn step_waits(field: &str, step: &Step) -> Result<(), Problem> {
@@ -118,6 +125,7 @@ fn action(scenario: &Scenario, field: &str, action: &Action) -> Result<(), Probl
         Action::Delete(object) => known_object(scenario, &format!("{field}.delete"), object),
         Action::Fault(strike) => fault(scenario, &format!("{field}.fault"), strike),
         Action::SetHook(set) => known_hook(scenario, &format!("{field}.set-hook.name"), &set.name),
+        Action::SetGateway(set) => known_gateway(scenario, &format!("{field}.set-gateway"), set.cluster.as_deref()),
         Action::InjureActor(injure) => {
             operator::victim(injure).map(|_| ()).map_err(|problem| (format!("{field}.injure-actor"), problem))
         }

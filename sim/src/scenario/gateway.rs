@@ -1,6 +1,7 @@
 //! Gateways of clusters, and clients that send requests to them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -33,6 +34,17 @@ impl Gateway {
             endpoints: delay(self.endpoints_after, default.endpoints),
             status: delay(self.status_after, default.status),
         }
+    }
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GatewayOptions { routes, endpoints, status } = self.options();
+        let [routes, endpoints, status] = [routes, endpoints, status].map(|delay| match (delay.min_ms, delay.max_ms) {
+            (low, high) if low == high => Time::millis(low).to_string(),
+            (low, high) => format!("{}..{}", Time::millis(low), Time::millis(high)),
+        });
+        write!(f, "{routes} with routes, {endpoints} with endpoints and {status} with status")
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Action {
     MarkGoodImage(ImageIn),
     /// A hook answers otherwise from now on.
     SetHook(super::SetHook),
+    /// A gateway is as late as this from now on; what is not said is as the fake has it.
+    SetGateway(SetGateway),
     /// A fault strikes.
     Fault(Strike),
     /// The operator crashes, now or around a write.
@@ -123,6 +125,16 @@ pub struct Scale {
     pub workload: String,
     /// Pods wanted.
     pub replicas: u32,
+}
+
+/// How late a gateway is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SetGateway {
+    /// The cluster; the hub when absent.
+    pub cluster: Option<String>,
+    /// How late.
+    pub gateway: super::Gateway,
 }
 
 /// Definitions of workloads for a cluster.
