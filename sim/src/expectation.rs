@@ -101,7 +101,7 @@ fn of_workload(name: &str, wanted: &ExpectWorkload, workload: &WorkloadFacts) ->
     .collect()
 }
 
-fn differs<T: PartialEq + std::fmt::Debug>(what: &str, wanted: Option<&T>, found: &T) -> Option<String> {
+pub(crate) fn differs<T: PartialEq + std::fmt::Debug>(what: &str, wanted: Option<&T>, found: &T) -> Option<String> {
     let wanted = wanted?;
     (wanted != found).then(|| format!("{what}: expected {wanted:?}, found {found:?}"))
 }

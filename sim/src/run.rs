@@ -106,8 +106,7 @@ fn simulate(scenario: &Scenario, seed: u64, options: Options) -> Result<Outcome,
 /// Lives through a scenario: what was recorded, and what clients tell.
 async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms) -> Result<(Record, String), String> {
     let start = Instant::now();
-    let jury = Jury::new(&scenario.except);
-    let recorder = Recorder::new(if scenario.has_traffic() { jury.with_traffic() } else { jury });
+    let recorder = Recorder::new(jury(scenario, &scenario.except));
     let swarm = scenario.faults.drawn(seed);
     let faults_end = start + swarm.until.unwrap_or_default().0;
     let clock = Clock::new(EPOCH.parse().map_err(|error| format!("no epoch: {error}"))?, 1);
@@ -173,6 +172,7 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
         ending.rested = true;
         ending.unmet = recorder.facts(|facts| expectation::unmet(&scenario.expect, facts));
         ending.unmet.extend(unreached(scenario, &recorder));
+        ending.unmet.extend(traffic::unmet(&scenario.expect, &clients));
     }
     // The operator may have died of its own accord; that is told in the alarms.
     let _ = order.send(Order::Stop);
@@ -210,6 +210,12 @@ async fn until_the_end(scenario: &Scenario, timeline: &Timeline<'_>, faults_end:
     Ending { unmet, budget: scenario.until.to_string(), ..Ending::default() }
 }
 
+/// The invariants of a scenario.
+fn jury(scenario: &Scenario, except: &BTreeMap<String, String>) -> Jury {
+    let jury = Jury::new(except);
+    if scenario.has_traffic() { jury.with_traffic() } else { jury }
+}
+
 fn unreached(scenario: &Scenario, recorder: &Recorder) -> Vec<String> {
     let wanted = scenario.expect.reached.iter().filter_map(|name| coverage::find(name).ok());
     let missed = wanted.filter(|situation| recorder.reached(*situation) == 0);
@@ -243,7 +249,7 @@ fn replay(scenario: &Scenario, seed: u64, options: Options) -> String {
 /// The outcome of a run that came to no end at all.
 fn wreck(scenario: &Scenario, seed: u64, options: Options, error: &str) -> Outcome {
     let ending = Ending { alarms: vec![error.to_owned()], ..Ending::default() };
-    let mut jury = Jury::new(&BTreeMap::new());
+    let mut jury = jury(scenario, &BTreeMap::new());
     jury.finish(&crate::facts::Facts::default(), &ending, Duration::ZERO);
     let verdicts = jury.verdicts();
     let timeline =

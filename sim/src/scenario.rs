@@ -25,7 +25,7 @@ use serde_json::Value;
 pub(crate) use self::gateway::delay;
 pub use self::{
     application::{Application, Workload, WorkloadKind},
-    expect::{Expect, ExpectRun, ExpectWorkload},
+    expect::{Expect, ExpectClient, ExpectRun, ExpectWorkload},
     fault::{Hang, NextAnswer, NextFault, Strike, Swarm, UNREACHABLE_FOR, Unreachable, Where},
     gateway::{Client, Gateway},
     hook::{Answer, Answers, SetHook},

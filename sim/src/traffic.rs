@@ -5,10 +5,11 @@ use std::sync::Arc;
 use slipway_fakes::gateway;
 
 use crate::{
+    expectation::differs,
     link::Wire,
     random::{Concern, Dice},
     recorder::Recorder,
-    scenario::{Scenario, cluster_name},
+    scenario::{Expect, Scenario, cluster_name},
     site::Site,
 };
 
@@ -42,6 +43,17 @@ pub(crate) fn begin(
         clients.push((client.name.clone(), started));
     }
     clients
+}
+
+/// What clients were to be answered and were not, in words.
+pub(crate) fn unmet(expect: &Expect, clients: &[(String, gateway::Client)]) -> Vec<String> {
+    let of_client = |(name, client): &(String, gateway::Client)| {
+        let (wanted, counts) = (expect.clients.get(name)?, client.counts());
+        let images: Vec<String> = counts.by_image().into_keys().collect();
+        let errors = differs(&format!("the errors of client {name}"), wanted.errors.as_ref(), &counts.errors(400));
+        errors.or_else(|| differs(&format!("what answered client {name}"), wanted.images.as_ref(), &images))
+    };
+    clients.iter().filter_map(of_client).collect()
 }
 
 /// What clients counted, one line each, for the trace.

@@ -161,6 +161,8 @@ impl Configuration {
             return answer;
         }
         answer.status = match self.stand(&drawn.to) {
+            // For Ingresses there is no rule, and this is what ingress-nginx does.
+            State::Missing if rule.route.kind == "Ingress" => 503,
             State::Missing => 500,
             State::Empty => 503,
             State::Serving => 200,

@@ -1,7 +1,8 @@
 //! Rules of Ingresses, with the canary annotations of ingress-nginx and, by query parameters, of MSE.
 //!
 //! A canary Ingress has no rules of its own: it takes requests of another Ingress's rules for the same host and path. By
-//! header or query parameter it takes all that have the value, and by weight its share of what is left.
+//! header or query parameter it takes all that have the value, and by weight its share of what is left. One whose Service
+//! has no ready endpoints takes them, too: ingress-nginx would pass it by, but not everybody who reads the annotations.
 
 use std::collections::BTreeMap;
 

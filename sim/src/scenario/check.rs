@@ -176,6 +176,11 @@ fn ends(scenario: &Scenario) -> Result<(), Problem> {
     for workload in scenario.expect.workloads.keys() {
         known_workload(scenario, &format!("expect.workloads.{workload}"), workload)?;
     }
+    for name in scenario.expect.clients.keys() {
+        if !scenario.clients.iter().any(|client| client.name == *name) {
+            return fail(&format!("expect.clients.{name}"), "is no client: name one of `clients`");
+        }
+    }
     for name in &scenario.expect.reached {
         coverage::find(name).map_err(|problem| ("expect.reached".to_owned(), problem))?;
     }

@@ -20,6 +20,8 @@ pub struct Expect {
     pub conditions: BTreeMap<String, String>,
     /// Workloads, as `cluster/name`.
     pub workloads: BTreeMap<String, ExpectWorkload>,
+    /// What clients were answered, by their names.
+    pub clients: BTreeMap<String, ExpectClient>,
     /// Situations that must have been reached on the way, by their names in the coverage.
     pub reached: Vec<String>,
 }
@@ -36,6 +38,16 @@ pub struct ExpectRun {
     pub batch: Option<usize>,
     /// `status.error.code`; empty for no error.
     pub error: Option<String>,
+}
+
+/// What a client must have been answered.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ExpectClient {
+    /// How many errors: statuses of 400 and above.
+    pub errors: Option<u64>,
+    /// The images of the pods that answered it.
+    pub images: Option<Vec<String>>,
 }
 
 /// What must be true of a workload.

@@ -85,6 +85,11 @@ fn mistakes_are_named() {
             "expect: {reached: [nonsense]}",
             "expect.reached: unknown situation `nonsense`",
         ),
+        (
+            "expect: {run: {phase: Succeeded}}",
+            "expect: {clients: {shpo: {errors: 0}}}",
+            "expect.clients.shpo: is no client",
+        ),
         ("expect: {run: {phase: Succeeded}}", "except: {gravity: none}", "except.gravity: unknown invariant `gravity`"),
         ("description: a small one", "", "missing field `description`; add it"),
         ("clusters: [", "clusters: {[", "is no YAML document"),

@@ -256,6 +256,8 @@ fn a_canary_ingress_takes_its_part_of_another() {
     let by_weight = with(json!({ "nginx.ingress.kubernetes.io/canary-weight": "20" }));
     let shares: Vec<u64> = by_weight.shares().remove(0).backends.iter().map(|it| it.share / 1_000_000).collect();
     assert_eq!(shares, [800, 200]);
+    let nowhere = configuration(&[ingress("web", "missing", &json!({}))], &SERVICES);
+    assert_eq!(taken(&nowhere, &get("/")), "503");
     let alone = configuration(
         &[ingress("web-canary", "b", &json!({ "nginx.ingress.kubernetes.io/canary": "true" }))],
         &SERVICES,
