@@ -7,6 +7,8 @@ use slipway_sim::{Outcome, Scenario, run};
 
 #[path = "traffic/kinds.rs"]
 mod kinds;
+#[path = "traffic/share.rs"]
+mod share;
 
 const SEED: u64 = 1;
 

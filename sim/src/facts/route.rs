@@ -33,6 +33,8 @@ pub struct RouteFacts {
     pub answers: Vec<String>,
     /// Whether it is gone.
     pub gone: bool,
+    /// Whether the operator deleted it.
+    robbed: bool,
 }
 
 /// The users' part of a route.
@@ -59,6 +61,7 @@ impl RouteFacts {
         let route = change.new;
         kind.clone_into(&mut self.kind);
         self.gone = change.verb == Verb::Delete;
+        self.robbed = self.gone && change.who == Who::Operator;
         self.words = list(&route["spec"]["rules"]).iter().map(words).collect();
         self.users = Part::of(route, is_fork);
         self.ours = ours(route, is_fork);
@@ -71,7 +74,7 @@ impl RouteFacts {
     /// Where the users' part is another than a user wrote it last.
     pub fn touched(&self) -> Option<String> {
         if self.gone {
-            return None;
+            return self.robbed.then(|| "it is deleted".to_owned());
         }
         let (found, wanted) = (&self.users, &self.wanted);
         if found.frame != wanted.frame {
@@ -275,7 +278,8 @@ fn words(rule: &Value) -> String {
         None => text(&it["name"]),
     });
     let matched = if matched.is_empty() { "all".to_owned() } else { matched.join(" or ") };
-    format!("{matched} → {}", to.collect::<Vec<_>>().join(", "))
+    let to = if references.is_empty() { "no backend".to_owned() } else { to.collect::<Vec<_>>().join(", ") };
+    format!("{matched} → {to}")
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -142,10 +142,11 @@ impl Facts {
     /// The run that moves a pod's workload, if the pod is of the new version, and not because of a foreign write.
     pub fn exposing(&self, pod: &Endpoint) -> Option<&RunFacts> {
         let is_it = |(id, workload): &(&WorkloadId, &WorkloadFacts)| {
-            let known = workload.pods.get(&pod.pod).filter(|known| known.uid == pod.uid && !known.foreign);
-            let is_new =
-                |known: &PodFacts| workload.is_copy() || workload.pending() && known.revision == workload.updated;
-            id.cluster == pod.cluster && id.namespace == pod.namespace && known.is_some_and(is_new)
+            let is_moved =
+                |known: &PodFacts| workload.pending() && known.revision == workload.updated && !known.foreign;
+            let known = workload.pods.get(&pod.pod).filter(|known| known.uid == pod.uid);
+            let is_new = known.is_some_and(|known| workload.is_copy() || is_moved(known));
+            id.cluster == pod.cluster && id.namespace == pod.namespace && is_new
         };
         let (id, workload) = self.workloads.iter().find(is_it)?;
         let name = id.name.strip_suffix("-canary").filter(|_| workload.is_copy()).unwrap_or(&id.name).to_owned();

@@ -151,6 +151,10 @@ fn the_users_part_stays() {
         let mut network = Network::new();
         assert_eq!(network.routed(Who::Operator, &wrong), ["users_route_untouched"], "{wrong:?}");
     }
+    let mut network = Network::new();
+    assert_eq!(network.write(Who::Operator, "httproutes", "shop", &Value::Null), ["users_route_untouched"]);
+    let mut network = Network::new();
+    assert!(network.write(Who::User, "httproutes", "shop", &Value::Null).is_empty());
     // A GitOps tool's controller is nobody of ours, and no user either.
     let mut network = Network::new();
     assert_eq!(network.routed(Who::Cluster, &[divided(10), users()]), ["users_route_untouched"]);
