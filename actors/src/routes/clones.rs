@@ -57,8 +57,8 @@ impl Clones<'_> {
             return Vec::new();
         }
         let mut clone = rule.clone();
-        filters::merge(&mut clone, self.filters);
         self.send(&mut clone);
+        filters::merge(&mut clone, self.filters);
         let is_single = limits::replaces_prefix(&clone);
         let sets = if is_single { merged.into_iter().map(|one| vec![one]).collect() } else { vec![merged] };
         let first = self.made;
@@ -74,10 +74,14 @@ impl Clones<'_> {
     }
 
     fn send(&self, clone: &mut Value) {
-        let is_redirect = list(&clone["filters"]).iter().any(|filter| filter["type"] == "RequestRedirect");
-        if let (true, Some(fields)) = (is_redirect, clone.as_object_mut()) {
-            // What is redirected goes to no backend.
-            fields.remove("backendRefs");
+        if self.filters.iter().any(|filter| filter.type_ == "RequestRedirect") {
+            // What is redirected goes to no backend, and no copy of it either.
+            if let Some(fields) = clone.as_object_mut() {
+                fields.remove("backendRefs");
+            }
+            if let Some(filters) = clone.get_mut("filters").and_then(Value::as_array_mut) {
+                filters.retain(|filter| filter["type"] != "RequestMirror");
+            }
             return;
         }
         for reference in clone["backendRefs"].as_array_mut().into_iter().flatten() {

@@ -24,11 +24,14 @@ pub fn with(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwardin
         let mut forked = rule.clone();
         if backend.is_in(rule, &backend.origin) {
             fork(&mut forked, index, backend, forwarding)?;
+            // A redirect of another backend's refers to nothing, but stands before the rule that it is a clone of.
+            let is_shared = is_clone || clones.iter().any(|clone: &Value| list(&clone["backendRefs"]).is_empty());
+            if is_shared && !made.is_empty() {
+                return Err(Refusal::Shared { name: backend.origin.clone() });
+            }
             if !is_clone {
                 is_referenced = true;
                 clones.extend(made.iter_mut().flat_map(|made| made.of(rule)));
-            } else if !made.is_empty() {
-                return Err(Refusal::Shared { name: backend.origin.clone() });
             }
         }
         if is_clone {

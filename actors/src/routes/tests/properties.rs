@@ -48,7 +48,10 @@ fn forwarding() -> impl Strategy<Value = Forwarding> {
     let filter: HttpRouteFilter = serde_json::from_value(json!({ "type": "RequestHeaderModifier",
         "requestHeaderModifier": { "set": [{ "name": "X", "value": "ours" }] } }))
     .unwrap();
-    let filters = move || prop::sample::subsequence(vec![filter.clone()], 0..2);
+    let redirect: HttpRouteFilter =
+        serde_json::from_value(json!({ "type": "RequestRedirect", "requestRedirect": { "hostname": "new.example" } }))
+            .unwrap();
+    let filters = move || prop::sample::subsequence(vec![filter.clone(), redirect.clone()], 0..2);
     let canary = (share, filters()).prop_map(|(share, filters)| Canary { share, filters });
     let stable = (wanted(), filters()).prop_map(|(matches, filters)| Stable { matches, filters });
     let half = Fraction { numerator: 1, denominator: None };
