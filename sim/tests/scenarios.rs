@@ -65,6 +65,13 @@ fn a_crash_at_every_write_changes_nothing() {
     }
 }
 
+/// Neither loses it a request, nor leaves anything on a route: all writes, by turns before and after they land, or with
+/// their answer lost.
+#[test]
+fn a_crash_at_every_write_loses_no_request() {
+    crash_at_writes(&named("traffic-crash"), 1, 1);
+}
+
 fn crash_at_every_write(scenario: &Scenario) {
     let writes = run(scenario, SEED).writes;
     assert!(writes > 10, "only {writes} writes");
