@@ -9,6 +9,8 @@
 mod acceptance;
 mod forks;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -188,7 +190,11 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let part = full_part(case).filter(|_| wanted).filter(|part| {
         // What cannot be written whole is not begun.
         let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
-        let fits = |route: &Arc<Route>| routes::with(route.kind.rules(), &route.rules, &backend, part).is_ok();
+        // Nor is anything begun on a route that its gateways do not take as it is.
+        let fits = |route: &Arc<Route>| {
+            acceptance::obstacle(route).is_none()
+                && routes::with(route.kind.rules(), &route.rules, &backend, part).is_ok()
+        };
         case.lays(id, Role::Stable) || (route.is_none_or(fits) && forks::can_serve(case, Role::Stable))
     });
     let part = part.map(|part| {

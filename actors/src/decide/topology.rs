@@ -1,5 +1,8 @@
 //! One TrafficTopology: a BackendRouting for each cluster that has workloads of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

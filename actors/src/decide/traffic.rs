@@ -13,6 +13,8 @@
 //! On the way back the same, backwards. Like all goals these follow from the stored status alone.
 
 mod forked;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

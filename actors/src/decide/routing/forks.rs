@@ -24,7 +24,7 @@ pub(super) struct Fork<'a> {
     /// What it is to be, while it is wanted and can be made.
     pub(super) wanted: Option<Value>,
     /// Why it cannot be made.
-    pub(super) refusal: Option<String>,
+    refusal: Option<String>,
     /// Its endpoints that are ready.
     ready: usize,
     /// Since when it is ready, as stored.
@@ -78,7 +78,12 @@ impl<'a> Fork<'a> {
 /// every gateway has had the time to know them.
 pub(super) fn can_serve(case: &Case<'_>, role: Role) -> bool {
     let is_ready = fork(case, role).is_some_and(|fork| fork.is_ready());
-    is_ready && (case.is_laid(role) || known_at(case, role).is_some_and(|at| at <= case.now))
+    is_ready && (case.is_laid(role) || refusal(case).is_none() && known_at(case, role).is_some_and(|at| at <= case.now))
+}
+
+/// Why a fork cannot be made, if one cannot.
+pub(super) fn refusal(case: &Case<'_>) -> Option<String> {
+    ROLES.iter().filter(|_| case.is_forked()).find_map(|role| fork(case, *role)?.refusal)
 }
 
 /// Since when a fork is ready, if it is.
@@ -122,7 +127,8 @@ fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
     let namespace = case.view.routing.metadata.namespace.clone().unwrap_or_default();
     let key = ObjectKey { namespace, name: fork.name.clone() };
     if case.is_forked() {
-        if fork.refusal.is_some() {
+        // Where one cannot be made the other is of no use.
+        if refusal(case).is_some() {
             return None;
         }
         let Some(existing) = fork.existing else {

@@ -79,6 +79,11 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
         Some(Health::Ready) if is_there => READY,
         Some(Health::Ready) => not("OriginBackendNotReady", format!("{kind} {origin} not found: create it")),
     };
+    if finding.0 == "True"
+        && let Some(refusal) = forks::refusal(case)
+    {
+        finding = not("ForkRefused", refusal);
+    }
     let serves_canary = full_part(case).is_some_and(|part| part.canary.is_some() || part.mirror.is_some());
     for (role, reason, entry, must_serve) in [
         (Role::Stable, "StableBackendNotReady", &mut shown.stable, true),
@@ -100,9 +105,7 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
         if finding.0 != "True" {
             continue;
         }
-        if let Some(refusal) = fork.refusal {
-            finding = not(reason, refusal);
-        } else if fork.existing.is_none() {
+        if fork.existing.is_none() {
             finding = not(reason, format!("{kind} {name} to be made{error}"));
         } else if !fork.is_in_step() {
             finding = not(reason, format!("{kind} {name} to select other pods{error}"));
@@ -163,7 +166,7 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         Ok(None) => {}
     }
     let full = full_part(case).filter(|_| is_wanted(case.view, entry));
-    if goal.part != full {
+    if goal.part != full && acceptance::obstacle(found).is_none() {
         let backend = &goal.backend;
         let fork = if goal.part.is_none() { &backend.stable } else { &backend.canary };
         return not("WaitForSync", format!("{id} waits for ready endpoints of {} {fork}", backend.kind));

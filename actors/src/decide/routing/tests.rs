@@ -1,0 +1,292 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    decide::fixtures::{at, object},
+    intent::BackendWrite,
+    view::{Backend, Health, ObjectKey, Route, RouteReport},
+};
+
+/// A BackendRouting with everything it is about, that does what is decided, as clusters would.
+struct World {
+    view: RoutingView,
+    /// What happened, in words.
+    log: Vec<String>,
+    second: i64,
+    version: i64,
+}
+
+const ROUTE: &str = "shop";
+
+fn id() -> RouteId {
+    RouteId { cluster: "east".into(), kind: RouteKind::HttpRoute, name: ROUTE.into() }
+}
+
+impl World {
+    fn new() -> Self {
+        let routing = json!({
+            "metadata": { "namespace": "default", "name": "web-ics-east", "uid": "u", "generation": 1, "resourceVersion": "1" },
+            "spec": {
+                "trafficType": "InCluster", "drainSeconds": 10,
+                "backend": { "apiVersion": "v1", "kind": "Service", "cluster": "east", "name": "web" },
+                "routes": [{
+                    "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "cluster": "east", "name": ROUTE,
+                }],
+            },
+        });
+        let rules = json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]);
+        let view = RoutingView {
+            routing: object(routing),
+            health: Some(Health::Ready),
+            backends: BTreeMap::new(),
+            ready: [("web".to_owned(), 4)].into(),
+            errors: BTreeMap::new(),
+            routes: [(id(), RouteReport { listed: true, route: Some(route(rules, 1)), error: None })].into(),
+        };
+        let mut world = Self { view, log: Vec::new(), second: 0, version: 1 };
+        world.store(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "default", "name": "web", "uid": "w" },
+            "spec": { "selector": { "app": "web" }, "ports": [{ "port": 80 }] },
+        }));
+        world
+    }
+
+    fn say(&mut self, what: String) {
+        self.log.push(format!("{:>3}s  {what}", self.second));
+    }
+
+    fn store(&mut self, object: &Value) {
+        self.version += 1;
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut object = object.clone();
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let backend = Backend {
+            key: ObjectKey { namespace: "default".into(), name: name.clone() },
+            uid: format!("uid-{name}"),
+            resource_version: self.version.to_string(),
+            deleting: false,
+            object,
+        };
+        self.view.backends.insert(name, Arc::new(backend));
+    }
+
+    /// A run changes the spec.
+    fn ask(&mut self, forks: Value, forwarding: Value) {
+        let mut routing = json!(*self.view.routing);
+        let generation = routing["metadata"]["generation"].as_i64().unwrap() + 1;
+        routing["metadata"]["generation"] = json!(generation);
+        routing["spec"]["forkedBackends"] = forks;
+        routing["spec"]["forwarding"] = forwarding;
+        self.view.routing = object(routing);
+    }
+
+    /// Decides and does what was decided until nothing is left to do.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            let decision = routing(&self.view, at(self.second));
+            let mut is_busy = decision.write.is_some() || !decision.backends.is_empty();
+            for write in decision.backends {
+                self.back(write);
+            }
+            if let Some(HubWrite::Patch { patch, .. } | HubWrite::PatchStatus { patch, .. }) = decision.write {
+                let mut routing = json!(*self.view.routing);
+                json_patch::merge(&mut routing, &patch);
+                self.version += 1;
+                routing["metadata"]["resourceVersion"] = json!(self.version.to_string());
+                self.view.routing = object(routing);
+            }
+            for (id, goal) in decision.routes {
+                let report = self.view.routes.get_mut(&id).unwrap();
+                let Some(known) = report.route.clone() else { continue };
+                let Some(patch) = crate::decide::route(&known, &goal).ok().flatten() else { continue };
+                let rules = patch[2]["value"].clone();
+                let unaccepted = known.unaccepted.clone();
+                let written = route(rules.clone(), known.generation + 1);
+                report.route = Some(Arc::new(Route { unaccepted, ..written.as_ref().clone() }));
+                is_busy = true;
+                self.say(format!("route: {}", told(&rules)));
+            }
+            if !is_busy {
+                return;
+            }
+        }
+        panic!("it never settles: {}", self.log.join("\n"));
+    }
+
+    fn back(&mut self, write: BackendWrite) {
+        let name = write.key().name.clone();
+        match write {
+            BackendWrite::Create { object, .. } => {
+                self.say(format!("create {name} of {}", object["spec"]["selector"]));
+                self.store(&object);
+            }
+            BackendWrite::Patch { patch, .. } => {
+                let mut object = self.view.backends[&name].object.clone();
+                json_patch::merge(&mut object, &patch);
+                self.say(format!("change {name} to {}", object["spec"]["selector"]));
+                self.store(&object);
+            }
+            BackendWrite::Delete { .. } => {
+                self.say(format!("delete {name}"));
+                self.view.backends.remove(&name);
+                self.view.ready.remove(&name);
+            }
+        }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.second += seconds;
+        self.settle();
+        let status = self.view.routing.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned();
+        let line = ready.map_or("not looked at".to_owned(), |ready| match &*ready.status {
+            "True" => "ready".to_owned(),
+            _ => ready.message,
+        });
+        self.say(format!("  {line}"));
+    }
+}
+
+fn route(rules: Value, generation: i64) -> Arc<Route> {
+    Arc::new(Route {
+        kind: RouteKind::HttpRoute,
+        key: ObjectKey { namespace: "default".into(), name: ROUTE.into() },
+        uid: "r".into(),
+        resource_version: generation.to_string(),
+        generation,
+        rules,
+        rules_manager: Some("argocd".into()),
+        unaccepted: None,
+        extension: None,
+    })
+}
+
+/// Rules in short.
+fn told(rules: &Value) -> String {
+    let rules = rules.as_array().unwrap().iter().map(|rule| {
+        let refs = rule["backendRefs"].as_array().unwrap().iter();
+        let refs = refs.map(|it| format!("{} {}", it["name"].as_str().unwrap(), it["weight"].as_i64().unwrap_or(1)));
+        refs.collect::<Vec<_>>().join(", ")
+    });
+    rules.collect::<Vec<_>>().join(" | ")
+}
+
+fn forks(new: &str) -> Value {
+    json!({
+        "stable": { "name": "web-stable", "extraLabelSelector": { "controller-revision-hash": "v1" } },
+        "canary": { "name": "web-canary", "extraLabelSelector": { "controller-revision-hash": new } },
+    })
+}
+
+fn forwarding(weight: Option<i32>) -> Value {
+    let canary = weight.map(|weight| json!({ "backendName": "web-canary", "weight": weight }));
+    json!({ "http": { "origin": { "backendName": "web-stable" }, "canary": canary } })
+}
+
+#[test]
+fn capacity_comes_before_traffic_and_traffic_goes_before_removal() {
+    let mut world = World::new();
+    world.pass(0);
+    world.ask(forks("v2"), forwarding(None));
+    world.pass(1);
+    world.view.ready.insert("web-stable".into(), 4);
+    world.pass(1);
+    world.pass(5);
+    world.pass(6);
+    world.pass(11);
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.pass(1);
+    world.view.ready.insert("web-canary".into(), 1);
+    world.pass(1);
+    world.pass(11);
+    world.pass(11);
+    // Its pods are gone for a moment.
+    world.view.ready.insert("web-canary".into(), 0);
+    world.pass(1);
+    world.view.ready.insert("web-canary".into(), 1);
+    world.pass(11);
+    world.pass(11);
+    // The template changes, and with it the pods that the fork is to select.
+    world.ask(forks("v3"), forwarding(Some(20)));
+    world.pass(1);
+    world.pass(11);
+    world.pass(11);
+    world.pass(11);
+    world.ask(Value::Null, Value::Null);
+    world.pass(1);
+    world.pass(5);
+    world.pass(6);
+    insta::assert_snapshot!(world.log.join("\n"));
+}
+
+#[test]
+fn a_deletion_gives_everything_back_first() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+    world.pass(1);
+    world.pass(11);
+    world.pass(11);
+    let mut routing = json!(*world.view.routing);
+    routing["metadata"]["deletionTimestamp"] = json!("2027-01-15T08:00:00Z");
+    world.view.routing = object(routing);
+    world.pass(1);
+    assert!(!world.view.routing.metadata.finalizers.clone().unwrap_or_default().is_empty());
+    world.pass(11);
+    assert_eq!(world.view.routing.metadata.finalizers, Some(Vec::new()));
+    insta::assert_snapshot!(world.log.join("\n"));
+}
+
+/// What cannot be written whole is not begun, and a Service that only looks like a fork is left alone.
+#[test]
+fn what_cannot_be_done_is_told_before_anything_is_written() {
+    let mut lines = Vec::new();
+    let mut tell = |what: &str, change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+        change(&mut world);
+        world.ask(forks("v2"), forwarding(Some(20)));
+        world.pass(0);
+        world.pass(11);
+        lines.push(format!("{what}:\n{}", world.log.join("\n")));
+    };
+    let set_rules = |world: &mut World, rules: Value| {
+        world.view.routes.get_mut(&id()).unwrap().route = Some(route(rules, 1));
+    };
+    tell("a route to something else", &|world| {
+        set_rules(world, json!([{ "backendRefs": [{ "name": "api", "port": 80 }] }]));
+    });
+    tell("a weight that cannot be divided", &|world| {
+        set_rules(world, json!([{ "backendRefs": [{ "name": "web", "port": 80, "weight": 999_999 }] }]));
+    });
+    tell("no route", &|world| world.view.routes.get_mut(&id()).unwrap().route = None);
+    tell("no backend", &|world| drop(world.view.backends.remove("web")));
+    tell("a user's own Service of that name", &|world| {
+        world.store(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "default", "name": "web-canary" }, "spec": {},
+        }));
+    });
+    tell("a gateway that has not accepted the route", &|world| {
+        let mut known = route(json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]), 1).as_ref().clone();
+        known.unaccepted = Some("gateway public has not accepted it yet".into());
+        world.view.routes.get_mut(&id()).unwrap().route = Some(Arc::new(known));
+    });
+    insta::assert_snapshot!(lines.join("\n\n"));
+}
+
+#[test]
+fn drift_is_put_back_and_told_with_who_did_it() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+    for _ in 0..3 {
+        world.pass(11);
+    }
+    let reverted = json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]);
+    world.view.routes.get_mut(&id()).unwrap().route = Some(route(reverted, 9));
+    let decision = routing(&world.view, at(world.second));
+    let told: Vec<_> = decision.notices.iter().map(|notice| format!("{}: {}", notice.reason, notice.message)).collect();
+    assert_eq!(told, ["RouteDrifted: HTTPRoute shop: our part of it was changed by argocd, and is put back"]);
+}

@@ -1,0 +1,179 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    decide::fixtures::{self, at, object},
+    view::Workload,
+};
+
+/// A run with a canary that gets 20 %, and batches of 1, 3 and all of five pods; `traffic` of each batch.
+fn run(traffic: &[Option<i32>], status: &Value) -> RolloutRun {
+    let target = |replicas: Value| json!([{ "cluster": "east", "name": "web", "replicas": replicas }]);
+    let weight = |weight: Option<i32>| weight.map(|weight| json!({ "http": { "weight": weight } }));
+    let counts = [json!(1), json!(3), json!("100%")];
+    let batches = counts
+        .iter()
+        .zip(traffic)
+        .map(|(count, traffic)| json!({ "targets": target(count.clone()), "traffic": weight(*traffic) }));
+    let run = json!({
+        "metadata": { "name": "demo-1", "namespace": "default" },
+        "spec": {
+            "targetType": { "apiVersion": "apps/v1", "kind": "StatefulSet" },
+            "trafficTopologyRefs": ["web"],
+            "canary": { "targets": target(json!(1)), "traffic": weight(Some(20)) },
+            "batch": { "batches": batches.collect::<Vec<_>>() },
+        },
+        "status": status,
+    });
+    object::<RolloutRun>(run).as_ref().clone()
+}
+
+/// The view of it, with the BackendRouting that the topology has led to.
+fn view(workloads: Vec<Workload>, forked: bool) -> RolloutView {
+    let mut view = fixtures::view(workloads);
+    let topology = json!({
+        "metadata": { "name": "web", "namespace": "default" },
+        "spec": {
+            "workloadRef": { "kind": "StatefulSet", "match": { "names": [{ "name": "web" }] } },
+            "trafficType": "InCluster", "backend": { "name": "web" },
+        },
+        "status": { "topologies": [{ "workloadRef": { "cluster": "east", "name": "web" }, "backendRoutingName": "web-ics-east" }] },
+    });
+    let forks = forked.then(|| json!({ "stable": { "name": "web-stable" }, "canary": { "name": "web-canary" } }));
+    let routing = json!({
+        "metadata": { "name": "web-ics-east", "namespace": "default" },
+        "spec": {
+            "trafficType": "InCluster", "forkedBackends": forks,
+            "backend": { "apiVersion": "v1", "kind": "Service", "cluster": "east", "name": "web" },
+        },
+    });
+    view.topologies.insert("web".into(), object(topology));
+    view.routings.insert("web-ics-east".into(), object(routing));
+    view
+}
+
+fn shift(view: &RolloutView, run: &RolloutRun) -> String {
+    let routing = &view.routings["web-ics-east"];
+    match wanted(view, run, run.status.as_ref().unwrap(), routing, at(100)) {
+        None => "as it is".to_owned(),
+        Some(Shift::Origin) => "the user's own backend".to_owned(),
+        Some(Shift::Stable) => "the stable fork".to_owned(),
+        Some(Shift::Split(traffic)) => format!("{} %", traffic.http.as_ref().unwrap().weight.unwrap()),
+    }
+}
+
+/// The workload with so many pods updated.
+fn updated(count: i32) -> Workload {
+    Workload { updated_replicas: count, ..fixtures::workload("east", "web", 5) }
+}
+
+fn copy() -> Workload {
+    let stable = fixtures::workload("east", "web", 5);
+    let labels = [(keys::LABEL_CANARY_RESOURCE.to_owned(), "true".to_owned())].into();
+    let copy = fixtures::workload("east", "web-canary", 1);
+    Workload { copied_template: Some(stable.template_hash), labels, updated_replicas: 1, ..copy }
+}
+
+#[test]
+fn a_canary_gets_requests_only_while_it_serves() {
+    let (none, up) = (vec![updated(0)], vec![updated(0), copy()]);
+    let down = vec![updated(0), Workload { available: 0, ..copy() }];
+    let old = vec![updated(0), Workload { copied_template: Some("older".into()), ..copy() }];
+    let lines = [
+        ("", "Progressing", &none),
+        ("Pending", "Progressing", &none),
+        ("PreCanaryStepHook", "Progressing", &none),
+        ("Running", "Progressing", &none),
+        ("Running", "Progressing", &down),
+        ("Running", "Progressing", &up),
+        ("Running", "Paused", &down),
+        ("PostCanaryStepHook", "Progressing", &up),
+        ("PostCanaryStepHook", "Progressing", &old),
+        ("ResourceRecycling", "Paused", &up),
+        ("ResourceRecycling", "Progressing", &up),
+        ("ResourceRecycling", "Progressing", &none),
+        ("Running", "Canceling", &up),
+        ("Running", "Canceling", &none),
+    ]
+    .map(|(state, phase, workloads)| {
+        let run = run(&[None; 3], &json!({ "phase": phase, "canaryStatus": { "state": state } }));
+        let copies = match workloads.get(1) {
+            None => "no copy",
+            Some(copy) if copy.available == 0 => "copy is down",
+            Some(copy) if copy.copied_template.as_deref() == Some("older") => "copy is old",
+            Some(_) => "copy is up",
+        };
+        format!("{state:18} {phase:12} {copies:12} → {}", shift(&view(workloads.clone(), true), &run))
+    });
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Each state of each batch, there and back, with its pods where they were and where they are to be.
+#[test]
+fn requests_follow_the_batches_there_and_back() {
+    let mut lines = Vec::new();
+    for (name, traffic) in [
+        ("10 %, 40 %, all", [Some(10), Some(40), None]),
+        ("none, 40 %, all", [None, Some(40), None]),
+        ("10 %, none, all", [Some(10), None, None]),
+        // No pod is left that the rest could go to.
+        ("10 %, 40 %, 50 % of none", [Some(10), Some(40), Some(50)]),
+    ] {
+        lines.push(format!("{name}:"));
+        for back in [false, true] {
+            for (index, before, after) in [(0, 0, 1), (1, 1, 3), (2, 3, 5)] {
+                let (from, to) = if back { (after, before) } else { (before, after) };
+                let stage = |state: &str, pods: i32| {
+                    let rollback = back.then(|| json!({ "fromBatchIndex": 2 }));
+                    let stable = json!([{ "cluster": "east", "name": "web", "revision": "v1" }]);
+                    let status = json!({
+                        "phase": "Progressing", "canaryStatus": { "state": "Succeeded" },
+                        "batchStatus": { "currentBatchIndex": index, "currentBatchState": state, "records": [] },
+                        "rollback": rollback, "stableRevisions": stable,
+                    });
+                    // On the way back the template is the stable one, so that its pods are the updated ones.
+                    let workload = if back {
+                        Workload { updated_revision: "v1".into(), stable_revision: "v2".into(), ..updated(5 - pods) }
+                    } else {
+                        updated(pods)
+                    };
+                    shift(&view(vec![workload], true), &run(&traffic, &status))
+                };
+                let stages =
+                    [stage("", from), stage("PreBatchStepHook", from), stage("Running", from), stage("Running", to)];
+                let way = if back { "undo" } else { "do" };
+                lines.push(format!("  {way:4} batch {}: {}", index + 1, stages.join(" → ")));
+            }
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// One backend is not split by two runs, nor taken from whoever forked it by hand.
+#[test]
+fn a_backend_that_somebody_else_has_is_waited_for() {
+    let status = json!({ "phase": "Progressing", "canaryStatus": { "state": "PreCanaryStepHook" } });
+    let run = run(&[None; 3], &status);
+    let mark = |rollout: &str, id: &str| json!({ "kind": "Rollout", "rollout": rollout, "rolloutID": id }).to_string();
+    let cases = [
+        ("nobody", None, false),
+        ("this run", Some(mark("demo", "demo-1")), true),
+        ("an earlier run of this Rollout", Some(mark("demo", "demo-0")), true),
+        ("a Rollout that is gone", Some(mark("gone", "gone-1")), true),
+        ("another Rollout", Some(mark("other", "other-1")), true),
+        ("a run made by hand", Some(mark("", "hand")), true),
+        ("a user", None, true),
+    ];
+    let lines = cases.map(|(who, mark, forked)| {
+        let mut view = view(vec![updated(0)], forked);
+        view.other_rollouts = ["other".to_owned(), "rolloutrun/hand".to_owned()].into();
+        let routing = Arc::make_mut(view.routings.get_mut("web-ics-east").unwrap());
+        let annotations = routing.metadata.annotations.get_or_insert_default();
+        annotations.extend(mark.map(|mark| (keys::ANNOTATION_PROGRESSING_INFO.to_owned(), mark)));
+        let writes = writes(&view, &run, at(0)).len();
+        let waits = waits(&view, &run, run.status.as_ref().unwrap(), at(0));
+        let waits: Vec<_> = waits.iter().filter(|wait| wait.object.starts_with("backendrouting")).collect();
+        format!("{who}: {writes} write, waits for {}", waits[0].condition)
+    });
+    insta::assert_snapshot!(lines.join("\n"));
+}
