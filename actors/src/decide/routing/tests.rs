@@ -53,8 +53,9 @@ impl World {
         world
     }
 
-    fn say(&mut self, what: String) {
-        self.log.push(format!("{:>3}s  {what}", self.second));
+    fn say(&mut self, what: &str) {
+        let line = format!("{:>3}s  {what}", self.second);
+        self.log.push(line);
     }
 
     fn store(&mut self, object: &Value) {
@@ -106,7 +107,7 @@ impl World {
                 let written = route(rules.clone(), known.generation + 1);
                 report.route = Some(Arc::new(Route { unaccepted, ..written.as_ref().clone() }));
                 is_busy = true;
-                self.say(format!("route: {}", told(&rules)));
+                self.say(&format!("route: {}", told(&rules)));
             }
             if !is_busy {
                 return;
@@ -119,17 +120,17 @@ impl World {
         let name = write.key().name.clone();
         match write {
             BackendWrite::Create { object, .. } => {
-                self.say(format!("create {name} of {}", object["spec"]["selector"]));
+                self.say(&format!("create {name} of {}", object["spec"]["selector"]));
                 self.store(&object);
             }
             BackendWrite::Patch { patch, .. } => {
                 let mut object = self.view.backends[&name].object.clone();
                 json_patch::merge(&mut object, &patch);
-                self.say(format!("change {name} to {}", object["spec"]["selector"]));
+                self.say(&format!("change {name} to {}", object["spec"]["selector"]));
                 self.store(&object);
             }
             BackendWrite::Delete { .. } => {
-                self.say(format!("delete {name}"));
+                self.say(&format!("delete {name}"));
                 self.view.backends.remove(&name);
                 self.view.ready.remove(&name);
             }
@@ -145,7 +146,7 @@ impl World {
             "True" => "ready".to_owned(),
             _ => ready.message,
         });
-        self.say(format!("  {line}"));
+        self.say(&format!("  {line}"));
     }
 }
 
