@@ -30,7 +30,7 @@ use crate::{
         rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
     },
     intent::{HubKind, HubWrite, Wait},
-    view::{RolloutView, Workload},
+    view::{Health, RolloutView, Workload},
 };
 
 /// Where requests are to go at one moment.
@@ -76,6 +76,10 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
     let mut waits = Vec::new();
     let mut moves_on = false;
     for routing in concerned(view, run) {
+        if is_out_of_sight(view, routing) {
+            waits.push(wait(routing, "its cluster's workloads to be listed".to_owned()));
+            continue;
+        }
         let Some(shift) = wanted(view, run, status, routing, now) else { continue };
         moves_on |= shift != Shift::Origin;
         waits.extend(not_in_force(view, run, routing, shift).map(|condition| wait(routing, condition)));
@@ -121,6 +125,10 @@ fn wanted<'a>(
     routing: &BackendRouting,
     now: Timestamp,
 ) -> Option<Shift<'a>> {
+    // What a cluster does not show yet may be there all the same.
+    if is_out_of_sight(view, routing) {
+        return None;
+    }
     let over = status.phase == RolloutRunPhase::Canceling || status.phase.is_completed();
     let with_canary = run.spec.canary.as_ref().filter(|_| over || !canary::finished(run, status));
     if let Some(traffic) = with_canary.and_then(|canary| says(canary.traffic.as_ref())) {
@@ -234,7 +242,22 @@ fn topologies<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<I
 
 /// The BackendRoutings of the run's workloads, each once, in order of name.
 fn concerned<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<Item = &'a Arc<BackendRouting>> {
-    view.routings.values().filter(move |routing| workloads_of(view, run, routing).next().is_some())
+    // Read off the hub alone: a cluster that is being listed has workloads, too.
+    view.routings.values().filter(move |routing| {
+        let cluster = &routing.spec.backend.cluster;
+        let batches = run::batches(run).iter().flat_map(|batch| &batch.targets);
+        let mut targets = run.spec.canary.iter().flat_map(|canary| &canary.targets).chain(batches);
+        targets.any(|target| {
+            (target.cluster.is_empty() || target.cluster == *cluster)
+                && is_about(view, run, routing, cluster, &target.name)
+        })
+    })
+}
+
+/// Whether nothing can be told yet from what the cluster of a BackendRouting does not show.
+fn is_out_of_sight(view: &RolloutView, routing: &BackendRouting) -> bool {
+    let member = view.members.get(&routing.spec.backend.cluster);
+    member.is_some_and(|member| member.health == Health::Syncing)
 }
 
 /// The run's workloads whose requests a BackendRouting is about.
@@ -243,7 +266,8 @@ fn workloads_of<'a>(
     run: &'a RolloutRun,
     routing: &'a BackendRouting,
 ) -> impl Iterator<Item = &'a Arc<Workload>> {
-    goals::targets(view, run).filter(move |workload| is_about(view, run, routing, workload))
+    goals::targets(view, run)
+        .filter(move |workload| is_about(view, run, routing, &workload.cluster, &workload.key.name))
 }
 
 /// The BackendRoutings of one workload.
@@ -252,18 +276,21 @@ fn routings_of<'a>(
     run: &'a RolloutRun,
     workload: &'a Workload,
 ) -> impl Iterator<Item = &'a Arc<BackendRouting>> {
-    view.routings.values().filter(move |routing| is_about(view, run, routing, workload))
+    let (cluster, name) = (&workload.cluster, &workload.key.name);
+    view.routings.values().filter(move |routing| is_about(view, run, routing, cluster, name))
 }
 
-fn is_about(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, workload: &Workload) -> bool {
+/// Whether a topology of the run has tied that workload to the BackendRouting.
+fn is_about(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, cluster: &str, workload: &str) -> bool {
     let name = routing.metadata.name.as_deref().unwrap_or_default();
     topologies(view, run).any(|topology| {
         let mut entries = topology.status.iter().flat_map(|status| &status.topologies);
         entries.any(|entry| {
             entry.backend_routing_name == name
-                && entry.workload_ref.as_ref().is_some_and(|reference| {
-                    (&reference.cluster, &reference.name) == (&workload.cluster, &workload.key.name)
-                })
+                && entry
+                    .workload_ref
+                    .as_ref()
+                    .is_some_and(|reference| (&*reference.cluster, &*reference.name) == (cluster, workload))
         })
     })
 }

@@ -25,8 +25,14 @@ fn not(reason: &'static str, message: impl Into<String>) -> Finding {
     ("False", reason, message.into())
 }
 
+/// It is not there, as far as the API shows; so nothing is sent by it either.
 fn unknown(message: impl Into<String>) -> Finding {
     ("Unknown", "Unknown", message.into())
+}
+
+/// Nobody can say yet.
+fn out_of_sight(message: impl Into<String>) -> Finding {
+    ("Unknown", "WaitForSync", message.into())
 }
 
 /// The whole status, given what is asked of each route.
@@ -145,13 +151,13 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
             format!("{} {}: routes of this kind are not written yet", entry.kind, entry.name),
         );
     };
-    let Some(report) = case.view.routes.get(&id) else { return unknown(format!("{id} is being looked up")) };
+    let Some(report) = case.view.routes.get(&id) else { return out_of_sight(format!("{id} is being looked up")) };
     let Some(found) = &report.route else {
-        return unknown(if report.listed {
-            format!("{id} not found: create it, or take it out of the TrafficTopology")
+        return if report.listed {
+            unknown(format!("{id} not found: create it, or take it out of the TrafficTopology"))
         } else {
-            format!("{id} is being looked up")
-        });
+            out_of_sight(format!("{id} is being looked up"))
+        };
     };
     let Some(goal) = goals.get(&id) else { return not("WaitForSync", format!("{id} to be put on record")) };
     if let Some(refusal) = refusal(case, found, goal) {
