@@ -8,6 +8,7 @@ mod observe;
 mod script;
 mod stage;
 mod summary;
+mod traffic;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,23 +23,28 @@ use self::{
     script::{Act, Script},
     stage::Stage,
     summary::Tally,
+    traffic::Traffic,
 };
 use crate::{clock::Paced, failure::Failure, output, signals::Signals, view::build};
 
 /// How often the tree is redrawn and the keyboard asked, in wall time.
 const FRAME: Duration = Duration::from_millis(100);
-/// Decides the clusters' uids, generated names and pod delays.
+/// Decides the clusters' uids, generated names, delays, and which pods answer.
 const SEED: u64 = 4;
 
 /// Watch a rollout over three clusters, all in this process.
 ///
 /// Starts a hub and the member clusters east, north and west, brings up an application of two StatefulSets in each,
 /// changes its image from v1 to v2, and shows the rollout going through three batches and a breakpoint, with a canary
-/// first, or back again from a version that breaks. Time in the clusters runs faster than yours, so that it is over within a minute. Nothing outside this process is touched.
+/// first, or back again from a version that breaks; and meanwhile which version answers the requests that keep coming in,
+/// and that none fails. Time in the clusters runs faster than yours, so that it is over within about a minute. Nothing
+/// outside this process is touched.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 the new version is everywhere, 1 it is not, 130 interrupted before the end.\n\
+#[command(
+    after_help = "Exit codes: 0 it ended as it should and no request failed, 1 otherwise, 130 interrupted before the end.\n\
     The tree needs a terminal; otherwise, with NO_COLOR or with --plain, it prints one line per change.\n\
-    Keys in the tree: c continue, p pause, b rollback, x cancel, q quit.")]
+    Keys in the tree: c continue, p pause, b rollback, x cancel, q quit."
+)]
 pub(crate) struct Args {
     /// What to show
     #[arg(value_enum, default_value_t)]
@@ -80,9 +86,10 @@ async fn play(args: &Args) -> Result<(), Failure> {
     .map_err(|error| Failure::Broke(error.to_string()))?;
     let mut demo = Demo {
         observer: Observer::start(&clusters),
+        traffic: Traffic::start(&clusters, SEED),
         stage: Stage::open(args.plain, kept.as_ref().map(Kept::hint))?,
         play: args.play,
-        script: Script::new(args.play, args.keep),
+        script: Script::new(args.play, args.keep, speed),
         tally: Tally::default(),
         clusters,
         speed,
@@ -97,6 +104,7 @@ struct Demo {
     play: Play,
     clusters: Clusters,
     observer: Observer,
+    traffic: Traffic,
     stage: Stage,
     script: Script,
     tally: Tally,
@@ -106,7 +114,7 @@ struct Demo {
 impl Demo {
     async fn play(&mut self, signals: &mut Signals, kept: Option<&Kept>) -> Result<(), Failure> {
         self.introduce(kept)?;
-        application::create(&self.clusters, self.play).await?;
+        application::create(&self.clusters, self.play, self.speed).await?;
         self.until(signals, Until::Over).await?;
         self.stage.close();
         let (text, outcome) = self.summary();
@@ -136,6 +144,7 @@ impl Demo {
         let mut frames = tokio::time::interval(FRAME);
         loop {
             let now = self.clusters.clock.now();
+            self.observer.observed.requests = self.traffic.requests();
             let view = build::view(&self.observer.observed, since, now);
             self.tally.see(&self.observer);
             if let Some(view) = view.as_ref().filter(|_| self.observer.sees_all()) {

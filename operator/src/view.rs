@@ -1,11 +1,13 @@
 //! What there is to see of one rollout at one moment: rollout, batches, clusters, workloads.
 //!
-//! Pure data, built from API objects alone ([`build`]) and shown by two renderers: plain lines, one per change
-//! ([`lines`]), and a tree for a terminal ([`tree`]).
+//! Pure data, built from API objects and, where there are gateways to ask, from what these have in force ([`build`]), and
+//! shown by two renderers: plain lines, one per change ([`lines`]), and a tree for a terminal ([`tree`]).
 
 pub(crate) mod build;
 pub(crate) mod lines;
 pub(crate) mod tree;
+
+use std::collections::BTreeMap;
 
 /// How far a batch or a workload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,8 @@ pub(crate) struct Batch {
     pub goal: String,
     /// Its sliding window, when it has one.
     pub window: Option<String>,
+    /// The share of requests that the new version gets with it, when it says so.
+    pub traffic: Option<String>,
     /// Whether the run stops before it.
     pub breakpoint: bool,
     /// Seconds it has taken, once begun.
@@ -147,6 +151,8 @@ pub(crate) struct Cluster {
     pub name: String,
     /// The workloads, by name.
     pub workloads: Vec<Workload>,
+    /// What becomes of requests, where there is a gateway to ask.
+    pub requests: Option<Requests>,
 }
 
 impl Cluster {
@@ -168,6 +174,17 @@ impl Cluster {
         ];
         order.into_iter().find(|state| self.workloads.iter().any(|it| it.state == *state)).unwrap_or(State::Done)
     }
+}
+
+/// What becomes of the requests to one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requests {
+    /// What each version gets by the weights in force, in percent. None where nobody serves.
+    pub shares: BTreeMap<String, u64>,
+    /// How many each version has answered.
+    pub answered: BTreeMap<String, u64>,
+    /// How many were answered with an error.
+    pub errors: u64,
 }
 
 /// A workload.

@@ -189,6 +189,9 @@ fn the_demo_runs_to_its_end() {
         "batch 2/3 paused at its breakpoint",
         "the demo gives the command: kubectl annotate ro storefront",
         "batch 3/3 done",
+        "requests  v1 90%  v2 10%",
+        "requests  v1 50%  v2 50%",
+        " by v2, none failed",
         "All 30 pods are on v2",
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
@@ -199,6 +202,24 @@ fn the_demo_runs_to_its_end() {
             assert!(text.contains(&row), "{row:?} is not in:\n{text}");
         }
     }
+    let (_, table) = text.split_once("ANSWERED BY V1  ANSWERED BY V2  ERRORS\n").unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().take(3).map(|it| it.split_whitespace().collect()).collect();
+    for (row, cluster) in rows.iter().zip(["east", "north", "west"]) {
+        let [name, old, new, errors] = row[..] else { panic!("{row:?} is no row of:\n{text}") };
+        assert!(name == cluster && old != "0" && new != "0" && errors == "0", "{text}");
+    }
+}
+
+#[test]
+fn the_demos_canary_gets_a_share_of_the_requests() {
+    let output = run(&["demo", "canary", "--plain", "--speed", "50"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for cluster in ["east ", "north", "west "] {
+        let share = format!("{cluster}  requests  v1 80%  v2 20%");
+        assert!(text.contains(&share), "{share:?} is not in:\n{text}");
+    }
+    assert!(text.contains(" by v2, none failed"), "{text}");
 }
 
 #[test]

@@ -1,25 +1,31 @@
-//! The demo's application: two StatefulSets in every member cluster, a Rollout and its strategy in the hub.
+//! The demo's application: two StatefulSets in every member cluster, one of which serves requests; a Rollout, its strategy
+//! and its TrafficTopology in the hub.
 
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Namespace};
+use std::fmt::Debug;
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Namespace, Service},
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use slipway_actors::api::{API_VERSION, Rollout, RolloutStrategy, keys};
-
+use slipway_actors::api::{API_VERSION, Rollout, RolloutStrategy, TrafficTopology, keys};
 use slipway_fakes::hooks::{Behaviour, Turn};
 
-use super::clusters::Clusters;
+use super::{clusters::Clusters, traffic};
 use crate::failure::Failure;
 
 /// What the demo shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Play {
-    /// Three batches, the second one pod at a time and after a breakpoint.
+    /// Three batches, the second one pod at a time and after a breakpoint, each with its share of requests.
     #[default]
     Batches,
-    /// A canary in every cluster with hooks around it, then two batches.
+    /// A canary in every cluster with a fifth of the requests and hooks around it, then two batches.
     Canary,
     /// A version that breaks in the second batch, and the way back.
     Rollback,
@@ -35,7 +41,7 @@ pub(crate) const COMPONENTS: [&str; 2] = ["backend", "frontend"];
 pub(crate) const REPLICAS: i32 = 5;
 
 /// Creates it, at v1.
-pub(crate) async fn create(clusters: &Clusters, play: Play) -> Result<(), Failure> {
+pub(crate) async fn create(clusters: &Clusters, play: Play, speed: u32) -> Result<(), Failure> {
     create_namespace(&clusters.hub.client()).await?;
     for cluster in clusters.members.values() {
         let client = cluster.client();
@@ -43,7 +49,10 @@ pub(crate) async fn create(clusters: &Clusters, play: Play) -> Result<(), Failur
         for component in COMPONENTS {
             create_object::<StatefulSet>(&client, stateful_set(component)).await?;
         }
+        create_object::<Service>(&client, traffic::service()).await?;
+        post(&traffic::routes(&client), traffic::route()).await?;
     }
+    create_object::<TrafficTopology>(&clusters.hub.client(), traffic::topology(speed)).await?;
     create_object::<RolloutStrategy>(&clusters.hub.client(), strategy(play)).await?;
     create_object::<Rollout>(&clusters.hub.client(), rollout()).await
 }
@@ -97,14 +106,18 @@ async fn create_namespace(client: &Client) -> Result<(), Failure> {
 async fn create_object<K>(client: &Client, object: Value) -> Result<(), Failure>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + serde::Serialize
-        + serde::de::DeserializeOwned
+        + Serialize
+        + DeserializeOwned
         + Clone
-        + std::fmt::Debug,
+        + Debug,
 {
+    post(&Api::<K>::namespaced(client.clone(), NAMESPACE), object).await
+}
+
+async fn post<K: Serialize + DeserializeOwned + Clone + Debug>(api: &Api<K>, object: Value) -> Result<(), Failure> {
     let object: K = serde_json::from_value(object).map_err(|error| Failure::Broke(error.to_string()))?;
     let params = PostParams { field_manager: Some("slipway-demo".to_owned()), ..PostParams::default() };
-    Api::<K>::namespaced(client.clone(), NAMESPACE).create(&params, &object).await?;
+    api.create(&params, &object).await?;
     Ok(())
 }
 
@@ -148,13 +161,22 @@ fn strategy(play: Play) -> Value {
         "kind": "RolloutStrategy",
         "metadata": { "name": NAME, "namespace": NAMESPACE },
         "batch": { "batches": [
-            { "replicas": 1 },
-            { "replicas": 3, "replicaSlidingWindow": 1, "breakpoint": play == Play::Batches },
+            { "replicas": 1, "traffic": traffic::share(10) },
+            {
+                "replicas": 3,
+                "replicaSlidingWindow": 1,
+                "breakpoint": play == Play::Batches,
+                "traffic": traffic::share(50),
+            },
             { "replicas": "100%" },
         ] },
     });
     if play == Play::Canary {
-        strategy["canary"] = json!({ "replicas": 1, "templateMetadataPatch": { "labels": { "track": "canary" } } });
+        strategy["canary"] = json!({
+            "replicas": 1,
+            "traffic": traffic::share(20),
+            "templateMetadataPatch": { "labels": { "track": "canary" } },
+        });
         strategy["webhooks"] = json!([
             hook("approval", &["PreRollout"]),
             hook("smoke-test", &["PostCanaryStepHook", "PostBatchStepHook"]),
@@ -171,6 +193,7 @@ fn rollout() -> Value {
         "metadata": { "name": NAME, "namespace": NAMESPACE },
         "spec": {
             "strategyRef": NAME,
+            "trafficTopologyRefs": [traffic::COMPONENT],
             "workloadRef": {
                 "apiVersion": "apps/v1",
                 "kind": "StatefulSet",

@@ -14,7 +14,7 @@ use slipway_actors::{
     api::crd,
     world::{Clock as _, Member},
 };
-use slipway_fakes::{Clock, Cluster, ClusterOptions, Delay, KubeletOptions};
+use slipway_fakes::{Clock, Cluster, ClusterOptions, Delay, KubeletOptions, crds, gateway::GatewayOptions};
 
 use crate::{clock::WallClock, failure::Failure};
 
@@ -22,6 +22,13 @@ use crate::{clock::WallClock, failure::Failure};
 pub(crate) const MEMBERS: [&str; 3] = ["east", "north", "west"];
 /// The hub's name in tables and contexts.
 pub(crate) const HUB: &str = "hub";
+
+/// How late the members' gateways are.
+const GATEWAY: GatewayOptions = GatewayOptions {
+    routes: Delay::between(100, 1_000),
+    endpoints: Delay::between(100, 1_000),
+    status: Delay::between(50, 500),
+};
 
 /// A hub and its members.
 pub(crate) struct Clusters {
@@ -37,18 +44,22 @@ pub(crate) struct Clusters {
 }
 
 impl Clusters {
-    /// Starts them, the API installed in the hub.
+    /// Starts them, the API installed in the hub, and in the members a gateway and the Gateway API.
     pub(crate) async fn start(seed: u64, scale: u32) -> Result<Self, Failure> {
         let epoch = WallClock.now();
         let clock = Clock::new(epoch, scale);
-        let hub = start(HUB, seed, &clock);
+        let hub = start(HUB, seed, &clock, None);
         for definition in crd::all() {
             let definition = serde_json::to_value(definition).map_err(|error| Failure::Broke(error.to_string()))?;
-            hub.api().install_crd(definition).await.map_err(|status| Failure::Broke(format!("{status:?}")))?;
+            install(&hub, definition).await?;
         }
         let mut members = BTreeMap::new();
         for (name, seed) in MEMBERS.into_iter().zip(seed + 1..) {
-            members.insert(name.to_owned(), start(name, seed, &clock));
+            let member = start(name, seed, &clock, Some(GATEWAY));
+            for definition in crds::gateway_api() {
+                install(&member, definition.clone()).await?;
+            }
+            members.insert(name.to_owned(), member);
         }
         let names = MEMBERS.into_iter().chain([HUB]);
         let writes = names.map(|name| (name.to_owned(), Arc::default())).collect();
@@ -87,11 +98,17 @@ impl Clusters {
     }
 }
 
-fn start(name: &str, seed: u64, clock: &Clock) -> Cluster {
+async fn install(cluster: &Cluster, definition: serde_json::Value) -> Result<(), Failure> {
+    cluster.api().install_crd(definition).await.map_err(|status| Failure::Broke(format!("{status:?}")))?;
+    Ok(())
+}
+
+fn start(name: &str, seed: u64, clock: &Clock, gateway: Option<GatewayOptions>) -> Cluster {
     let kubelet = KubeletOptions {
         ready: Delay::between(3_000, 9_000),
         stop: Delay::between(500, 2_000),
         ..KubeletOptions::default()
     };
-    Cluster::start(ClusterOptions { name: name.to_owned(), seed, kubelet, ..ClusterOptions::new(clock.clone()) })
+    let name = name.to_owned();
+    Cluster::start(ClusterOptions { name, seed, kubelet, gateway, ..ClusterOptions::new(clock.clone()) })
 }

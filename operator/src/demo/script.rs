@@ -16,8 +16,8 @@ const AT_BREAKPOINT_KEPT: SignedDuration = SignedDuration::from_secs(60);
 const BROKEN: SignedDuration = SignedDuration::from_secs(15);
 /// Time to look at the end.
 const AT_END: SignedDuration = SignedDuration::from_secs(6);
-/// A rollout that takes longer than this is stuck.
-const LIMIT: SignedDuration = SignedDuration::from_mins(15);
+/// A rollout that takes longer than this of the user's time is stuck: the machine is no faster for clocks that are.
+const LIMIT: SignedDuration = SignedDuration::from_mins(5);
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,15 @@ pub(crate) struct Script {
     scene: Scene,
     kept: bool,
     began: Option<Timestamp>,
+    limit: SignedDuration,
 }
 
 impl Script {
-    /// A script from the start. `kept` leaves the user more time at the breakpoint.
-    pub(crate) fn new(play: Play, kept: bool) -> Self {
-        Self { play, scene: Scene::Rise, kept, began: None }
+    /// A script from the start. `kept` leaves the user more time at the breakpoint. A second of the user's is `speed` in the
+    /// clusters.
+    pub(crate) fn new(play: Play, kept: bool, speed: u32) -> Self {
+        let limit = LIMIT * i32::try_from(speed).unwrap_or(i32::MAX);
+        Self { play, scene: Scene::Rise, kept, began: None, limit }
     }
 
     /// What to do now, if anything.
@@ -108,9 +111,9 @@ impl Script {
             }
             Scene::Over(until) if now >= until => Some(Act::End),
             Scene::Rise | Scene::Rolling | Scene::Continued | Scene::Returning
-                if !self.kept && now.duration_since(began) > LIMIT =>
+                if !self.kept && now.duration_since(began) > self.limit =>
             {
-                Some(give_up(view))
+                Some(give_up(view, self.limit))
             }
             _ => None,
         }
@@ -150,10 +153,10 @@ fn at_breakpoint(view: &View) -> bool {
     run.batches.get(run.current).is_some_and(|it| it.breakpoint && it.state == State::Paused && it.took.is_none())
 }
 
-fn give_up(view: &View) -> Act {
+fn give_up(view: &View, limit: SignedDuration) -> Act {
     let waits: Vec<&str> = view.waits.iter().map(|it| it.what.as_str()).collect();
     let waits = if waits.is_empty() { "nothing it would name".to_owned() } else { waits.join("; ") };
-    let minutes = LIMIT.as_mins();
+    let minutes = limit.as_mins();
     Act::GiveUp(format!(
         "rollout {}/{}: not at its end after {minutes} minutes; it waits for {waits}",
         view.namespace, view.name
@@ -167,7 +170,7 @@ mod tests {
 
     /// The acts over a sequence of (second, view, parked).
     fn acts(kept: bool, moments: &[(i64, View, bool)]) -> Vec<Act> {
-        let mut script = Script::new(Play::Batches, kept);
+        let mut script = Script::new(Play::Batches, kept, 3);
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         moments.iter().filter_map(|(second, view, parked)| script.next(view, *parked, at(*second))).collect()
     }
@@ -229,7 +232,7 @@ mod tests {
         over.run.as_mut().unwrap().rolling_back = true;
         let moments =
             [(0, v1()), (6, v1()), (20, second()), (30, second()), (36, second()), (40, over.clone()), (50, over)];
-        let mut script = Script::new(Play::Rollback, false);
+        let mut script = Script::new(Play::Rollback, false, 3);
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         let acts: Vec<_> = moments.iter().filter_map(|(second, view)| script.next(view, true, at(*second))).collect();
         assert_eq!(kinds(&acts), ["say", "new version", "break", "rollback", "end"]);

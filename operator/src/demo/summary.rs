@@ -11,7 +11,7 @@ use super::{
     clusters::Clusters,
     observe::Observer,
 };
-use crate::view::{Run, build, clock_face, lines};
+use crate::view::{Requests, Run, build, clock_face, lines};
 
 /// Cluster and name of a workload.
 type Key = (String, String);
@@ -63,10 +63,13 @@ impl Tally {
         let now = clusters.clock.now();
         let view = build::view(&observer.observed, self.began.unwrap_or(now), now).unwrap_or_default();
         let run = view.run.unwrap_or_default();
-        let shortfall = shortfall(play, &run, &pods);
+        let requests = &observer.observed.requests;
+        let shortfall = shortfall(play, &run, &pods).or_else(|| failed_requests(requests));
         let mut text = String::from("\n");
         text.push_str(&workload_table(&pods, &self.most_unavailable));
         text.push_str(&batch_table(&run));
+        text.push_str(&request_table(requests));
+        let _ = writeln!(text, "{}", requests_line(requests));
         let _ = writeln!(text, "{}", writes_line(clusters.writes()));
         let _ = writeln!(text, "{}", verdict(&run, &pods, shortfall.as_deref(), speed));
         Summary { text, shortfall }
@@ -106,6 +109,12 @@ fn shortfall(play: Play, run: &Run, pods: &BTreeMap<Key, Pods>) -> Option<String
     Some(format!("{} statefulset/{}: {} pods on {version}, expected {expected}", key.0, key.1, on(left).0))
 }
 
+fn failed_requests(requests: &BTreeMap<String, Requests>) -> Option<String> {
+    let (cluster, failed) = requests.iter().find(|(_, it)| it.errors > 0)?;
+    let answered: u64 = failed.answered.values().sum();
+    Some(format!("{cluster}: {} of {} requests failed, expected none", failed.errors, answered + failed.errors))
+}
+
 fn workload_table(pods: &BTreeMap<Key, Pods>, most_unavailable: &BTreeMap<Key, i32>) -> String {
     let mut rows = vec![["CLUSTER", "WORKLOAD", "PODS ON V1", "PODS ON V2", "MOST UNAVAILABLE"].map(str::to_owned)];
     rows.extend(pods.iter().map(|(key, it)| {
@@ -127,6 +136,32 @@ fn batch_table(run: &Run) -> String {
         ]
     }));
     table(&rows)
+}
+
+fn request_table(requests: &BTreeMap<String, Requests>) -> String {
+    let mut rows = vec![["CLUSTER", "ANSWERED BY V1", "ANSWERED BY V2", "ERRORS"].map(str::to_owned)];
+    rows.extend(requests.iter().map(|(cluster, it)| {
+        [
+            cluster.clone(),
+            lines::grouped(answered_by(it, "v1")),
+            lines::grouped(answered_by(it, "v2")),
+            it.errors.to_string(),
+        ]
+    }));
+    table(&rows)
+}
+
+fn answered_by(requests: &Requests, version: &str) -> u64 {
+    requests.answered.get(version).copied().unwrap_or_default()
+}
+
+fn requests_line(requests: &BTreeMap<String, Requests>) -> String {
+    let by = |version| lines::grouped(requests.values().map(|it| answered_by(it, version)).sum());
+    let failed = match requests.values().map(|it| it.errors).sum() {
+        0 => "none".to_owned(),
+        errors => lines::grouped(errors),
+    };
+    format!("Requests: {} answered by v1, {} by v2, {failed} failed", by("v1"), by("v2"))
 }
 
 fn writes_line<'a>(writes: impl Iterator<Item = (&'a str, u64)>) -> String {
@@ -201,13 +236,19 @@ mod tests {
         assert_eq!(shortfall(Play::Batches, &run, &pods), None);
         pods.insert(("west".to_owned(), "web".to_owned()), Pods { v1: 1, v2: 4, available: 5 });
         let missing = shortfall(Play::Batches, &run, &pods).unwrap();
+        let answered = BTreeMap::from([("v1".to_owned(), 1_234), ("v2".to_owned(), 567)]);
+        let requests = |errors| Requests { answered: answered.clone(), errors, ..Requests::default() };
+        let requests = BTreeMap::from([("east".to_owned(), requests(0)), ("west".to_owned(), requests(2))]);
         let text = format!(
-            "{}{}{}\n{}\n{}\n",
+            "{}{}{}{}\n{}\n{}\n{}\n{}\n",
             workload_table(&pods, &BTreeMap::from([(("east".to_owned(), "web".to_owned()), 2)])),
             batch_table(&run),
+            request_table(&requests),
+            requests_line(&requests),
             writes_line([("hub", 12), ("east", 7)].into_iter()),
             verdict(&run, &pods, Some(&missing), 3),
-            missing
+            missing,
+            failed_requests(&requests).unwrap()
         );
         insta::assert_snapshot!(text);
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use slipway_actors::api::{
-    IntOrString, Rollout, RolloutRun, RolloutRunPhase, RolloutWorkloadStatus, StepState, WaitStatus,
+    IntOrString, Rollout, RolloutRun, RolloutRunPhase, RolloutWorkloadStatus, StepState, TrafficStrategy, WaitStatus,
     rolloutrun::{RolloutRunStep, RolloutRunStepStatus},
 };
 
-use super::{Batch, Cluster, Hook, Run, State, View, Wait, Workload};
+use super::{Batch, Cluster, Hook, Requests, Run, State, View, Wait, Workload};
 
 /// The objects a view is built from, as last seen.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Observed {
     pub runs: BTreeMap<String, RolloutRun>,
     /// The workloads, by cluster and name.
     pub workloads: BTreeMap<(String, String), StatefulSet>,
+    /// What becomes of requests, by cluster.
+    pub requests: BTreeMap<String, Requests>,
 }
 
 impl Observed {
@@ -87,6 +89,7 @@ fn run_view(run: &RolloutRun, now: Timestamp) -> Run {
             state: canary_state(&record.state, &place(0)),
             goal: distinct(canary.targets.iter().map(|it| pods(&it.replicas))).unwrap_or_else(|| "nothing".to_owned()),
             window: None,
+            traffic: traffic(canary.traffic.as_ref()),
             breakpoint: false,
             took: record.start_time.as_ref().map(|it| seconds(it.0, record.finish_time.map_or(end, |end| end.0))),
         }
@@ -130,6 +133,7 @@ fn batch_view(step: &RolloutRunStep, record: &RolloutRunStepStatus, place: &Plac
         state: batch_state(&record.state, place),
         goal: distinct(step.targets.iter().map(|it| pods(&it.replicas))).unwrap_or_else(|| "nothing".to_owned()),
         window: distinct(step.targets.iter().filter_map(|it| it.replica_sliding_window.as_ref()).map(count)),
+        traffic: traffic(step.traffic.as_ref()),
         breakpoint: step.breakpoint,
         took: record.start_time.as_ref().map(|it| seconds(it.0, end)),
     }
@@ -190,6 +194,12 @@ fn distinct(texts: impl Iterator<Item = String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join(" or "))
 }
 
+/// The share of requests that a step gives the new version, when it gives one.
+fn traffic(strategy: Option<&TrafficStrategy>) -> Option<String> {
+    let weight = strategy?.http.as_ref()?.weight?;
+    Some(format!("{weight}%"))
+}
+
 fn count(value: &IntOrString) -> String {
     match value {
         IntOrString::Int(count) => count.to_string(),
@@ -222,7 +232,12 @@ fn clusters(observed: &Observed, run: Option<&RolloutRun>) -> Vec<Cluster> {
     for ((cluster, name), workload) in &observed.workloads {
         clusters.entry(cluster).or_default().push(workload_view(cluster, name, workload, run));
     }
-    clusters.into_iter().map(|(name, workloads)| Cluster { name: name.to_owned(), workloads }).collect()
+    let cluster = |(name, workloads): (&str, _)| Cluster {
+        name: name.to_owned(),
+        workloads,
+        requests: observed.requests.get(name).cloned(),
+    };
+    clusters.into_iter().map(cluster).collect()
 }
 
 fn workload_view(cluster: &str, name: &str, workload: &StatefulSet, run: Option<&RolloutRun>) -> Workload {
@@ -341,6 +356,7 @@ mod tests {
             rollout: Some(from(rollout)),
             runs: run.into_iter().map(|it| ("shop-1".to_owned(), it)).collect(),
             workloads: [(("east".to_owned(), "web".to_owned()), from(workload))].into(),
+            requests: BTreeMap::new(),
         }
     }
 

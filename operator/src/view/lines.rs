@@ -1,6 +1,6 @@
 //! The plain renderer: one line per change, for pipes, logs and the tail of the live tree.
 
-use super::{Batch, Run, State, View, Wait, Workload, clock_face};
+use super::{Batch, Requests, Run, State, View, Wait, Workload, clock_face};
 
 /// What changed from one view to the next, as lines without a line end.
 pub(crate) fn changes(before: Option<&View>, after: &View) -> Vec<String> {
@@ -10,6 +10,7 @@ pub(crate) fn changes(before: Option<&View>, after: &View) -> Vec<String> {
     }
     run_changes(before.and_then(|it| it.run.as_ref()), after, &mut lines);
     workload_changes(before, after, &mut lines);
+    request_changes(before, after, &mut lines);
     for wait in &after.waits {
         if wait.unblock.is_some() && !before.is_some_and(|it| it.waits.contains(wait)) {
             lines.push(waiting(wait));
@@ -89,6 +90,50 @@ fn workload_changes(before: Option<&View>, after: &View, lines: &mut Vec<String>
     }
 }
 
+/// Counts grow all the time: a change is where requests go, and the first that fails.
+fn request_changes(before: Option<&View>, after: &View, lines: &mut Vec<String>) {
+    let width = after.clusters.iter().map(|it| it.title().len()).max().unwrap_or_default();
+    let what = |requests: &Requests| (requests.shares.clone(), requests.errors > 0);
+    for cluster in &after.clusters {
+        let Some(requests) = &cluster.requests else { continue };
+        let earlier = before.and_then(|it| it.clusters.iter().find(|earlier| earlier.name == cluster.name));
+        if earlier.and_then(|it| it.requests.as_ref()).map(what) != Some(what(requests)) {
+            lines.push(format!("{:width$}  {}", cluster.title(), requests_line(requests)));
+        }
+    }
+}
+
+/// `requests  v1 80%  v2 20%  · 1,234 answered, 0 errors`
+pub(super) fn requests_line(requests: &Requests) -> String {
+    format!("requests  {}  · {}", shares(requests), answers(requests))
+}
+
+/// `v1 80%  v2 20%`
+pub(super) fn shares(requests: &Requests) -> String {
+    let shares: Vec<String> =
+        requests.shares.iter().map(|(version, percent)| format!("{version} {percent}%")).collect();
+    if shares.is_empty() { "nobody answers".to_owned() } else { shares.join("  ") }
+}
+
+/// `1,234 answered, 0 errors`
+pub(super) fn answers(requests: &Requests) -> String {
+    let errors = usize::try_from(requests.errors).unwrap_or(usize::MAX);
+    format!("{} answered, {}", grouped(requests.answered.values().sum()), counted(errors, "error"))
+}
+
+/// `1,234,567`
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let places = (1..=digits.len()).rev();
+    digits.chars().zip(places).fold(String::new(), |mut text, (digit, place)| {
+        if place % 3 == 0 && !text.is_empty() {
+            text.push(',');
+        }
+        text.push(digit);
+        text
+    })
+}
+
 fn counts(workload: &Workload) -> (i32, i32, i32) {
     (workload.desired, workload.updated, workload.available)
 }
@@ -117,10 +162,11 @@ fn ending(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
     }
 }
 
-/// `to 3 pods each, window 1`
+/// `to 3 pods each, window 1, traffic 50%`
 pub(crate) fn plan(batch: &Batch) -> String {
     let window = batch.window.as_ref().map(|it| format!(", window {it}")).unwrap_or_default();
-    format!("to {} each{window}", batch.goal)
+    let traffic = batch.traffic.as_ref().map(|it| format!(", traffic {it}")).unwrap_or_default();
+    format!("to {} each{window}{traffic}", batch.goal)
 }
 
 /// `1 batch`, `3 batches`
@@ -156,6 +202,28 @@ mod tests {
             before = Some(view);
         }
         insta::assert_snapshot!(story);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_threes() {
+        let texts = [0, 12, 999, 1_000, 12_345, 123_456, 1_234_567].map(grouped);
+        assert_eq!(texts, ["0", "12", "999", "1,000", "12,345", "123,456", "1,234,567"]);
+    }
+
+    #[test]
+    fn requests_are_told_when_they_go_elsewhere_or_fail() {
+        let view = samples::running();
+        let told = |change: fn(&mut Requests)| {
+            let mut after = view.clone();
+            after.clusters.iter_mut().filter_map(|it| it.requests.as_mut()).take(1).for_each(change);
+            changes(Some(&view), &after)
+        };
+        let more = told(|it| *it.answered.entry("v1".into()).or_default() += 1);
+        assert_eq!(more, Vec::<String>::new(), "only more of them");
+        let failing = told(|it| it.errors = 1);
+        assert_eq!(failing, ["  0:12  east   requests  v1 90%  v2 10%  · 400 answered, 1 error"]);
+        let nobody = told(|it| it.shares.clear());
+        assert_eq!(nobody, ["  0:12  east   requests  nobody answers  · 400 answered, 0 errors"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Views for tests: the demo's application at the moments worth looking at.
 
-use super::{Batch, Cluster, Run, State, View, Wait, Workload};
+use super::{Batch, Cluster, Requests, Run, State, View, Wait, Workload};
 
 const COMMAND: &str =
     "kubectl annotate ro storefront -n shop rollout.kusionstack.io/manual-command=continue --overwrite";
@@ -15,17 +15,30 @@ fn clusters(state: State, updated: i32, updated_available: i32, goal: Option<i32
         .map(|name| Cluster {
             name: name.into(),
             workloads: ["backend", "frontend"].map(|it| workload(it, state, updated, updated_available, goal)).into(),
+            requests: Some(requests(updated)),
         })
         .into()
 }
 
+/// A tenth of them with the first pod, half with three, all with five.
+fn requests(updated: i32) -> Requests {
+    let (shares, answered): (&[_], &[_]) = match updated {
+        0 => (&[("v1", 100)], &[("v1", 120)]),
+        1 | 2 => (&[("v1", 90), ("v2", 10)], &[("v1", 380), ("v2", 20)]),
+        _ => (&[("v2", 100)], &[("v1", 1_234), ("v2", 567)]),
+    };
+    let all = |of: &[(&str, u64)]| of.iter().map(|(version, count)| ((*version).to_owned(), *count)).collect();
+    Requests { shares: all(shares), answered: all(answered), errors: 0 }
+}
+
 fn batches(states: [State; 3]) -> Vec<Batch> {
-    let plans = [("1 pod", None, false), ("3 pods", Some("1"), true), ("100%", None, false)];
-    let batch = |(state, (goal, window, breakpoint)): (State, (&str, Option<&str>, bool))| Batch {
+    let plans = [("1 pod", None, Some("10%")), ("3 pods", Some("1"), Some("50%")), ("100%", None, None)];
+    let batch = |(state, (goal, window, traffic)): (State, (&str, Option<&str>, Option<&str>))| Batch {
         state,
         goal: goal.into(),
         window: window.map(Into::into),
-        breakpoint,
+        traffic: traffic.map(Into::into),
+        breakpoint: window.is_some(),
         took: (state != State::Pending).then_some(9),
     };
     states.into_iter().zip(plans).map(batch).collect()

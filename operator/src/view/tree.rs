@@ -96,7 +96,7 @@ fn step_line(name: &str, batch: &Batch, tick: usize, width: u16) -> Line<'static
     if batch.breakpoint {
         let passed = !matches!(batch.state, State::Pending | State::Paused);
         let style = Style::new().fg(if passed { Color::DarkGray } else { Color::Yellow });
-        left.push(Span::styled("  ◆ breakpoint", style));
+        left.push(Span::styled(" ◆ breakpoint", style));
     }
     let took = batch.took.map(clock_face).unwrap_or_default();
     let right = Span::styled(format!("{}  {took:>5} ", batch.state.word()), Style::new().fg(colour(batch.state)));
@@ -111,10 +111,11 @@ fn hook_line(hook: &Hook) -> Line<'static> {
 fn clusters(view: &View, tick: usize) -> Vec<Line<'static>> {
     let names = || view.clusters.iter().flat_map(|it| &it.workloads);
     let name_width = names().map(|it| it.name.chars().count()).max().unwrap_or_default();
+    let title_width = view.clusters.iter().map(|it| it.title().chars().count()).max().unwrap_or_default();
     let mut lines = Vec::new();
     for (index, cluster) in view.clusters.iter().enumerate() {
         let last = index + 1 == view.clusters.len();
-        lines.push(cluster_line(cluster, last, tick));
+        lines.push(cluster_line(cluster, last, title_width, tick));
         for (position, workload) in cluster.workloads.iter().enumerate() {
             let last_workload = position + 1 == cluster.workloads.len();
             lines.push(workload_line(workload, branch(last, last_workload), name_width, tick));
@@ -123,12 +124,22 @@ fn clusters(view: &View, tick: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn cluster_line(cluster: &Cluster, last: bool, tick: usize) -> Line<'static> {
-    Line::from(vec![
+fn cluster_line(cluster: &Cluster, last: bool, title_width: usize, tick: usize) -> Line<'static> {
+    let mut spans = vec![
         Span::raw(if last { "   └─ " } else { "   ├─ " }).dark_gray(),
         glyph(cluster.state(), tick),
-        Span::raw(format!(" {}", cluster.title())),
-    ])
+        Span::raw(format!(" {:title_width$}", cluster.title())),
+    ];
+    if let Some(requests) = &cluster.requests {
+        let colour = if requests.errors > 0 || requests.shares.is_empty() { Color::Red } else { Color::Green };
+        spans.extend([
+            Span::raw("  requests  ").dim(),
+            Span::raw(lines::shares(requests)).bold(),
+            Span::raw("  · ").dim(),
+            Span::styled(lines::answers(requests), Style::new().fg(colour)),
+        ]);
+    }
+    Line::from(spans)
 }
 
 fn branch(last_cluster: bool, last_workload: bool) -> &'static str {
