@@ -29,6 +29,9 @@ pub(crate) async fn act(sabotage: Sabotage, sites: BTreeMap<String, (Site, Arc<W
         | Sabotage::BreakpointIgnored
         | Sabotage::HookIgnored
         | Sabotage::HookKeyChanged
+        | Sabotage::ShareTooHigh
+        | Sabotage::ShareTooEarly
+        | Sabotage::RuleDropped
         | Sabotage::WritesSwallowed => {}
     }
 }

@@ -27,6 +27,12 @@ pub enum Sabotage {
     HookKeyChanged,
     /// The current batch is set back to the first one.
     BatchSetBack,
+    /// The canary fork gets a percent more than it should.
+    ShareTooHigh,
+    /// The canary fork gets a percent while there is no canary.
+    ShareTooEarly,
+    /// The last rule of a route is dropped when it is written.
+    RuleDropped,
     /// The status of a run is never written.
     WritesSwallowed,
     /// Something is written although there is nothing to do.
@@ -69,11 +75,58 @@ impl Sabotage {
                 true
             }
             Self::HookIgnored if wanted.plural == "rolloutruns" => pass_hook(&mut value),
+            Self::ShareTooHigh if wanted.plural == "httproutes" => in_rules(&mut value, |rules| raise_share(rules)),
+            Self::ShareTooEarly if wanted.plural == "httproutes" => in_rules(&mut value, |rules| give_too_early(rules)),
+            Self::RuleDropped if wanted.plural == "httproutes" => {
+                in_rules(&mut value, |rules| rules.len() > 1 && rules.pop().is_some())
+            }
             Self::WritesSwallowed if wanted.plural == "rolloutruns" && wanted.status => return Tampered::Swallowed,
             _ => false,
         };
         if changed { Tampered::Changed(Bytes::from(value.to_string())) } else { Tampered::Not }
     }
+}
+
+/// Changes the rules that a JSON Patch puts in the place of others.
+fn in_rules(patch: &mut Value, change: impl Fn(&mut Vec<Value>) -> bool) -> bool {
+    let operations = patch.as_array_mut().into_iter().flatten();
+    let mut replaced =
+        operations.filter(|operation| operation["op"] == "replace" && operation["path"] == "/spec/rules");
+    replaced.any(|operation| operation["value"].as_array_mut().is_some_and(&change))
+}
+
+fn refs(rules: &mut [Value]) -> impl Iterator<Item = &mut Value> {
+    rules.iter_mut().filter_map(|rule| rule["backendRefs"].as_array_mut()).flatten()
+}
+
+fn is_to(reference: &Value, fork: &str) -> bool {
+    reference["name"].as_str().is_some_and(|name| name.ends_with(fork))
+}
+
+fn raise_share(rules: &mut [Value]) -> bool {
+    let mut changed = false;
+    for reference in refs(rules).filter(|reference| is_to(reference, "-canary")) {
+        let weight = reference["weight"].as_i64().unwrap_or(1);
+        reference["weight"] = (weight + 1).into();
+        changed = true;
+    }
+    changed
+}
+
+fn give_too_early(rules: &mut [Value]) -> bool {
+    if refs(rules).any(|reference| is_to(reference, "-canary")) {
+        return false;
+    }
+    let mut changed = false;
+    for refs in rules.iter_mut().filter_map(|rule| rule["backendRefs"].as_array_mut()) {
+        let Some(stable) = refs.iter_mut().find(|reference| is_to(reference, "-stable")) else { continue };
+        let mut canary = stable.clone();
+        canary["name"] = stable["name"].as_str().unwrap_or_default().replace("-stable", "-canary").into();
+        (stable["weight"], canary["weight"]) = (99.into(), 1.into());
+        refs.push(canary);
+        changed = true;
+    }
+    changed
 }
 
 fn enlarge_canary(value: &mut Value) -> bool {

@@ -155,6 +155,9 @@ fn every_defect_is_noticed() {
         (Sabotage::HookIgnored, "no_step_past_hook"),
         (Sabotage::HookKeyChanged, "one_key_per_hook"),
         (Sabotage::BatchSetBack, "monotone"),
+        (Sabotage::ShareTooHigh, "traffic_share"),
+        (Sabotage::ShareTooEarly, "no_lost_request"),
+        (Sabotage::RuleDropped, "users_route_untouched"),
         (Sabotage::WritesSwallowed, "finished"),
         (Sabotage::WritesAtRest, "silence_at_rest"),
         (Sabotage::ErrorLogged, "no_alarm"),
@@ -165,6 +168,8 @@ fn every_defect_is_noticed() {
             Sabotage::CanaryTooLarge => "canary",
             Sabotage::UnavailableTooHigh => "deployments",
             Sabotage::HookIgnored | Sabotage::HookKeyChanged => "hooks",
+            Sabotage::ShareTooHigh | Sabotage::ShareTooEarly => "traffic-canary",
+            Sabotage::RuleDropped => "traffic-drift",
             _ => "quick-start",
         };
         let outcome = run_with(&named(name), SEED, Options { blow_at: None, sabotage: Some(sabotage) });

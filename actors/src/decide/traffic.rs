@@ -357,7 +357,8 @@ fn message(routing: &BackendRouting) -> String {
     let conditions = routing.status.as_ref().map(|status| &status.conditions);
     let ready = conditions.and_then(|all| all.iter().find(|condition| condition.type_ == "Ready"));
     let told = ready.filter(|ready| ready.status != "True").map(|ready| ready.message.clone());
-    told.filter(|told| !told.is_empty()).unwrap_or_else(|| "to show that it is so".to_owned())
+    let generation = routing.metadata.generation.unwrap_or_default();
+    told.filter(|told| !told.is_empty()).unwrap_or_else(|| format!("its generation {generation} to be in force"))
 }
 
 /// Whether no route of it sends anything to the canary fork, everywhere.

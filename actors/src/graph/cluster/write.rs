@@ -292,8 +292,9 @@ impl Writer<'_> {
         if copy.metadata.deletion_timestamp.is_some() {
             return self.done(&subject, copy);
         }
+        // It stays until its pods are gone: they have the labels that the user's own backend selects.
         let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::foreground() };
         match self.limit(api.delete(&key.name, &params)).await {
             Ok(answer) => answer.either(|object| self.done(&subject, object), |_| gone()),
             Err(Failure::NotFound(_) | Failure::Conflict) => gone(),
