@@ -197,6 +197,8 @@ pub struct RouteGoal {
     pub backend: routes::Backend,
     /// What our part does; nothing of ours stays on the route without one.
     pub part: Option<routes::Forwarding>,
+    /// Whether the route is left as it is for now: what the goal depends on is out of sight.
+    pub hold: bool,
 }
 
 /// A write to a backend in its cluster.

@@ -10,6 +10,9 @@ use crate::{
 
 /// The JSON Patch that brings the route to its goal; none where it is there already.
 pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> {
+    if goal.hold {
+        return Ok(None);
+    }
     let backend = &goal.backend;
     let Some(part) = &goal.part else {
         // What has nothing of ours is not touched, not even to write it as we would.

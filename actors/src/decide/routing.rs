@@ -27,7 +27,7 @@ use crate::{
     backends::Role,
     intent::{HubKind, HubWrite, RouteGoal, RoutingDecision},
     routes::{self, Canary, Forwarding, Mirror, Rest, Share, Stable},
-    view::{Route, RouteId, RouteKind, RoutingView},
+    view::{Health, Route, RouteId, RouteKind, RoutingView},
 };
 
 /// How long a gateway may go on as before after a change that the API shows, unless the spec says otherwise.
@@ -187,9 +187,10 @@ fn goals(case: &Case<'_>) -> BTreeMap<RouteId, RouteGoal> {
 /// As much of the forwarding as may be laid over a route now.
 fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let backend = case.backend();
-    let part = full_part(case).filter(|_| wanted).filter(|part| {
+    let full = full_part(case).filter(|_| wanted);
+    let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
+    let part = full.clone().filter(|part| {
         // What cannot be written whole is not begun.
-        let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
         // Nor is anything begun on a route that its gateways do not take as it is.
         let fits = |route: &Arc<Route>| {
             acceptance::obstacle(route).is_none()
@@ -200,7 +201,10 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let part = part.map(|part| {
         if forks::can_serve(case, Role::Canary) { part } else { Forwarding { canary: None, mirror: None, ..part } }
     });
-    RouteGoal { backend, part }
+    // Forks that are not seen may serve all the same, and a route that is not seen may refer to them: after a start
+    // nothing is taken away before all of it is listed.
+    let hold = part != full && (route.is_none() || case.view.health != Some(Health::Ready));
+    RouteGoal { backend, part, hold }
 }
 
 /// The forwarding that the spec asks for.

@@ -160,6 +160,9 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         };
     };
     let Some(goal) = goals.get(&id) else { return not("WaitForSync", format!("{id} to be put on record")) };
+    if goal.hold {
+        return out_of_sight(format!("{id}: the {}s it refers to are being looked up", goal.backend.kind));
+    }
     if let Some(refusal) = refusal(case, found, goal) {
         return not("SyncFailed", format!("{id}: {refusal}"));
     }
