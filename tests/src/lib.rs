@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod control_plane;
 pub mod foreign;
 pub mod fuzz;
+pub mod gateway;
 pub mod gateway_api;
 pub mod kubelet;
 pub mod objects;

@@ -13,6 +13,8 @@ use kube::{
 use serde_json::{Value, json};
 use slipway_actors::api;
 
+use crate::gateway_api;
+
 /// Two minutes on a busy machine; all of it is only used up by a failure.
 const POLLS: usize = 600;
 const POLL: Duration = Duration::from_millis(200);
@@ -43,6 +45,19 @@ pub async fn install_crds(client: &Client) -> Result<()> {
         kube::runtime::wait::await_condition(crds.clone(), &crd.name_any(), established).await?;
         let names = crd.spec.names;
         is_served(&of_kind(client, &ours(), &names.kind)).await?;
+    }
+    Ok(())
+}
+
+/// Installs the namespaced kinds of the Gateway API that an operator may look at, and waits until it is served.
+pub async fn install_gateway_api(client: &Client) -> Result<()> {
+    let crds = Api::<CustomResourceDefinition>::all(client.clone());
+    for plural in ["gateways", "httproutes", "grpcroutes"] {
+        let path = tokio::task::spawn_blocking(move || gateway_api::definition(plural)).await??;
+        let crd: CustomResourceDefinition = serde_saphyr::from_str(&std::fs::read_to_string(path)?)?;
+        crds.create(&PostParams::default(), &crd).await?;
+        let names = crd.spec.names;
+        is_served(&of_kind(client, "gateway.networking.k8s.io/v1", &names.kind)).await?;
     }
     Ok(())
 }
