@@ -7,6 +7,8 @@
 //! own, so that a route can be in force before the endpoints that it needs, as it happens. Routes are answered with a lag,
 //! too: a route that is accepted may not be in force yet.
 //!
+//! A client whose request goes to a pod that is gone by then is answered 503, and nothing tries again.
+//!
 //! A route of the Gateway API is served if one of its `parentRefs` names a Gateway that there is; in a cluster in which
 //! Gateways are not defined, any `parentRef` will do. Ingresses of every class are served. Nothing grants references into
 //! other namespaces. Listeners are not looked at. The errors of the HTTP specification stand for those of gRPC.
@@ -55,9 +57,10 @@ pub use self::{
     rule::RouteId,
     status::CONTROLLER_NAME,
 };
+use crate::controllers::object;
 use crate::delay::Delay;
 use crate::server::ApiServer;
-use crate::store::Store;
+use crate::store::{GroupResource, Store};
 
 /// How a gateway behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +171,22 @@ impl Gateway {
     /// Has every later change of what is in force told to `observer`.
     pub fn observe(&self, observer: Observer) {
         lock(&self.shared.observers).push(observer);
+    }
+
+    /// The gateway's own cluster and its members.
+    fn stores(&self) -> BTreeMap<String, Store> {
+        let mut stores = lock(&self.shared.members).clone();
+        stores.insert(self.shared.cluster.clone(), self.shared.api.store().clone());
+        stores
+    }
+
+    /// Whether a pod still runs. What is in force can tell of pods that are gone.
+    fn is_there(&self, pod: &Endpoint) -> bool {
+        let members = lock(&self.shared.members);
+        let is_home = pod.cluster == self.shared.cluster;
+        let store = if is_home { Some(self.shared.api.store()) } else { members.get(&pod.cluster) };
+        let found = store.and_then(|store| store.find(&GroupResource::new("", "pods"), &pod.namespace, &pod.pod));
+        pod.uid.is_empty() || found.is_some_and(|found| *object::uid(&found.value) == pod.uid)
     }
 
     /// Puts something into force.

@@ -12,7 +12,11 @@ mod species;
 mod traffic;
 mod workload;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -192,6 +196,8 @@ pub struct Facts {
     pub forks: BTreeMap<ObjectId, bool>,
     /// What the gateways of clusters have in force.
     pub gateways: BTreeMap<String, InForce>,
+    /// Pods that are gone, by cluster and uid, where there are gateways.
+    gone: BTreeSet<(String, String)>,
 }
 
 impl Facts {
@@ -202,7 +208,10 @@ impl Facts {
             return self.workload(change, species);
         }
         match change.plural {
-            "pods" => self.pod(change),
+            "pods" => {
+                self.pod_gone(change);
+                self.pod(change)
+            }
             "replicasets" => self.set(change),
             "rolloutruns" | "scaleruns" => self.run(change),
             "rollouts" => self.rollout(change),

@@ -22,7 +22,7 @@ use crate::{
     recorder::{Record, Recorder},
     rogue,
     sabotage::Sabotage,
-    scenario::{HUB, Scenario, Span},
+    scenario::{HUB, Scenario},
     site::Site,
     story,
     timeline::Timeline,
@@ -112,13 +112,12 @@ async fn live(scenario: &Scenario, seed: u64, options: Options, alarms: &Alarms)
     let clock = Clock::new(EPOCH.parse().map_err(|error| format!("no epoch: {error}"))?, 1);
     let plan = |latency| Plan { latency, swarm: swarm.clone(), until: faults_end };
 
-    let hub = (HUB, scenario.hub.latency, Span::millis(1000, 3000));
-    let members = scenario.clusters.iter().map(|c| (c.name.as_str(), c.latency, c.pods_ready_after));
+    let hub = (HUB, scenario.hub.latency);
+    let members = scenario.clusters.iter().map(|c| (c.name.as_str(), c.latency));
     let mut sites = Vec::new();
-    for (lane, (name, latency, ready)) in (0..).zip(std::iter::once(hub).chain(members)) {
+    for (lane, (name, latency)) in (0..).zip(std::iter::once(hub).chain(members)) {
         let seed_of_site = Dice::new(seed, Concern::Cluster, lane).any();
-        let pods = (ready, &*scenario.bad_images);
-        let site = Site::start(name, seed_of_site, &clock, pods, scenario.gateway(name), &recorder);
+        let site = Site::start(name, seed_of_site, &clock, scenario, &recorder);
         sites.push((site, Arc::new(Wire::new(name, recorder.clone(), plan(latency), seed, lane))));
     }
     for crd in slipway_actors::api::crd::all() {

@@ -124,6 +124,9 @@ pub struct Cluster {
     /// How long a pod takes from its creation until it is ready.
     #[serde(default = "default_ready")]
     pub pods_ready_after: Span,
+    /// How long a pod goes on serving once it is asked to end; where there is a gateway longer than that is late, as a
+    /// `preStop` hook would have it.
+    pub pods_stop_after: Option<Span>,
     /// Its gateway, if it has one.
     pub gateway: Option<Gateway>,
 }
@@ -137,6 +140,9 @@ pub struct Object {
     /// The manifest, as for `kubectl apply`.
     pub manifest: Value,
 }
+
+/// How long a pod behind a gateway goes on serving once it is asked to end: longer than the gateway is late by itself.
+const DRAINED: Span = Span::millis(3000, 6000);
 
 const fn default_latency() -> Span {
     Span::millis(2, 20)
@@ -238,6 +244,14 @@ impl Scenario {
             return self.hub.gateway.as_ref();
         }
         self.clusters.iter().find(|it| it.name == cluster)?.gateway.as_ref()
+    }
+
+    /// How long pods of a cluster take until they are ready, and until they end if the scenario says that.
+    pub(crate) fn pods(&self, cluster: &str) -> (Span, Option<Span>) {
+        let found = self.clusters.iter().find(|it| it.name == cluster);
+        let drained = self.gateway(cluster).map(|_| DRAINED);
+        let stop = found.and_then(|found| found.pods_stop_after).or(drained);
+        (found.map_or(default_ready(), |found| found.pods_ready_after), stop)
     }
 
     /// Whether there is traffic to look after.

@@ -14,7 +14,7 @@ use crate::{
     facts::Who,
     marker::Marker,
     recorder::Recorder,
-    scenario::{Gateway, Kind, Span, delay},
+    scenario::{Gateway, Kind, Scenario, delay},
 };
 
 /// A cluster of the simulation.
@@ -39,17 +39,13 @@ pub(crate) enum Patch {
 
 impl Site {
     /// Starts a cluster and has every write of it recorded.
-    pub(crate) fn start(
-        name: &str,
-        seed: u64,
-        clock: &Clock,
-        (ready, bad): (Span, &[String]),
-        gateway: Option<&Gateway>,
-        recorder: &Recorder,
-    ) -> Self {
+    pub(crate) fn start(name: &str, seed: u64, clock: &Clock, scenario: &Scenario, recorder: &Recorder) -> Self {
+        let gateway = scenario.gateway(name);
+        let (ready, stop) = scenario.pods(name);
         let kubelet = KubeletOptions {
             ready: delay(ready),
-            bad_images: bad.iter().cloned().collect(),
+            stop: stop.map_or(KubeletOptions::default().stop, delay),
+            bad_images: scenario.bad_images.iter().cloned().collect(),
             ..KubeletOptions::default()
         };
         let cluster = Cluster::start(ClusterOptions {

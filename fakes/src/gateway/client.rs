@@ -113,7 +113,11 @@ impl Client {
         let interval = self.options.interval.max(Duration::from_millis(1));
         loop {
             clock.sleep(interval).await;
-            let answer = self.gateway.configuration().route(&self.options.request, &mut dice);
+            let mut answer = self.gateway.configuration().route(&self.options.request, &mut dice);
+            if answer.pod.as_ref().is_some_and(|pod| !self.gateway.is_there(pod)) {
+                (answer.status, answer.pod) = (503, None);
+            }
+            answer.mirrored.retain(|(_, pod)| self.gateway.is_there(pod));
             lock(&self.counts).count(&answer);
         }
     }

@@ -1,20 +1,18 @@
 //! The task of a gateway: programs what the API says and answers routes, each thing a lag after its change.
 
-use std::collections::BTreeMap;
-
 use futures::future;
 
 use super::backend::BackendId;
 use super::rule::RouteId;
 use super::sources::{self, Kinds, pool_selects, route_id, service_of};
-use super::{Gateway, Programmed, lock, status};
+use super::{Gateway, Programmed, status};
 use crate::clock::stamp;
 use crate::controllers::client::Client;
 use crate::controllers::queue::Queue;
 use crate::controllers::worker::{Change, Feed};
 use crate::delay::Delays;
 use crate::status::Status;
-use crate::store::{GroupResource, Store, Stored};
+use crate::store::{GroupResource, Stored};
 
 /// Streams that lags are drawn from.
 const ROUTES: u64 = 0x6777_0001;
@@ -79,13 +77,6 @@ impl Controller {
         }
     }
 
-    /// The gateway's own cluster and its members.
-    fn stores(&self) -> BTreeMap<String, Store> {
-        let mut stores = lock(&self.gateway.shared.members).clone();
-        stores.insert(self.gateway.shared.cluster.clone(), self.client.store().clone());
-        stores
-    }
-
     fn feeds(&self) -> Vec<(String, Feed)> {
         let kinds = &self.kinds;
         let everywhere = [&kinds.services, &kinds.slices, &kinds.exports];
@@ -99,7 +90,7 @@ impl Controller {
             &kinds.pods,
         ];
         let mut feeds = Vec::new();
-        for (cluster, store) in self.stores() {
+        for (cluster, store) in self.gateway.stores() {
             let is_home = cluster == self.gateway.shared.cluster;
             let resources = here.into_iter().filter(|_| is_home).chain(everywhere);
             feeds.extend(resources.map(|resource| (cluster.clone(), Feed::new(&store, resource))));
@@ -237,7 +228,7 @@ impl Controller {
                 self.gateway.program(configuration, &Programmed::Route(id.clone()));
             }
             Key::Backend(id) => {
-                let backend = sources::backend(id, &self.gateway.shared.cluster, &self.stores(), &self.kinds);
+                let backend = sources::backend(id, &self.gateway.shared.cluster, &self.gateway.stores(), &self.kinds);
                 let mut configuration = (*self.gateway.configuration()).clone();
                 if configuration.set_backend(id, backend) {
                     self.gateway.program(configuration, &Programmed::Backend(id.clone()));
@@ -262,7 +253,7 @@ impl Controller {
     /// Writes a route's status, if it says something else than before.
     async fn answer(&self, id: &RouteId) -> Result<(), Status> {
         let Some(route) = self.route(id) else { return Ok(()) };
-        let stores = self.stores();
+        let stores = self.gateway.stores();
         let home = &self.gateway.shared.cluster;
         let exists = |id: &BackendId| sources::backend(id, home, &stores, &self.kinds).is_some();
         let now = stamp(self.client.store().clock().now());

@@ -1,12 +1,13 @@
 //! What carries traffic: routes, forks of backends, and what gateways have in force.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
-use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RouteId, RuleShares, State};
+use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RouteId, RuleShares};
 
 use super::route::CLONE;
-use super::{Change, Delta, Facts, OURS, PodFacts, RunFacts, Verb, WorkloadFacts, WorkloadId, int, route};
+use super::{Change, Delta, Facts, OURS, PodFacts, RunFacts, Verb, WorkloadFacts, WorkloadId, int, route, text};
 
 /// An object that carries traffic, by its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +33,8 @@ impl std::fmt::Display for ObjectId {
 pub struct InForce {
     /// How its rules divide requests.
     pub rules: Vec<RuleShares>,
-    /// How many pods serve each backend that it knows.
-    serving: BTreeMap<BackendId, usize>,
+    /// The pods behind each backend that it knows.
+    pods: BTreeMap<BackendId, Vec<Arc<Endpoint>>>,
 }
 
 impl InForce {
@@ -109,20 +110,31 @@ impl Facts {
     /// Takes in what a gateway has in force.
     pub fn programmed(&mut self, cluster: &str, configuration: &Configuration) {
         let backends = configuration.backends().cloned();
-        let serving = backends.map(|id| {
-            let pods = configuration.backend(&id).map_or(0, |backend| backend.endpoints.len());
+        let pods = backends.map(|id| {
+            let pods = configuration.backend(&id).map(|backend| backend.endpoints.clone()).unwrap_or_default();
             (id, pods)
         });
-        let in_force = InForce { serving: serving.collect(), rules: configuration.shares() };
+        let in_force = InForce { pods: pods.collect(), rules: configuration.shares() };
         self.gateways.insert(cluster.to_owned(), in_force);
+    }
+
+    /// Takes in that a pod is gone, which gateways may not know yet.
+    pub(super) fn pod_gone(&mut self, change: &Change<'_>) {
+        if !self.gateways.is_empty() && change.verb == Verb::Delete {
+            self.gone.insert((change.cluster.to_owned(), text(&change.new["metadata"]["uid"])));
+        }
     }
 
     /// A rule's share that leads to nowhere, although the backend that the users named has a pod that serves.
     pub fn lost<'a>(&self, cluster: &str, rule: &'a RuleShares) -> Option<(&'a BackendShare, BackendId)> {
         let gateway = self.gateways.get(cluster)?;
-        let lost = rule.backends.iter().filter(|it| it.share > 0 && it.state != State::Serving && !rule.redirects);
+        let is_there = |pod: &Endpoint| !self.gone.contains(&(pod.cluster.clone(), pod.uid.clone()));
+        let is_lost = |it: &&BackendShare| it.share > 0 && !it.pods.iter().any(|(pod, _)| is_there(pod));
+        let serves =
+            |backend: &BackendId| gateway.pods.get(backend).is_some_and(|pods| pods.iter().any(|pod| is_there(pod)));
+        let lost = rule.backends.iter().filter(|_| !rule.redirects).filter(is_lost);
         lost.map(|it| (it, self.origin(cluster, &it.backend)))
-            .find(|(it, origin)| *origin != it.backend && gateway.serving.get(origin).is_some_and(|pods| *pods > 0))
+            .find(|(it, origin)| *origin != it.backend && serves(origin))
     }
 
     /// What a backend is a fork of; itself where it is none.

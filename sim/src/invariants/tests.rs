@@ -10,12 +10,13 @@ mod traffic;
 
 /// Tells a write to the facts and the jury; answers what broke.
 fn tell(told: &mut Told, jury: &mut Jury, who: Who, plural: &str, name: &str, new: &Value) -> Vec<&'static str> {
+    let verb = if new.is_null() { Verb::Delete } else { Verb::Update };
     let (delta, new, old) = told.write(who, plural, name, new);
     let change = Change {
         at: told.facts.now,
         cluster: "east",
         who,
-        verb: Verb::Update,
+        verb,
         plural,
         namespace: "default",
         name,

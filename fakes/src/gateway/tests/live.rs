@@ -103,9 +103,13 @@ async fn everything_comes_into_force_in_its_own_time() {
     assert_eq!(status(&cluster), 500, "the Service is not known yet");
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(status(&cluster), 200);
+    let client = Client::new(cluster.gateway().unwrap(), ClientOptions::new(Request::get("any", "/")), 1);
+    tokio::spawn(client.clone().run());
     delete(&cluster, "", "pods", "new-0").await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(status(&cluster), 200, "not noticed yet");
+    let statuses: Vec<u16> = client.counts().statuses.into_keys().collect();
+    assert_eq!(statuses, [200, 503], "the pod serves until it ends, and then nobody answers");
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(status(&cluster), 503);
 }

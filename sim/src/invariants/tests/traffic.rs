@@ -120,6 +120,24 @@ fn a_fork_without_pods_gets_no_request() {
 }
 
 #[test]
+fn pods_that_are_gone_serve_nobody() {
+    let mut network = Network::new();
+    for (service, pods) in [("web", &["web-0", "web-4"][..]), ("web-stable", &["web-0"]), ("web-canary", &["web-4"])] {
+        let uids = pods.iter().map(|pod| (*pod, if *pod == "web-0" { "a0" } else { "a4" }));
+        network.behind(service, &uids.collect::<Vec<_>>());
+    }
+    network.behind("other", &[("other-0", "o0")]);
+    assert!(network.in_force(&[divided(10)]).is_empty());
+    let mut gone = |pod: &str| {
+        let uid = format!("a{}", &pod[4..]);
+        network.write(Who::Cluster, "pods", pod, &self::pod(&uid, "v1", true));
+        network.write(Who::User, "pods", pod, &Value::Null)
+    };
+    assert!(gone("web-1").is_empty());
+    assert_eq!(gone("web-4"), ["no_lost_request"], "the gateway does not know yet");
+}
+
+#[test]
 fn the_users_part_stays() {
     let clone = json!({ "name": "0.canary.rollout.kusionstack.io", "backendRefs": [reference("web-canary", 1)] });
     let mirrored = |to: &str| {
