@@ -5,7 +5,7 @@ use futures::future;
 use super::backend::BackendId;
 use super::rule::RouteId;
 use super::sources::{self, Kinds, pool_selects, route_id, service_of};
-use super::{Gateway, Programmed, status};
+use super::{Gateway, Programmed, lock, status};
 use crate::clock::stamp;
 use crate::controllers::client::Client;
 use crate::controllers::queue::Queue;
