@@ -16,6 +16,7 @@ use slipway_actors::{
 };
 use slipway_fakes::{Clock, Cluster, ClusterOptions, Delay, KubeletOptions, crds, gateway::GatewayOptions};
 
+use super::traffic::drain_seconds;
 use crate::{clock::WallClock, failure::Failure};
 
 /// The members' names.
@@ -48,14 +49,14 @@ impl Clusters {
     pub(crate) async fn start(seed: u64, scale: u32) -> Result<Self, Failure> {
         let epoch = WallClock.now();
         let clock = Clock::new(epoch, scale);
-        let hub = start(HUB, seed, &clock, None);
+        let hub = start(HUB, seed, &clock, scale, None);
         for definition in crd::all() {
             let definition = serde_json::to_value(definition).map_err(|error| Failure::Broke(error.to_string()))?;
             install(&hub, definition).await?;
         }
         let mut members = BTreeMap::new();
         for (name, seed) in MEMBERS.into_iter().zip(seed + 1..) {
-            let member = start(name, seed, &clock, Some(GATEWAY));
+            let member = start(name, seed, &clock, scale, Some(GATEWAY));
             for definition in crds::gateway_api() {
                 install(&member, definition.clone()).await?;
             }
@@ -103,10 +104,12 @@ async fn install(cluster: &Cluster, definition: serde_json::Value) -> Result<(),
     Ok(())
 }
 
-fn start(name: &str, seed: u64, clock: &Clock, gateway: Option<GatewayOptions>) -> Cluster {
+fn start(name: &str, seed: u64, clock: &Clock, scale: u32, gateway: Option<GatewayOptions>) -> Cluster {
+    // Pods that are to go serve until no gateway can send them anything: whoever loses no request has such a pause.
+    let linger = u64::from(drain_seconds(scale)) * 1_000;
     let kubelet = KubeletOptions {
         ready: Delay::between(3_000, 9_000),
-        stop: Delay::between(500, 2_000),
+        stop: Delay::between(linger, linger + 1_500),
         ..KubeletOptions::default()
     };
     let name = name.to_owned();

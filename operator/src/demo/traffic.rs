@@ -30,6 +30,11 @@ const DRAIN_SECONDS: u32 = 2;
 /// However fast the clocks, a drain lasts a tenth of a second of this machine's: its scheduling makes gateways late, too.
 const SPEED_PER_DRAIN_SECOND: u32 = 10;
 
+/// How long a gateway may go on as before after it was told of a change, in the clusters' time.
+pub(crate) fn drain_seconds(speed: u32) -> u32 {
+    DRAIN_SECONDS.max(speed / SPEED_PER_DRAIN_SECOND)
+}
+
 /// A client in each cluster.
 pub(crate) struct Traffic(BTreeMap<String, (Gateway, Client)>);
 
@@ -134,7 +139,7 @@ pub(crate) fn topology(speed: u32) -> Value {
             "trafficType": "InCluster",
             "backend": { "name": COMPONENT },
             "routes": [{ "name": NAME }],
-            "drainSeconds": DRAIN_SECONDS.max(speed / SPEED_PER_DRAIN_SECOND),
+            "drainSeconds": drain_seconds(speed),
         },
     })
 }
