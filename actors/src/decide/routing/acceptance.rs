@@ -15,7 +15,12 @@ use crate::{
 /// Puts on record since when each route is accepted.
 pub(super) fn note(view: &RoutingView, status: &mut BackendRoutingStatus, now: Timestamp) {
     for entry in &mut status.routes {
-        let route = id(entry).and_then(|id| view.routes.get(&id)?.route.clone());
+        let report = id(entry).and_then(|id| view.routes.get(&id));
+        // What is out of sight for a moment, as after a start, is no less accepted for that.
+        if report.is_none_or(|report| report.route.is_none() && !report.listed) {
+            continue;
+        }
+        let route = report.and_then(|report| report.route.clone());
         let accepted = route.filter(|route| obstacle(route).is_none());
         entry.acceptance = accepted.map(|route| match entry.acceptance.take() {
             Some(known) if known.generation == route.generation => known,

@@ -88,8 +88,12 @@ pub(super) fn refusal(case: &Case<'_>) -> Option<String> {
 
 /// Since when a fork is ready, if it is.
 pub(super) fn ready_since(case: &Case<'_>, role: Role) -> Option<Time> {
-    let fork = fork(case, role).filter(Fork::is_ready)?;
-    Some(fork.ready_since.unwrap_or_else(|| time(case.now)))
+    let fork = fork(case, role)?;
+    if case.view.health != Some(Health::Ready) {
+        // What is out of sight for a moment, as after a start, is no less ready for that.
+        return fork.ready_since;
+    }
+    fork.is_ready().then(|| fork.ready_since.unwrap_or_else(|| time(case.now)))
 }
 
 /// When every gateway will know the endpoints of a fork.

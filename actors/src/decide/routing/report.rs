@@ -229,7 +229,8 @@ fn forwarding(case: &Case<'_>, entry: &BackendRouteStatus) -> Option<RouteForwar
     let http = case.forwarding();
     let statuses = RouteForwardingStatuses {
         origin: entry(http.is_some(), &backend.stable, Role::Stable),
-        stable: entry(http.is_some_and(|http| http.stable.is_some()), &backend.stable, Role::Stable),
+        // The stable fork gets the rest as well, so that what refers to it tells nothing of rules of its own.
+        stable: http.filter(|http| http.stable.is_some()).and_then(|_| entry(true, &backend.stable, Role::Stable)),
         canary: entry(http.is_some_and(|http| http.canary.is_some()), &backend.canary, Role::Canary),
     };
     (statuses != RouteForwardingStatuses::default()).then_some(statuses)

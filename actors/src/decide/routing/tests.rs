@@ -277,6 +277,36 @@ fn what_cannot_be_done_is_told_before_anything_is_written() {
     insta::assert_snapshot!(lines.join("\n\n"));
 }
 
+/// An operator that has just started sees some things before others.
+#[test]
+fn nothing_is_taken_from_a_route_before_its_forks_are_seen() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+    for _ in 0..3 {
+        world.pass(11);
+    }
+    let (backends, ready) = (std::mem::take(&mut world.view.backends), std::mem::take(&mut world.view.ready));
+    let before = world.log.len();
+    world.view.health = Some(Health::Syncing);
+    world.pass(1);
+    world.view.backends = backends;
+    world.pass(1);
+    let route = world.view.routes.get_mut(&id()).unwrap().route.take();
+    world.view.ready = ready;
+    world.view.routes.get_mut(&id()).unwrap().listed = false;
+    world.view.health = Some(Health::Ready);
+    world.pass(1);
+    *world.view.routes.get_mut(&id()).unwrap() = RouteReport { listed: true, route, error: None };
+    world.pass(1);
+    insta::assert_snapshot!(world.log[before..].join("\n"), @r"
+    34s    Service web: its cluster is being listed
+    35s    Service web: its cluster is being listed
+    36s    HTTPRoute shop in cluster east is being looked up
+    37s    ready
+    ");
+}
+
 #[test]
 fn drift_is_put_back_and_told_with_who_did_it() {
     let mut world = World::new();
