@@ -7,8 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Change, OURS, Verb, Who, text};
 
-/// What the names of rules end in that send matching requests to the canary's fork.
-pub(super) const CLONE: &str = ".canary.rollout.kusionstack.io";
+/// What the names of rules end in that send matching requests to a fork.
+const CLONES: [&str; 2] = [".canary.rollout.kusionstack.io", ".stable.rollout.kusionstack.io"];
+
+/// Whether a rule of that name is ours as a whole.
+pub(super) fn is_ours(name: &str) -> bool {
+    CLONES.iter().any(|ending| name.ends_with(ending))
+}
 
 /// What the names of forks end in.
 const ENDINGS: [&str; 2] = ["-stable", "-canary"];
@@ -189,7 +194,7 @@ pub(super) fn origin(name: &str) -> &str {
 }
 
 fn is_clone(rule: &Value) -> bool {
-    rule["name"].as_str().is_some_and(|name| name.ends_with(CLONE))
+    rule["name"].as_str().is_some_and(is_ours)
 }
 
 fn kind_of(reference: &Value) -> &str {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RouteId, RuleShares};
 
-use super::route::CLONE;
+use super::route::is_ours;
 use super::{Change, Delta, Facts, OURS, PodFacts, RunFacts, Verb, WorkloadFacts, WorkloadId, int, route, text};
 
 /// An object that carries traffic, by its place.
@@ -148,7 +148,7 @@ impl Facts {
     /// Whether a rule is for requests that match what a step asks for: it is ours, or of a canary Ingress.
     pub fn is_for_matches(&self, cluster: &str, rule: &RuleShares) -> bool {
         let RouteId { kind, namespace, name } = &rule.route;
-        rule.name.ends_with(CLONE) || self.is_fork(cluster, namespace, kind, name)
+        is_ours(&rule.name) || self.is_fork(cluster, namespace, kind, name)
     }
 
     /// The run that moves a pod's workload, if the pod is of the new version, and not because of a foreign write.

@@ -58,9 +58,18 @@ impl<'a> Fork<'a> {
 
     /// The patch that brings it in step, and whether it then selects other pods.
     fn patch(&self) -> Option<(Value, bool)> {
+        if self.is_another() {
+            return None;
+        }
         let patch = backends::patch(&self.existing?.object, self.wanted.as_ref()?)?;
         let selects_others = !patch["spec"]["selector"].is_null();
         Some((patch, selects_others))
+    }
+
+    /// Whether only another object could be what it is to be. It serves as it is until no request can reach it.
+    fn is_another(&self) -> bool {
+        let both = self.existing.zip(self.wanted.as_ref());
+        both.is_some_and(|(existing, wanted)| backends::has_to_be_replaced(&existing.object, wanted))
     }
 
     fn is_ready(&self) -> bool {
@@ -138,12 +147,20 @@ fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
         let Some(existing) = fork.existing else {
             return Some(BackendWrite::Create { key, object: fork.wanted? });
         };
+        if fork.is_another() {
+            return delete(case, role, key, existing);
+        }
         let (patch, selects_others) = fork.patch().filter(|_| !existing.deleting)?;
         // The pods it selects now are not taken away from requests that still go there.
         return (!selects_others || is_unused(case, role)).then_some(BackendWrite::Patch { key, patch });
     }
-    let existing = fork.existing.filter(|existing| !existing.deleting && backends::is_fork(&existing.object))?;
-    is_unused(case, role).then(|| BackendWrite::Delete {
+    let existing = fork.existing.filter(|existing| backends::is_fork(&existing.object))?;
+    delete(case, role, key, existing)
+}
+
+/// Deletes a fork once no request can reach it.
+fn delete(case: &Case<'_>, role: Role, key: ObjectKey, existing: &Backend) -> Option<BackendWrite> {
+    (!existing.deleting && is_unused(case, role)).then(|| BackendWrite::Delete {
         key,
         uid: existing.uid.clone(),
         resource_version: existing.resource_version.clone(),

@@ -277,6 +277,34 @@ fn what_cannot_be_done_is_told_before_anything_is_written() {
     insta::assert_snapshot!(lines.join("\n\n"));
 }
 
+/// A Service that turns headless makes its forks other ones; the one that requests go to stays until they do not.
+#[test]
+fn a_fork_that_no_patch_can_change_is_replaced_once_it_is_not_used() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(None));
+    world.view.ready.insert("web-stable".into(), 4);
+    world.pass(11);
+    world.pass(11);
+    let mut origin = world.view.backends["web"].object.clone();
+    origin["spec"]["clusterIP"] = json!("None");
+    world.store(&origin);
+    let before = world.log.len();
+    world.pass(11);
+    world.ask(Value::Null, Value::Null);
+    world.pass(1);
+    world.pass(11);
+    insta::assert_snapshot!(world.log[before..].join("\n"), @r#"
+    33s  delete web-canary
+    33s  create web-canary of {"app":"web","controller-revision-hash":"v2"}
+    33s    ready
+    34s  delete web-canary
+    34s  route: web 1
+    34s    Service web-stable to go
+    45s  delete web-stable
+    45s    ready
+    "#);
+}
+
 /// An operator that has just started sees some things before others.
 #[test]
 fn nothing_is_taken_from_a_route_before_its_forks_are_seen() {
