@@ -78,8 +78,9 @@ async fn the_quick_start_survives_a_kill() -> Result<()> {
         let annotations = set["metadata"]["annotations"].as_object().context("annotations")?;
         assert!(!annotations.contains_key("rollout.kusionstack.io/progressing-info"), "{place} still carries the mark");
     }
-    let rollout = world.get("Rollout", "shop").await?;
-    assert_eq!(rollout["status"]["phase"], "Initialized");
+    // The Rollout hears of its run's end a moment later.
+    let is_told = |rollout: &Value| rollout["status"]["phase"] == "Initialized";
+    let rollout = objects::until(&world.api("Rollout"), "shop", "its run is over", is_told).await?;
     assert_eq!(rollout["status"]["rolloutID"], run["metadata"]["name"]);
     assert_eq!(world.runs().await?.len(), 1, "one change led to more than one run");
     witness.verify().await?;

@@ -269,7 +269,12 @@ pub(super) fn notices(view: &RoutingView, old: &BackendRoutingStatus, new: &Back
         let found = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         found.is_some_and(|condition| condition.status == "True")
     };
-    let is_settled = ready(old) && old.observed_generation == meta.generation.unwrap_or_default();
+    let same_spec = old.observed_generation == meta.generation.unwrap_or_default();
+    // Our part lay over it, whether or not that was in force yet.
+    let was_laid = |reason: Option<&String>| {
+        let reason = reason.map(String::as_str);
+        matches!(reason, Some("Ready" | "SufficientDelayTime" | "OutOfSync"))
+    };
     for entry in &new.routes {
         let reason = |entry: &BackendRouteStatus| entry.condition.as_ref().map(|condition| condition.reason.clone());
         let before = old
@@ -280,7 +285,7 @@ pub(super) fn notices(view: &RoutingView, old: &BackendRoutingStatus, new: &Back
         let Some(condition) = entry.condition.as_ref().filter(|_| before != now) else { continue };
         if condition.reason == "SyncFailed" {
             notices.push(event(true, "SyncFailed", condition.message.clone()));
-        } else if condition.reason == "WaitForSync" && is_settled {
+        } else if condition.reason == "WaitForSync" && same_spec && was_laid(before.as_ref()) {
             let manager = id(entry).and_then(|id| view.routes.get(&id)?.route.as_ref()?.rules_manager.clone());
             let who = manager.map(|manager| format!(" by {manager}")).unwrap_or_default();
             let message = format!("{} {}: our part of it was changed{who}, and is put back", entry.kind, entry.name);
