@@ -28,6 +28,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod watched;
 mod workload;
 mod writes;
 

@@ -8,11 +8,11 @@ use std::{
 use ractor::ActorRef;
 
 use super::{
-    cluster::{About, ClusterMsg, Fact, Listing, Subscription},
+    cluster::{ClusterMsg, Subscription},
     effects::Context,
-    mirror::Mirror,
     project::Projected,
     subject::Subject,
+    watched::Watched,
 };
 use crate::{
     view::{Health, MemberView, Workload, WorkloadId},
@@ -28,21 +28,7 @@ pub(crate) struct Members {
 }
 
 /// What is watched in one member.
-type Member = BTreeMap<WorkloadKind, Watched>;
-
-/// One kind of workload in one member.
-struct Watched {
-    health: Health,
-    listing: Listing,
-    workloads: Mirror<String, Arc<Workload>>,
-    subscription: Option<Subscription>,
-}
-
-impl Default for Watched {
-    fn default() -> Self {
-        Self { health: Health::Syncing, listing: Listing::Pending, workloads: Mirror::default(), subscription: None }
-    }
-}
+type Member = BTreeMap<WorkloadKind, Watched<Arc<Workload>>>;
 
 impl Members {
     pub(crate) fn new(
@@ -94,7 +80,10 @@ impl Members {
         for (name, member) in &mut self.by_name {
             let mut changed = false;
             for watched in member.values_mut() {
-                changed |= watched.take_in();
+                changed |= watched.take_in(|object| match object {
+                    Projected::Workload(workload) => Some(workload),
+                    _ => None,
+                });
             }
             if changed && let Some(view) = views.get_mut(name) {
                 view.workloads = workloads(member);
@@ -105,16 +94,14 @@ impl Members {
     /// A cluster's actor was begun anew: what is known stays known, but absence means nothing until it has listed.
     pub(crate) fn cluster_up(&mut self, name: &str) {
         for watched in self.by_name.get_mut(name).into_iter().flat_map(BTreeMap::values_mut) {
-            let mut workloads = std::mem::take(&mut watched.workloads);
-            workloads.restart();
-            *watched = Watched { workloads, ..Watched::default() };
+            watched.restart();
         }
     }
 }
 
 /// The workloads of all kinds.
 fn workloads(member: &Member) -> BTreeMap<WorkloadId, Arc<Workload>> {
-    let all = member.values().flat_map(|watched| watched.workloads.items());
+    let all = member.values().flat_map(Watched::objects);
     all.map(|(_, workload)| (workload.id(), workload.clone())).collect()
 }
 
@@ -129,41 +116,4 @@ fn health(member: &Member) -> Health {
         }
     }
     unreachable.unwrap_or(if syncing { Health::Syncing } else { Health::Ready })
-}
-
-impl Watched {
-    /// Takes in what is told, and says whether workloads changed.
-    fn take_in(&mut self) -> bool {
-        let Some(subscription) = &self.subscription else { return false };
-        let mut changed = false;
-        for (about, fact) in subscription.drain() {
-            match (about, fact) {
-                (_, Fact::Health(health)) => self.health = health,
-                (About::Object(key), Fact::Object(object)) => {
-                    let workload = match object {
-                        Some(Projected::Workload(workload)) => Some(workload),
-                        _ => None,
-                    };
-                    self.workloads.set(key.name, workload);
-                    changed = true;
-                }
-                (_, Fact::Listing(listing)) => {
-                    changed |= listing == Listing::Complete && !self.workloads.complete().is_empty();
-                    self.listing = listing;
-                }
-                _ => {}
-            }
-        }
-        changed
-    }
-
-    fn health(&self) -> Health {
-        match (&self.health, &self.listing) {
-            (Health::Unreachable { .. }, _) => self.health.clone(),
-            (_, Listing::Refused { since, error }) => Health::Unreachable { since: *since, error: error.clone() },
-            (_, Listing::Pending) | (Health::Syncing, _) => Health::Syncing,
-            // Where a kind is not served there are no objects of it.
-            (Health::Ready, Listing::Complete | Listing::NotServed) => Health::Ready,
-        }
-    }
 }

@@ -9,13 +9,13 @@ use ractor::ActorRef;
 
 use crate::{
     graph::{
-        cluster::{About, ClusterMsg, Fact, Listing, Subscription},
+        cluster::{ClusterMsg, Subscription},
         effects::Context,
-        mirror::Mirror,
         project::Projected,
         subject::Subject,
+        watched::Watched,
     },
-    view::{Backend, Endpoints, Health, ObjectKey, RoutingView},
+    view::{Backend, Endpoints, Health, RoutingView},
 };
 
 /// The kind of backend that is written.
@@ -29,20 +29,6 @@ pub(super) struct Backends {
     cluster: Option<String>,
     services: Watched<Arc<Backend>>,
     endpoints: Watched<Arc<Endpoints>>,
-}
-
-/// One kind of object.
-struct Watched<V> {
-    subscription: Option<Subscription>,
-    health: Health,
-    listing: Listing,
-    objects: Mirror<ObjectKey, V>,
-}
-
-impl<V> Default for Watched<V> {
-    fn default() -> Self {
-        Self { subscription: None, health: Health::Syncing, listing: Listing::Pending, objects: Mirror::default() }
-    }
 }
 
 impl Backends {
@@ -66,9 +52,14 @@ impl Backends {
         }
         if let Some(cluster) = clusters.get(name) {
             let namespace = self.namespace.clone();
-            let (context, wake) = (&self.context, &self.wake);
-            self.services.subscribe(context, cluster, Subject::Services { namespace: namespace.clone() }, wake);
-            self.endpoints.subscribe(context, cluster, Subject::EndpointSlices { namespace }, wake);
+            let to = |subject| {
+                let wake = self.wake.clone();
+                Subscription::new(&self.context, cluster, subject, None, move || wake())
+            };
+            let services = || to(Subject::Services { namespace: namespace.clone() });
+            self.services.subscription.get_or_insert_with(services);
+            let endpoints = || to(Subject::EndpointSlices { namespace: namespace.clone() });
+            self.endpoints.subscription.get_or_insert_with(endpoints);
         }
         self.show(view, clusters.contains_key(name));
     }
@@ -99,60 +90,11 @@ impl Backends {
         view.health = is_member.then(|| match (self.services.health(), self.endpoints.health()) {
             (Health::Ready, other) | (other, _) => other,
         });
-        let services = self.services.objects.items();
-        view.backends = services.iter().map(|(key, backend)| (key.name.clone(), backend.clone())).collect();
+        view.backends = self.services.objects().map(|(key, backend)| (key.name.clone(), backend.clone())).collect();
         let mut ready: BTreeMap<String, BTreeSet<&String>> = BTreeMap::new();
-        for endpoints in self.endpoints.objects.items().values() {
+        for (_, endpoints) in self.endpoints.objects() {
             ready.entry(endpoints.service.clone()).or_default().extend(&endpoints.ready);
         }
         view.ready = ready.into_iter().map(|(service, pods)| (service, pods.len())).collect();
-    }
-}
-
-impl<V> Watched<V> {
-    fn subscribe(
-        &mut self,
-        context: &Context,
-        cluster: &ActorRef<ClusterMsg>,
-        subject: Subject,
-        wake: &Arc<dyn Fn() + Send + Sync>,
-    ) {
-        if self.subscription.is_none() {
-            let wake = wake.clone();
-            self.subscription = Some(Subscription::new(context, cluster, subject, None, move || wake()));
-        }
-    }
-
-    fn take_in(&mut self, read: impl Fn(Projected) -> Option<V>) {
-        for (about, fact) in self.subscription.as_ref().map(Subscription::drain).unwrap_or_default() {
-            match (about, fact) {
-                (_, Fact::Health(health)) => self.health = health,
-                (About::Object(key), Fact::Object(object)) => {
-                    self.objects.set(key, object.and_then(&read));
-                }
-                (_, Fact::Listing(listing)) => {
-                    if listing == Listing::Complete {
-                        self.objects.complete();
-                    }
-                    self.listing = listing;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn restart(&mut self) {
-        let mut objects = std::mem::take(&mut self.objects);
-        objects.restart();
-        *self = Self { objects, ..Self::default() };
-    }
-
-    fn health(&self) -> Health {
-        match (&self.health, &self.listing) {
-            (Health::Unreachable { .. }, _) => self.health.clone(),
-            (_, Listing::Refused { since, error }) => Health::Unreachable { since: *since, error: error.clone() },
-            (_, Listing::Pending) | (Health::Syncing, _) => Health::Syncing,
-            (Health::Ready, Listing::Complete | Listing::NotServed) => Health::Ready,
-        }
     }
 }
