@@ -72,8 +72,11 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         }
         StepState::Running => all_available(view, run, canary).map(|waits| {
             let waits = absence::gate(view, run, status, waits, now);
-            let in_place = waits.is_empty();
-            if in_place { absence::gate(view, run, status, traffic::waits(view, run, status, now), now) } else { waits }
+            if waits.is_empty() {
+                absence::gate(view, run, status, traffic::waits(view, run, status, now), now)
+            } else {
+                waits
+            }
         }),
         // What was made in a cluster that is skipped is taken away once it is back, as every copy that nobody wants.
         StepState::ResourceRecycling => {
@@ -265,11 +268,10 @@ pub fn is_up(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
 /// Whether no copy that is there waits to be changed.
 pub fn are_current(view: &RolloutView, run: &RolloutRun) -> bool {
     let targets = run.spec.canary.iter().flat_map(|canary| &canary.targets);
-    let pairs = targets.filter_map(|target| {
+    let mut pairs = targets.filter_map(|target| {
         let workload = batch::find(view, run, target)?;
         Some((find(view, workload)?, workload, goal(run, workload)?))
     });
-    let mut pairs = pairs;
     pairs.all(|(copy, workload, goal)| is_current(copy, workload, &goal))
 }
 
