@@ -7,6 +7,7 @@ pub mod absence;
 pub mod admission;
 pub mod batch;
 pub mod behind;
+pub mod blue_green;
 pub mod canary;
 pub mod class;
 pub mod command;

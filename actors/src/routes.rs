@@ -80,6 +80,14 @@ pub enum Rest {
     Origin,
 }
 
+impl Forwarding {
+    /// Whether any request goes to the stable fork.
+    pub fn needs_stable(&self) -> bool {
+        let has_all = |canary: &Canary| matches!(canary.share, Share::Weight(percent) if percent >= 100);
+        self.stable.is_some() || !self.canary.as_ref().is_some_and(has_all)
+    }
+}
+
 /// What goes to the stable fork.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stable {

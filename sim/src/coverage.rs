@@ -63,6 +63,7 @@ situations! {
     CrashAtRoute "crash around a write to a route",
     CrashAtFork "crash around a write to a fork",
     TrafficDivided "requests divided between the forks of a backend",
+    TrafficSwitched "all requests with the copies of a canary",
 }
 
 /// Looks a situation up by name. The error says which ones there are.

@@ -25,7 +25,7 @@ pub use self::{
     hook::{HookFacts, HookId, HookRule, Said},
     pod::PodFacts,
     route::RouteFacts,
-    run::{BatchFacts, Origin, Quantity, RunFacts, TargetFacts, has_begun},
+    run::{BatchFacts, Origin, Quantity, RunFacts, Switch, TargetFacts, has_begun},
     species::Species,
     traffic::{InForce, ObjectId, TrafficFacts},
     workload::WorkloadFacts,

@@ -130,6 +130,9 @@ impl Recorder {
         if facts.gateways.get(cluster).is_some_and(InForce::is_divided) {
             coverage.hit(Situation::TrafficDivided);
         }
+        if facts.gateways.get(cluster).is_some_and(InForce::is_switched) {
+            coverage.hit(Situation::TrafficSwitched);
+        }
         for (name, breach) in jury.programmed(facts, cluster, at) {
             broken(trace, story, at, name, &breach);
         }

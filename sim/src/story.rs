@@ -4,8 +4,8 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{
     facts::{
-        BatchFacts, Change, Delta, DeploymentFacts, Facts, PodFacts, Quantity, RunFacts, Verb, Who, WorkloadFacts,
-        WorkloadId,
+        BatchFacts, Change, Delta, DeploymentFacts, Facts, PodFacts, Quantity, RunFacts, Switch, Verb, Who,
+        WorkloadFacts, WorkloadId,
     },
     invariants::Verdict,
 };
@@ -150,7 +150,7 @@ fn run(before: Option<&RunFacts>, run: &RunFacts) -> Vec<String> {
     }
     let mut told = Vec::new();
     if before.canary_state != run.canary_state {
-        told.extend(canary(&run.canary_state));
+        told.extend(canary(run));
     }
     for (index, (was, is)) in before.batches.iter().zip(&run.batches).enumerate() {
         told.extend(batch(index, run, was, is));
@@ -209,10 +209,12 @@ fn quantity(quantity: Quantity) -> String {
     }
 }
 
-fn canary(state: &str) -> Option<String> {
-    match state {
+fn canary(run: &RunFacts) -> Option<String> {
+    match run.canary_state.as_str() {
         "Running" => Some("the canary begins".to_owned()),
         "PostCanaryStepHook" => Some("the canary is up".to_owned()),
+        "Switched" => Some("its copies have all requests".to_owned()),
+        "Succeeded" if run.switch == Switch::Done => Some("the workloads follow the copies".to_owned()),
         "Succeeded" => Some("the canary is gone".to_owned()),
         _ => None,
     }

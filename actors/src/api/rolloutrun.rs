@@ -24,7 +24,9 @@ use super::{IntOrString, Time};
             oldSelf.status.canaryStatus.state in ['', 'Pending'] || !has(self.spec) || !has(self.spec.canary) || \
             !has(oldSelf.spec.canary) || self.spec.canary.targets == oldSelf.spec.canary.targets && \
             has(self.spec.canary.properties) == has(oldSelf.spec.canary.properties) && \
-            (!has(self.spec.canary.properties) || self.spec.canary.properties == oldSelf.spec.canary.properties)",
+            (!has(self.spec.canary.properties) || self.spec.canary.properties == oldSelf.spec.canary.properties) && \
+            has(self.spec.canary.blueGreen) == has(oldSelf.spec.canary.blueGreen) && \
+            (!has(self.spec.canary.blueGreen) || self.spec.canary.blueGreen == oldSelf.spec.canary.blueGreen)",
         "message": "was changed after the canary began: only traffic may, restore the rest",
         "fieldPath": ".spec.canary",
         "reason": "FieldValueForbidden",
@@ -150,6 +152,20 @@ pub struct RolloutRunCanaryStrategy {
         "reason": "FieldValueForbidden",
     }]))]
     pub pod_template_metadata_patch: Option<MetadataPatch>,
+    /// Present where the copies take over all requests, and stay until the batches are done (Slipway's addition). Traffic
+    /// is a preview then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blue_green: Option<RolloutRunBlueGreen>,
+}
+
+/// How the copies of a canary take over (Slipway's addition).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRunBlueGreen {
+    /// For how many seconds the old version is kept as it is afterwards; 30 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_seconds: Option<i32>,
 }
 
 /// The batches of a run.
@@ -329,6 +345,9 @@ pub struct RolloutRunStepStatus {
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
+    /// When its copies had taken over all requests (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch_time: Option<Time>,
     /// When it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_time: Option<Time>,
@@ -388,6 +407,10 @@ open_enum!(
         Running = "Running",
         /// Hooks after the canary.
         PostCanaryStepHook = "PostCanaryStepHook",
+        /// All requests go over to the copies (Slipway's addition).
+        Switching = "Switching",
+        /// The copies have all requests, and the old version is kept (Slipway's addition).
+        Switched = "Switched",
         /// Hooks after the batch.
         PostBatchStepHook = "PostBatchStepHook",
         /// What the step created goes away.

@@ -33,10 +33,17 @@ use super::shared::{MetadataPatch, ResourceMatch, RolloutWebhook, TolerationStra
         {
             // An object with `spec` is refused for that alone.
             "rule": "has(self.spec) || (has(self.batch) && has(self.batch.batches) && size(self.batch.batches) > 0) || \
-                (has(self.batchV2) && has(self.batchV2.batches) && size(self.batchV2.batches) > 0)",
+                (has(self.batchV2) && has(self.batchV2.batches) && size(self.batchV2.batches) > 0) || \
+                (has(self.blueGreen) && !has(self.batch) && !has(self.batchV2))",
             "message": "has no batch, so there is nothing to run: write batch.batches with at least one, for example [{replicas: 100%}]",
             "fieldPath": ".batch",
             "reason": "FieldValueRequired",
+        },
+        {
+            "rule": "!has(self.blueGreen) || !(has(self.canary) || has(self.canaryV2))",
+            "message": "stands beside a canary, and is one itself: keep one and remove the other",
+            "fieldPath": ".blueGreen",
+            "reason": "FieldValueForbidden",
         },
     ])
 )]
@@ -55,6 +62,8 @@ pub struct RolloutStrategy {
     /// A canary before the first batch, with targets of its own sizes.
     #[serde(rename = "canaryV2")]
     pub canary_v2: Option<CanaryStrategyV2>,
+    /// A whole copy on the new version, which takes over all requests before the workloads follow (Slipway's addition).
+    pub blue_green: Option<BlueGreenStrategy>,
     /// Hooks around the steps.
     #[serde(default)]
     pub webhooks: Vec<RolloutWebhook>,
@@ -65,7 +74,10 @@ root!(
     RolloutStrategy,
     "rolloutstrategies",
     skip_default: [webhooks],
-    skip_none: [batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2", policies = "policies"]
+    skip_none: [
+        batch = "batch", canary = "canary", batch_v2 = "batchV2", canary_v2 = "canaryV2", blue_green = "blueGreen",
+        policies = "policies"
+    ]
 );
 
 /// Declares `spec` only to refuse it: undeclared, it would be pruned, and an empty strategy be left without a word.
@@ -79,7 +91,7 @@ fn declare_spec(schema: &mut schemars::Schema) {
             "rule": "false",
             "reason": "FieldValueForbidden",
             "message": "a RolloutStrategy has no spec: move what stands under spec to the top level, \
-                beside metadata (batch:, batchV2:, canary:, canaryV2:, webhooks:)",
+                beside metadata (batch:, batchV2:, canary:, canaryV2:, blueGreen:, webhooks:)",
         }],
     });
     fields.insert("spec".to_owned(), spec);
@@ -179,6 +191,31 @@ pub struct CanaryStrategyV2 {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
     /// Labels and annotations for the canary's pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_metadata_patch: Option<MetadataPatch>,
+}
+
+/// A copy of each workload on the new version, beside the old one. It is tried with a preview of the requests, takes over
+/// all of them at once when told to continue, and goes when the workload has followed. Without batches the workloads follow
+/// in one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlueGreenStrategy {
+    /// What gets a copy, and how many pods; 100% for one that can serve all requests.
+    #[schemars(extend("x-kubernetes-validations" = [rules::some_target()]))]
+    pub targets: Vec<RolloutStepTarget>,
+    /// Which requests the copies get before they take over: those that match, or copies of some. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<TrafficStrategy>,
+    /// For how many seconds the old version is kept as it is after the copies have taken over, so that all requests can
+    /// return to it at once; 30 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_seconds: Option<i32>,
+    /// Handed to hooks as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Labels and annotations for the copies' pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_metadata_patch: Option<MetadataPatch>,
 }

@@ -14,11 +14,13 @@ use std::fmt;
 
 pub use self::labels::is_object_name;
 use self::metadata::{metadata, one_time_strategy, trigger};
-use self::parts::{count, match_targets, policies, references, template_patch, traffic, webhooks, window, workloads};
+use self::parts::{
+    count, match_targets, policies, preview, references, template_patch, traffic, webhooks, window, workloads,
+};
 pub use self::run::{run, run_update};
 pub use self::scale::{scale_run, scale_run_update};
 pub use self::traffic::{backend_routing, traffic_topology};
-use super::rolloutstrategy::RolloutStepTarget;
+use super::rolloutstrategy::{BlueGreenStrategy, RolloutStepTarget};
 use super::{Rollout, RolloutStrategy, TriggerPolicy};
 
 /// One field that cannot be carried out.
@@ -80,7 +82,7 @@ pub fn batches_of(strategy: &RolloutStrategy) -> Vec<FieldError> {
 
 /// Checks everything of a strategy but its metadata.
 fn plan(errors: &mut Errors, strategy: &RolloutStrategy) {
-    let RolloutStrategy { batch, batch_v2, canary, canary_v2, .. } = strategy;
+    let RolloutStrategy { batch, batch_v2, canary, canary_v2, blue_green, .. } = strategy;
     if batch.is_some() && batch_v2.is_some() {
         errors.add("batchV2", "stands beside batch; keep one and remove the other");
     }
@@ -88,6 +90,7 @@ fn plan(errors: &mut Errors, strategy: &RolloutStrategy) {
         errors.add("canaryV2", "stands beside canary; keep one and remove the other");
     }
     match (batch, batch_v2) {
+        (None, None) if blue_green.is_some() => {}
         (None, None) => errors.add("batch", NO_BATCH),
         (Some(batch), _) if batch.batches.is_empty() => errors.add("batch.batches", NO_BATCH),
         (_, Some(batch)) if batch.batches.is_empty() => errors.add("batchV2.batches", NO_BATCH),
@@ -105,9 +108,30 @@ fn plan(errors: &mut Errors, strategy: &RolloutStrategy) {
         traffic(errors, "canaryV2", canary.traffic.as_ref());
         template_patch(errors, "canaryV2.templateMetadataPatch", canary.template_metadata_patch.as_ref());
     }
+    if let Some(copies) = blue_green {
+        self::blue_green(errors, strategy, copies);
+    }
     webhooks(errors, "webhooks", &strategy.webhooks);
     policies(errors, "policies", strategy.policies.as_ref());
 }
+
+fn blue_green(errors: &mut Errors, strategy: &RolloutStrategy, copies: &BlueGreenStrategy) {
+    if strategy.canary.is_some() || strategy.canary_v2.is_some() {
+        errors.add("blueGreen", "stands beside a canary, and is one itself; keep one and remove the other");
+    }
+    targets(errors, "blueGreen", &copies.targets);
+    preview(errors, "blueGreen.preview", copies.preview.as_ref());
+    template_patch(errors, "blueGreen.templateMetadataPatch", copies.template_metadata_patch.as_ref());
+    let steps = strategy.batch.iter().flat_map(|batch| &batch.batches).map(|step| ("batch", step.traffic.as_ref()));
+    let steps_v2 = strategy.batch_v2.iter().flat_map(|batch| &batch.batches);
+    let all = steps.chain(steps_v2.map(|step| ("batchV2", step.traffic.as_ref())));
+    for (index, (field, _)) in all.enumerate().filter(|(_, (_, traffic))| traffic.is_some()) {
+        errors.add(format_args!("{field}.batches[{index}].traffic"), TAKEN);
+    }
+}
+
+/// Why batches behind copies that have all requests say nothing of traffic.
+const TAKEN: &str = "stands beside blue/green, where the copies have all requests; remove it";
 
 const NO_BATCH: &str = "has no batch, so there is nothing to run; write at least one, for example [{replicas: 100%}]";
 

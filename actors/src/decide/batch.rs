@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    absence, condition,
+    absence, blue_green, canary, condition,
     direction::Direction,
     goals,
     partition::PARKED,
@@ -46,6 +46,12 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         return Progress::Failed(error);
     }
     if let Err(error) = rollback::restored(view, run, status) {
+        return Progress::Failed(error);
+    }
+    if blue_green::carries_batches(run, status)
+        && status.rollback.is_none()
+        && let Some(error) = blue_green::outdated(view, run)
+    {
         return Progress::Failed(error);
     }
     let direction = Direction::of(run, status);
@@ -119,7 +125,14 @@ fn gate(
     let waits = match progress.current_batch_state {
         StepState::None => ready_to_begin(view, run, batch, index)?,
         // Nothing moves before requests go where they are to go meanwhile.
-        StepState::PreBatchStepHook => traffic::waits(view, run, status, now),
+        StepState::PreBatchStepHook => {
+            let mut waits = traffic::waits(view, run, status, now);
+            // The old version is given up only for one that serves.
+            if blue_green::carries_batches(run, status) && status.rollback.is_none() {
+                waits.extend(blue_green::waits(view, run));
+            }
+            waits
+        }
         StepState::Running => {
             let tolerated = toleration::judge(view, run, status, now)?;
             let waits = all_updated(view, run, batch, direction, index, tolerated, now)?;
@@ -132,6 +145,9 @@ fn gate(
         StepState::ResourceRecycling if direction.is_last(index) => {
             let mut waits = traffic::waits(view, run, status, now);
             waits.extend(left_behind(view, run, false));
+            if blue_green::has_taken_over(run, status) {
+                waits.extend(canary::left_behind(view, run));
+            }
             waits
         }
         _ => Vec::new(),

@@ -1,5 +1,6 @@
 //! The states of the canary: `"" → Pending → PreCanaryStepHook → Running → PostCanaryStepHook → ResourceRecycling →
-//! Succeeded`.
+//! Succeeded`, where the copies take over (see [`super::blue_green`]) with `Switching → Switched` instead of the last but
+//! one.
 //!
 //! A canary is a copy of each target, beside it and on the new template, so that no pod of the target itself moves. It
 //! always waits for `continue`, and goes before the first batch begins, or when the run is canceled or rolled back.
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     absence,
     batch::{self, Lookup, Progress},
-    condition, goals,
+    blue_green, condition, goals,
     run::{self, error},
     status, traffic,
 };
@@ -35,6 +36,11 @@ pub fn finished(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
     run.spec.canary.is_none() || state(status) == StepState::Succeeded
 }
 
+/// Whether the canary is in that state.
+pub fn is_in(status: &RolloutRunStatus, expected: &StepState) -> bool {
+    state(status) == *expected
+}
+
 fn state(status: &RolloutRunStatus) -> StepState {
     status.canary_status.as_ref().map(|canary| canary.state.clone()).unwrap_or_default()
 }
@@ -48,7 +54,9 @@ pub fn is_leaving(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
 
 /// Ends the step early: what it made is taken away, and the batches follow.
 pub fn give_up(status: &mut RolloutRunStatus) {
-    status.canary_status.get_or_insert_default().state = StepState::ResourceRecycling;
+    let record = status.canary_status.get_or_insert_default();
+    record.state = StepState::ResourceRecycling;
+    record.switch_time = None;
 }
 
 /// Takes one transition of the canary, if it may be taken.
@@ -58,35 +66,14 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         return Progress::Failed(error);
     }
     let state = state(status);
-    let gate = match state {
-        StepState::None if !run::kind(run).is_none_or(WorkloadKind::can_be_copied) => {
-            // Nothing to copy: on to the batches.
-            let record = status.canary_status.get_or_insert_default();
-            (record.start_time, record.finish_time) = (Some(condition::time(now)), Some(condition::time(now)));
-            record.state = StepState::Succeeded;
-            return Progress::Moved;
-        }
-        StepState::None => ready_to_begin(view, run, canary).map(|waits| absence::gate(view, run, status, waits, now)),
-        StepState::PreCanaryStepHook => {
-            Ok(absence::gate(view, run, status, traffic::waits(view, run, status, now), now))
-        }
-        StepState::Running => all_available(view, run, canary).map(|waits| {
-            let waits = absence::gate(view, run, status, waits, now);
-            if waits.is_empty() {
-                absence::gate(view, run, status, traffic::waits(view, run, status, now), now)
-            } else {
-                waits
-            }
-        }),
-        // What was made in a cluster that is skipped is taken away once it is back, as every copy that nobody wants.
-        StepState::ResourceRecycling => {
-            let mut waits = left_behind(view, run);
-            waits.extend(traffic::waits(view, run, status, now));
-            Ok(absence::gate(view, run, status, waits, now))
-        }
-        _ => Ok(Vec::new()),
-    };
-    match gate {
+    if state == StepState::None && !can_be_copied(run) {
+        // Nothing to copy: on to the batches.
+        let record = status.canary_status.get_or_insert_default();
+        (record.start_time, record.finish_time) = (Some(condition::time(now)), Some(condition::time(now)));
+        record.state = StepState::Succeeded;
+        return Progress::Moved;
+    }
+    match gate(view, run, status, canary, now) {
         Err(error) => return Progress::Failed(error),
         Ok(waits) if !waits.is_empty() => return Progress::Waiting(waits),
         Ok(_) => {}
@@ -98,9 +85,13 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
         StepState::Running => StepState::PostCanaryStepHook,
         StepState::PostCanaryStepHook => {
             status.phase = RolloutRunPhase::Paused;
-            StepState::ResourceRecycling
+            if blue_green::is_asked(run) { StepState::Switching } else { StepState::ResourceRecycling }
         }
-        StepState::ResourceRecycling => StepState::Succeeded,
+        StepState::Switching => {
+            blue_green::take_over(status, now);
+            StepState::Switched
+        }
+        StepState::Switched | StepState::ResourceRecycling => StepState::Succeeded,
         other => {
             let message = format!("status.canaryStatus.state {other} is no state of a canary: skip or cancel");
             return Progress::Failed(error("Error", "UnknownStepState", message));
@@ -116,9 +107,51 @@ pub fn step(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus,
     Progress::Moved
 }
 
+fn can_be_copied(run: &RolloutRun) -> bool {
+    run::kind(run).is_none_or(WorkloadKind::can_be_copied)
+}
+
+/// What the canary waits for in its state.
+fn gate(
+    view: &RolloutView,
+    run: &RolloutRun,
+    status: &RolloutRunStatus,
+    canary: &RolloutRunCanaryStrategy,
+    now: Timestamp,
+) -> Result<Vec<Wait>, CodeReasonMessage> {
+    let in_force = || traffic::waits(view, run, status, now);
+    let waits = match state(status) {
+        StepState::None => ready_to_begin(view, run, canary)?,
+        StepState::PreCanaryStepHook => in_force(),
+        StepState::Running => {
+            let waits = absence::gate(view, run, status, all_available(view, run, canary)?, now);
+            if waits.is_empty() { in_force() } else { waits }
+        }
+        StepState::Switching if traffic::is_switched(view, run) => {
+            blue_green::waits(view, run).into_iter().chain(in_force()).collect()
+        }
+        StepState::Switching => all_available(view, run, canary)?.into_iter().chain(in_force()).collect(),
+        StepState::Switched => {
+            let until = blue_green::kept_until(run, status).filter(|until| *until > now);
+            until.map(|until| blue_green::keeps(run, until)).into_iter().collect()
+        }
+        // What was made in a cluster that is skipped is taken away once it is back, as every copy that nobody wants.
+        StepState::ResourceRecycling => left_behind(view, run).into_iter().chain(in_force()).collect(),
+        _ => Vec::new(),
+    };
+    Ok(absence::gate(view, run, status, waits, now))
+}
+
 fn unfit(run: &RolloutRun, canary: &RolloutRunCanaryStrategy) -> Option<CodeReasonMessage> {
     if let Some(error) = batch::unfit(run) {
         return Some(error);
+    }
+    if blue_green::is_asked(run) && !can_be_copied(run) {
+        let kind = run.spec.target_type.as_ref().map(|kind| kind.kind.clone()).unwrap_or_default();
+        let message = format!(
+            "spec.canary.blueGreen: a {kind} cannot be copied: cancel, and write the strategy without blueGreen"
+        );
+        return Some(error("Error", "InvalidSpec", message));
     }
     let suffixed = canary.targets.iter().find(|target| target.name.ends_with(SUFFIX));
     if let Some(target) = suffixed {
@@ -244,13 +277,14 @@ pub fn wanted(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> Opti
     let status = run.status.as_ref()?;
     let there = match state(status) {
         _ if status.phase == RolloutRunPhase::Canceling || status.phase.is_completed() => false,
-        StepState::Running | StepState::PostCanaryStepHook => true,
+        StepState::Running | StepState::PostCanaryStepHook | StepState::Switching | StepState::Switched => true,
+        StepState::Succeeded => blue_green::carries_batches(run, status),
         // It waits for `continue` here, and goes afterwards.
         StepState::ResourceRecycling => status.phase == RolloutRunPhase::Paused,
         _ => false,
     };
     // What requests still go to is neither changed nor taken away.
-    let served = !finished(run, status)
+    let served = (!finished(run, status) || blue_green::has_taken_over(run, status))
         && !status.phase.is_completed()
         && find(view, workload).is_some()
         && !traffic::is_off(view, run, workload);

@@ -4,23 +4,27 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        IntOrString, ResourceMatch, RolloutStrategy, TrafficStrategy,
-        rolloutrun::{RolloutRunBatchStrategy, RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
+        IntOrString, ResourceMatch, RolloutStrategy,
+        rolloutrun::{
+            RolloutRunBatchStrategy, RolloutRunBlueGreen, RolloutRunCanaryStrategy, RolloutRunStep,
+            RolloutRunStepTarget,
+        },
     },
     decide::select::matches,
     view::Workload,
 };
 
-/// The traffic that the steps of `strategy` ask for, by field.
-pub fn traffic(strategy: &RolloutStrategy) -> impl Iterator<Item = (&'static str, &TrafficStrategy)> {
-    let canary = strategy.canary.iter().map(|canary| ("canary.traffic", &canary.traffic));
-    let canary_v2 = strategy.canary_v2.iter().map(|canary| ("canaryV2.traffic", &canary.traffic));
+/// The fields of `strategy` that say where requests go.
+pub fn traffic(strategy: &RolloutStrategy) -> impl Iterator<Item = &'static str> {
+    let canary = strategy.canary.iter().map(|canary| ("canary.traffic", canary.traffic.is_some()));
+    let canary_v2 = strategy.canary_v2.iter().map(|canary| ("canaryV2.traffic", canary.traffic.is_some()));
+    let blue_green = strategy.blue_green.iter().map(|_| ("blueGreen", true));
     let batches = strategy.batch.iter().flat_map(|batch| &batch.batches);
-    let batches = batches.map(|step| ("batch.batches[].traffic", &step.traffic));
+    let batches = batches.map(|step| ("batch.batches[].traffic", step.traffic.is_some()));
     let batches_v2 = strategy.batch_v2.iter().flat_map(|batch| &batch.batches);
-    let batches_v2 = batches_v2.map(|step| ("batchV2.batches[].traffic", &step.traffic));
-    let all = canary.chain(canary_v2).chain(batches).chain(batches_v2);
-    all.filter_map(|(field, traffic)| Some((field, traffic.as_ref()?)))
+    let batches_v2 = batches_v2.map(|step| ("batchV2.batches[].traffic", step.traffic.is_some()));
+    let all = canary.chain(canary_v2).chain(blue_green).chain(batches).chain(batches_v2);
+    all.filter_map(|(field, says)| says.then_some(field))
 }
 
 fn expand(
@@ -63,6 +67,12 @@ fn expand(
             properties: step.properties.clone(),
         };
         ("batch", batch.batches.iter().map(step).collect())
+    } else if let Some(copies) = &strategy.blue_green {
+        // Behind copies that have all requests the workloads follow at once.
+        let all = IntOrString::String("100%".to_owned());
+        let groups = copies.targets.iter();
+        let targets = groups.flat_map(|group| targets(workloads, group.match_targets.as_ref(), &all, None)).collect();
+        ("blueGreen", vec![RolloutRunStep { targets, ..RolloutRunStep::default() }])
     } else {
         return Err("neither batch nor batchV2 is set: write at least one batch under one of them".to_owned());
     };
@@ -110,6 +120,7 @@ pub fn canary(
             traffic: canary.traffic.clone(),
             properties: canary.properties.clone(),
             pod_template_metadata_patch: canary.template_metadata_patch.clone(),
+            blue_green: None,
         };
         ("canaryV2", plan)
     } else if let Some(canary) = &strategy.canary {
@@ -118,8 +129,22 @@ pub fn canary(
             traffic: canary.traffic.clone(),
             properties: canary.properties.clone(),
             pod_template_metadata_patch: canary.template_metadata_patch.clone(),
+            blue_green: None,
         };
         ("canary", plan)
+    } else if let Some(copies) = &strategy.blue_green {
+        let groups = copies.targets.iter();
+        let targets = groups.flat_map(|group| {
+            targets(workloads, group.match_targets.as_ref(), &group.replicas, group.replica_sliding_window.as_ref())
+        });
+        let plan = RolloutRunCanaryStrategy {
+            targets: targets.collect(),
+            traffic: copies.preview.clone(),
+            properties: copies.properties.clone(),
+            pod_template_metadata_patch: copies.template_metadata_patch.clone(),
+            blue_green: Some(RolloutRunBlueGreen { keep_seconds: copies.keep_seconds }),
+        };
+        ("blueGreen", plan)
     } else {
         return Ok(None);
     };

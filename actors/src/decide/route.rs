@@ -1,6 +1,6 @@
 //! One route: what is to be written so that our part of it is as it should be.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     intent::RouteGoal,
@@ -29,12 +29,21 @@ pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> 
 
 /// Whether rules refer to a backend of that kind and name, wherever in them.
 pub fn refers(rules: &Value, kind: &str, name: &str) -> bool {
+    any_reference(rules, kind, name, &|_| true)
+}
+
+/// Whether rules send requests to a backend of that kind and name: one of weight 0 gets none.
+pub fn sends(rules: &Value, kind: &str, name: &str) -> bool {
+    any_reference(rules, kind, name, &|reference| reference.get("weight").is_none_or(|weight| weight != 0))
+}
+
+fn any_reference(rules: &Value, kind: &str, name: &str, counts: &dyn Fn(&Map<String, Value>) -> bool) -> bool {
     match rules {
-        Value::Array(values) => values.iter().any(|value| refers(value, kind, name)),
+        Value::Array(values) => values.iter().any(|value| any_reference(value, kind, name, counts)),
         Value::Object(fields) => {
             let is_it = fields.get("name").is_some_and(|found| found == name)
                 && fields.get("kind").and_then(Value::as_str).unwrap_or("Service") == kind;
-            is_it || fields.values().any(|value| refers(value, kind, name))
+            is_it && counts(fields) || fields.values().any(|value| any_reference(value, kind, name, counts))
         }
         _ => false,
     }

@@ -15,9 +15,13 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use self::forks::Fork;
-use super::{condition, patch, route::refers};
+use super::{
+    condition, patch,
+    route::{refers, sends},
+};
 use crate::{
     api::{
         BackendRouting, BackendRoutingStatus, Time,
@@ -102,15 +106,24 @@ impl Case<'_> {
 
     /// Whether the route refers to a fork.
     fn lays(&self, id: &RouteId, role: Role) -> bool {
+        self.refers(id, role, refers)
+    }
+
+    fn refers(&self, id: &RouteId, role: Role, how: fn(&Value, &str, &str) -> bool) -> bool {
         let backend = self.backend();
         let name = if role == Role::Stable { &backend.stable } else { &backend.canary };
         let route = self.view.routes.get(id).and_then(|report| report.route.as_ref());
-        route.is_some_and(|route| refers(&route.rules, &backend.kind, name))
+        route.is_some_and(|route| how(&route.rules, &backend.kind, name))
     }
 
-    /// Whether any route refers to a fork.
-    fn is_laid(&self, role: Role) -> bool {
-        self.view.routes.keys().any(|id| self.lays(id, role))
+    /// Whether the route sends requests to a fork.
+    fn sends(&self, id: &RouteId, role: Role) -> bool {
+        self.refers(id, role, sends)
+    }
+
+    /// Whether any route sends requests to a fork.
+    fn is_served(&self, role: Role) -> bool {
+        self.view.routes.keys().any(|id| self.sends(id, role))
     }
 
     /// When what the API shows since then is in force everywhere. One second more, because records are in whole ones.
@@ -189,22 +202,28 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let backend = case.backend();
     let full = full_part(case).filter(|_| wanted);
     let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
-    let part = full.clone().filter(|part| {
-        // What cannot be written whole is not begun.
-        // Nor is anything begun on a route that its gateways do not take as it is.
+    let is_laid = case.lays(id, Role::Stable) || case.lays(id, Role::Canary);
+    // What cannot be written whole is not begun.
+    // Nor is anything begun on a route that its gateways do not take as it is.
+    let may_begin = |part: &Forwarding| {
         let fits = |route: &Arc<Route>| {
             acceptance::obstacle(route).is_none()
                 && routes::with(route.kind.rules(), &route.rules, &backend, part).is_ok()
         };
-        case.lays(id, Role::Stable) || (route.is_none_or(fits) && forks::can_serve(case, Role::Stable))
-    });
-    let part = part.map(|part| {
+        is_laid || route.is_none_or(fits)
+    };
+    let can_serve = |role| case.sends(id, role) || forks::can_serve(case, role);
+    let part = full.clone().filter(may_begin).map(|part| {
         if forks::can_serve(case, Role::Canary) { part } else { Forwarding { canary: None, mirror: None, ..part } }
     });
+    let part = part.filter(|part| !part.needs_stable() || can_serve(Role::Stable));
+    // What is laid stays as it is until what is to take over can.
+    let waits = full.is_some() && part.is_none() && is_laid;
     // Forks that are not seen may serve all the same, and a route that is not seen may refer to them: after a start
     // nothing is taken away before all of it is listed.
-    let hold = part != full && (route.is_none() || case.view.health != Some(Health::Ready));
-    RouteGoal { backend, part, hold }
+    let is_unseen = part != full && (route.is_none() || case.view.health != Some(Health::Ready));
+    let part = if waits { full } else { part };
+    RouteGoal { backend, part, hold: waits || is_unseen }
 }
 
 /// The forwarding that the spec asks for.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     absence,
     batch::{self, Progress},
-    canary,
+    blue_green, canary,
     command::{self, Command, Effect, Pending, Situation},
     condition, deadline, hooks, pace, patch, rollback, select, status, template, toleration, traffic,
 };
@@ -164,6 +164,7 @@ fn wake(
         (failed, "pods in trouble count as failed"),
         (absence::due(view, run, status, now), "a cluster has not answered for too long"),
         (deadline::due(run, status), "a step has made no progress for too long"),
+        (blue_green::due(run, status, now), "the old version has been kept for long enough"),
     ];
     reasons.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
 }
@@ -266,7 +267,7 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
         }
         Effect::SkipBatch => {
             status.error = None;
-            hooks::give_up(run, status, now).unwrap_or_else(|| skip(run, status))
+            hooks::give_up(run, status, now).unwrap_or_else(|| skip(run, status, now))
         }
         Effect::RollBack => {
             rollback::begin(run, status, now);
@@ -277,7 +278,11 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
 
 /// Marks the current batch Skipped and moves behind it. Behind the last batch only the marks on the workloads are left
 /// to be taken off.
-fn skip(run: &RolloutRun, status: &mut RolloutRunStatus) -> String {
+fn skip(run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> String {
+    if canary::is_in(status, &StepState::Switched) {
+        blue_green::keep_no_longer(status, now);
+        return "the old version is kept no longer: the batches follow".to_owned();
+    }
     if !canary::finished(run, status) {
         canary::give_up(status);
         return "the canary is skipped: it is taken away, and the batches follow".to_owned();
@@ -382,7 +387,9 @@ fn paused(run: &RolloutRun, status: &RolloutRunStatus) -> Wait {
     let batch = status.batch_status.as_ref();
     let index = batch.map_or(0, |batch| i64::from(batch.current_batch_index)) + 1;
     let breakpoint = batch.is_some_and(|batch| batch.current_batch_state == StepState::Pending);
-    let at = if !canary::finished(run, status) {
+    let at = if canary::is_in(status, &StepState::Switching) {
+        "before all requests go to its copies".to_owned()
+    } else if !canary::finished(run, status) {
         "with its canary".to_owned()
     } else if breakpoint {
         format!("at the breakpoint of batch {index}")

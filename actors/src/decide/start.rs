@@ -129,7 +129,7 @@ fn unfit(view: &RolloutView) -> Option<(&'static str, String)> {
         return Some(("InvalidStrategy", format!("RolloutStrategy {name}: {}", invalid.join("; "))));
     }
     // Nothing would follow what the step asks for.
-    let (field, _) = plan::traffic(strategy).find(|_| view.rollout.spec.traffic_topology_refs.is_empty())?;
+    let field = plan::traffic(strategy).find(|_| view.rollout.spec.traffic_topology_refs.is_empty())?;
     let message =
         format!("RolloutStrategy {name}: {field} says where requests go, but spec.trafficTopologyRefs names no");
     Some(("NoTrafficTopology", format!("{message} TrafficTopology: name one, or remove the traffic")))

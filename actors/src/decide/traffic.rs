@@ -10,6 +10,9 @@
 //! | once its pods are available       | both forks, as the batch says; the user's own backend if it says nothing |
 //! | before a batch moves the last stable pods | the user's own backend, so that every pod serves               |
 //!
+//! Where copies take over (see [`super::blue_green`]) requests go to them from the switch to the end of the last batch,
+//! and to the stable fork before copies go, which then selects what the workloads have become.
+//!
 //! On the way back the same, backwards. Like all goals these follow from the stored status alone.
 
 mod forked;
@@ -21,13 +24,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{batch, canary, goals, patch, run, standalone::in_words};
+use super::{batch, blue_green, canary, goals, patch, run, standalone::in_words};
 use crate::{
     api::{
         BackendRouting, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, TrafficStrategy, TrafficTopology,
         keys,
         keys::ProgressingInfo,
-        rolloutrun::{RolloutRunStep, RolloutRunStepTarget},
+        rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
     },
     intent::{HubKind, HubWrite, Wait},
     view::{Health, RolloutView, Workload},
@@ -42,12 +45,16 @@ pub enum Shift<'a> {
     Stable,
     /// To both revisions, as a step says.
     Split(&'a TrafficStrategy),
+    /// All to the copies.
+    Copies,
 }
 
 /// Whether any step of the run says where requests go.
 pub fn is_used(run: &RolloutRun) -> bool {
     let canary = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
-    canary.is_some() || run::batches(run).iter().any(|batch| says(batch.traffic.as_ref()).is_some())
+    canary.is_some()
+        || blue_green::is_asked(run)
+        || run::batches(run).iter().any(|batch| says(batch.traffic.as_ref()).is_some())
 }
 
 /// The writes that bring the BackendRoutings to what the run asks for now.
@@ -85,7 +92,7 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
         waits.extend(not_in_force(view, run, routing, shift).map(|condition| wait(routing, condition)));
     }
     // Who only gives back does not need what makes new.
-    if moves_on || forward(run, status).is_some_and(|traffic| says(Some(traffic)).is_some()) {
+    if moves_on || is_asked_now(run, status) {
         waits.extend(unready(view, run));
     }
     waits
@@ -94,7 +101,8 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
 /// Whether no request can reach the copies of a workload any more through its BackendRoutings.
 pub fn is_off(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> bool {
     let says = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
-    says.is_none() || routings_of(view, run, workload).all(|routing| reaches_no_canary(routing))
+    (says.is_none() && !blue_green::is_asked(run))
+        || routings_of(view, run, workload).all(|routing| reaches_no_canary(routing))
 }
 
 /// What of a strategy's traffic says anything.
@@ -102,15 +110,18 @@ fn says(traffic: Option<&TrafficStrategy>) -> Option<&TrafficStrategy> {
     traffic.filter(|traffic| traffic.http.is_some())
 }
 
-/// The traffic of the step that is under way.
-fn forward<'a>(run: &'a RolloutRun, status: &RolloutRunStatus) -> Option<&'a TrafficStrategy> {
+/// Whether the step that is under way says where requests go.
+fn is_asked_now(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
     if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
-        return None;
+        return false;
     }
     if !canary::finished(run, status) {
-        return run.spec.canary.as_ref()?.traffic.as_ref().filter(|_| !canary::is_leaving(run, status));
+        let asks =
+            |canary: &RolloutRunCanaryStrategy| canary.blue_green.is_some() || says(canary.traffic.as_ref()).is_some();
+        return !canary::is_leaving(run, status) && run.spec.canary.as_ref().is_some_and(asks);
     }
-    run::batches(run).get(current(status)?)?.traffic.as_ref()
+    let batch = current(status).and_then(|index| run::batches(run).get(index));
+    batch.is_some_and(|batch| says(batch.traffic.as_ref()).is_some())
 }
 
 fn current(status: &RolloutRunStatus) -> Option<usize> {
@@ -130,13 +141,16 @@ fn wanted<'a>(
         return None;
     }
     let over = status.phase == RolloutRunPhase::Canceling || status.phase.is_completed();
+    if blue_green::has_taken_over(run, status) && canary::finished(run, status) {
+        return Some(behind_copies(view, run, status, routing, over));
+    }
     let with_canary = run.spec.canary.as_ref().filter(|_| over || !canary::finished(run, status));
-    if let Some(traffic) = with_canary.and_then(|canary| says(canary.traffic.as_ref())) {
-        let copies = canary::copies(view).any(|copy| copy.cluster == routing.spec.backend.cluster);
+    let traffic = with_canary.and_then(|canary| says(canary.traffic.as_ref()));
+    if with_canary.is_some() && (traffic.is_some() || blue_green::is_asked(run)) {
         if over || canary::is_leaving(run, status) {
-            return Some(if copies && is_forked(routing) { Shift::Stable } else { Shift::Origin });
+            return Some(before_copies_go(view, routing));
         }
-        return during_canary(view, run, status, traffic, now);
+        return during_canary(view, run, status, routing, traffic, now);
     }
     if over || !canary::finished(run, status) {
         return Some(Shift::Origin);
@@ -144,23 +158,63 @@ fn wanted<'a>(
     during_batches(view, run, status, routing, now)
 }
 
+/// Where requests go so that none reaches the copies.
+fn before_copies_go<'a>(view: &RolloutView, routing: &BackendRouting) -> Shift<'a> {
+    let copies = canary::copies(view).any(|copy| copy.cluster == routing.spec.backend.cluster);
+    if copies && is_forked(routing) { Shift::Stable } else { Shift::Origin }
+}
+
+/// Where requests go once copies have taken over and batches move the workloads.
+fn behind_copies<'a>(
+    view: &RolloutView,
+    run: &RolloutRun,
+    status: &RolloutRunStatus,
+    routing: &BackendRouting,
+    over: bool,
+) -> Shift<'a> {
+    if !over && blue_green::carries_batches(run, status) {
+        return Shift::Copies;
+    }
+    // The stable fork selects pods of one version. Those of a workload that is left between two all serve.
+    let is_whole = workloads_of(view, run, routing).all(|workload| blue_green::is_whole(workload));
+    let is_untouched = over && !blue_green::has_moved(status);
+    if is_whole || is_untouched { before_copies_go(view, routing) } else { Shift::Origin }
+}
+
+/// Whether any route is told to send all requests to the copies of the run.
+pub fn is_switched(view: &RolloutView, run: &RolloutRun) -> bool {
+    concerned(view, run).any(|routing| has_switched(run, routing))
+}
+
+fn has_switched(run: &RolloutRun, routing: &BackendRouting) -> bool {
+    let http = routing.spec.forwarding.as_ref().and_then(|forwarding| forwarding.http.as_ref());
+    let weight = http.and_then(|http| http.canary.as_ref()?.weight);
+    weight == Some(100) && mark_of(routing).is_some_and(|mark| Some(mark.rollout_id) == run.metadata.name)
+}
+
 fn during_canary<'a>(
     view: &RolloutView,
     run: &RolloutRun,
     status: &RolloutRunStatus,
-    traffic: &'a TrafficStrategy,
+    routing: &BackendRouting,
+    traffic: Option<&'a TrafficStrategy>,
     now: Timestamp,
 ) -> Option<Shift<'a>> {
+    let split = traffic.map_or(Shift::Stable, Shift::Split);
     let state = status.canary_status.as_ref().map(|canary| canary.state.clone()).unwrap_or_default();
     Some(match state {
         StepState::None | StepState::Pending => Shift::Origin,
         StepState::PreCanaryStepHook => Shift::Stable,
         // What is stopped stays as it is.
         StepState::Running if !is_moving(status) => return None,
-        StepState::Running if canary::is_up(view, run, status, now) => Shift::Split(traffic),
+        StepState::Running if canary::is_up(view, run, status, now) => split,
         StepState::Running => Shift::Stable,
+        StepState::Switched => Shift::Copies,
+        // What has gone over stays there, whatever becomes of a pod.
+        StepState::Switching if has_switched(run, routing) => Shift::Copies,
+        StepState::Switching if is_moving(status) && canary::is_up(view, run, status, now) => Shift::Copies,
         // A copy that is about to be changed gets no requests meanwhile.
-        _ if canary::are_current(view, run) => Shift::Split(traffic),
+        _ if canary::are_current(view, run) => split,
         _ => Shift::Stable,
     })
 }

@@ -20,6 +20,10 @@ pub struct RunFacts {
     pub canary_traffic: Option<TrafficFacts>,
     /// `status.canaryStatus.state`.
     pub canary_state: String,
+    /// Whether the copies of its canary are to take over.
+    pub blue_green: bool,
+    /// How far they are with that.
+    pub switch: Switch,
     /// Its batches.
     pub batches: Vec<BatchFacts>,
     /// Whether it starts over when a template changes.
@@ -151,6 +155,20 @@ pub fn has_begun(state: &str) -> bool {
     matches!(state, "Running" | "PostBatchStepHook" | "ResourceRecycling" | "Succeeded")
 }
 
+/// How far the copies of a canary have taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// They have not.
+    #[default]
+    Not,
+    /// They have been told to.
+    Begun,
+    /// They have all requests.
+    Done,
+    /// They had, and have been told to give them back.
+    Undone,
+}
+
 impl RunFacts {
     pub(super) fn new(change: &Change<'_>) -> Self {
         let mut run = Self { name: change.name.to_owned(), origin: Origin::of(change), ..Self::default() };
@@ -172,6 +190,12 @@ impl RunFacts {
         self.index = usize::try_from(int(&progress["currentBatchIndex"])).unwrap_or_default();
         self.state = text(&progress["currentBatchState"]);
         self.canary_state = text(&status["canaryStatus"]["state"]);
+        self.switch = match (self.switch, &*self.canary_state) {
+            _ if status["canaryStatus"]["switchTime"].is_string() => Switch::Done,
+            (Switch::Not, "Switching") if self.phase == "Progressing" => Switch::Begun,
+            (Switch::Begun | Switch::Done, "ResourceRecycling" | "Succeeded") => Switch::Undone,
+            (known, _) => known,
+        };
         let given_up = list(&status["webhooks"]).iter().filter(|entry| entry["state"] == "Skipped");
         self.given_up = given_up.map(|entry| text(&entry["hookType"])).collect();
         self.requests = requests(change.new);
@@ -239,6 +263,7 @@ impl RunFacts {
         let canary = spec["canary"]["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.canary = canary.iter().filter_map(target).collect();
         self.canary_traffic = TrafficFacts::read(&spec["canary"]);
+        self.blue_green = spec["canary"]["blueGreen"].is_object();
         let batches = spec["batch"]["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
         self.starts_over = spec["policies"]["templateChangePolicy"] == "Restart";
         self.tolerated = Quantity::read(&spec["batch"]["toleration"]["workloadTotalFailureThreshold"]);
@@ -266,7 +291,8 @@ impl RunFacts {
 
     /// How many pods the canary of a workload of `desired` pods may have now.
     pub fn canary_of(&self, id: &WorkloadId, desired: i32) -> i32 {
-        let there = matches!(self.canary_state.as_str(), "Running" | "PostCanaryStepHook" | "ResourceRecycling");
+        let in_step = ["Running", "PostCanaryStepHook", "Switching", "Switched", "ResourceRecycling"];
+        let there = in_step.contains(&self.canary_state.as_str()) || self.switch == Switch::Done;
         let target = self.canary.iter().find(|target| target.is(id)).filter(|_| there && !self.ended());
         target.map_or(0, |target| target.replicas.of(desired))
     }
@@ -291,7 +317,8 @@ impl RunFacts {
         passed.extend((begun && whole("PreRollout")).then_some(("PreRollout", None)));
         let canceled = matches!(&*self.phase, "Canceling" | "Canceled");
         let whole_canary = !canceled && self.skips == 0 && self.back_from.is_none();
-        let recycled = whole_canary && matches!(&*self.canary_state, "ResourceRecycling" | "Succeeded");
+        let behind = ["ResourceRecycling", "Switching", "Switched", "Succeeded"];
+        let recycled = whole_canary && behind.contains(&&*self.canary_state);
         let canary = recycled || matches!(&*self.canary_state, "Running" | "PostCanaryStepHook");
         passed.extend(canary.then_some(("PreCanaryStepHook", None)));
         passed.extend(recycled.then_some(("PostCanaryStepHook", None)));

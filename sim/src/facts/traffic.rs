@@ -7,7 +7,9 @@ use serde_json::Value;
 use slipway_fakes::gateway::{BackendId, BackendShare, Configuration, Endpoint, RouteId, RuleShares};
 
 use super::route::is_ours;
-use super::{Change, Delta, Facts, OURS, PodFacts, RunFacts, Verb, WorkloadFacts, WorkloadId, int, route, text};
+use super::{
+    Change, Delta, Facts, OURS, PodFacts, RunFacts, Switch, Verb, WorkloadFacts, WorkloadId, int, route, text,
+};
 
 /// An object that carries traffic, by its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,15 @@ impl InForce {
             rule.backends.iter().any(|it| it.share > 0 && it.backend.name.ends_with(ending))
         };
         self.rules.iter().any(|rule| shares(rule, "-stable") && shares(rule, "-canary"))
+    }
+
+    /// Whether every rule that sends requests to forks sends them to copies alone.
+    pub fn is_switched(&self) -> bool {
+        let of_forks =
+            |it: &&BackendShare| it.backend.name.ends_with("-canary") || it.backend.name.ends_with("-stable");
+        let mut all =
+            self.rules.iter().flat_map(|rule| &rule.backends).filter(|it| it.share > 0).filter(of_forks).peekable();
+        all.peek().is_some() && all.all(|it| it.backend.name.ends_with("-canary"))
     }
 }
 
@@ -171,6 +182,10 @@ impl RunFacts {
     /// match none of their matches; none when the current step does not limit it. What an earlier step allowed may still
     /// be in force.
     pub fn traffic_allowed(&self) -> Option<u64> {
+        if self.blue_green {
+            // What matches a preview goes elsewhere than the rest, of which nothing is for the copies before the switch.
+            return (self.switch == Switch::Not).then_some(0);
+        }
         let states = ["Running", "PostCanaryStepHook", "ResourceRecycling", "Succeeded"];
         let canary = states.contains(&self.canary_state.as_str()).then_some(&self.canary_traffic);
         let batches = self.batches.iter().filter(|batch| batch.begun).map(|batch| &batch.traffic);

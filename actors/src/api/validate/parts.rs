@@ -107,8 +107,13 @@ pub(super) fn match_targets(errors: &mut Errors, path: &str, found: Option<&Reso
 
 /// Checks the traffic of a step.
 pub(super) fn traffic(errors: &mut Errors, path: &str, traffic: Option<&TrafficStrategy>) {
+    requests(errors, &format!("{path}.traffic"), traffic);
+}
+
+/// Checks which requests go to the new version.
+pub(super) fn requests(errors: &mut Errors, path: &str, traffic: Option<&TrafficStrategy>) {
     let Some(http) = traffic.and_then(|traffic| traffic.http.as_ref()) else { return };
-    let path = format!("{path}.traffic.http");
+    let path = format!("{path}.http");
     if http.mirror.as_ref().is_some_and(|mirror| mirror.percent.is_some() && mirror.fraction.is_some()) {
         errors.add(format_args!("{path}.mirror.fraction"), "stands beside percent; keep one and remove the other");
     }
@@ -121,6 +126,20 @@ pub(super) fn traffic(errors: &mut Errors, path: &str, traffic: Option<&TrafficS
     }
     if http.stable_traffic.is_some() {
         errors.add(format_args!("{path}.stableTraffic"), "stands beside weight; keep one and remove the other");
+    }
+}
+
+/// Checks the requests that copies get before they take over.
+pub(super) fn preview(errors: &mut Errors, path: &str, traffic: Option<&TrafficStrategy>) {
+    requests(errors, path, traffic);
+    let Some(http) = traffic.and_then(|traffic| traffic.http.as_ref()) else { return };
+    if http.weight.is_some() {
+        let message = "is a share of all requests, and a preview is of some; write matches or mirror instead";
+        errors.add(format_args!("{path}.http.weight"), message);
+    }
+    if http.stable_traffic.is_some() {
+        let message = "leaves the rest to both versions, and a preview is of some requests; write matches instead";
+        errors.add(format_args!("{path}.http.stableTraffic"), message);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Checks of a run, when it is made and when it is changed.
 
 use super::parts::{
-    count, policies, references, target_names, target_type, template_patch, toleration, traffic, webhooks, window,
+    count, policies, preview, references, target_names, target_type, template_patch, toleration, traffic, webhooks,
+    window,
 };
-use super::{Errors, FieldError, metadata};
+use super::{Errors, FieldError, TAKEN, metadata};
 use crate::api::rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget};
 use crate::api::{RolloutRun, StepState};
 
@@ -17,10 +18,15 @@ pub fn run(run: &RolloutRun) -> Vec<FieldError> {
     webhooks(&mut errors, "spec.webhooks", &spec.webhooks);
     if let Some(canary) = &spec.canary {
         targets(&mut errors, "spec.canary", &canary.targets);
-        traffic(&mut errors, "spec.canary", canary.traffic.as_ref());
+        if canary.blue_green.is_some() {
+            preview(&mut errors, "spec.canary.traffic", canary.traffic.as_ref());
+        } else {
+            traffic(&mut errors, "spec.canary", canary.traffic.as_ref());
+        }
         let path = "spec.canary.podTemplateMetadataPatch";
         template_patch(&mut errors, path, canary.pod_template_metadata_patch.as_ref());
     }
+    let is_switched = spec.canary.as_ref().is_some_and(|canary| canary.blue_green.is_some());
     if steps(run).is_empty() {
         errors.add("spec.batch.batches", "has no batch, so there is nothing to run; write at least one");
     }
@@ -28,6 +34,9 @@ pub fn run(run: &RolloutRun) -> Vec<FieldError> {
         let path = format!("spec.batch.batches[{index}]");
         targets(&mut errors, &path, &step.targets);
         traffic(&mut errors, &path, step.traffic.as_ref());
+        if is_switched && step.traffic.is_some() {
+            errors.add(format_args!("{path}.traffic"), TAKEN);
+        }
     }
     if let Some(found) = spec.batch.as_ref().and_then(|batch| batch.toleration.as_ref()) {
         toleration(&mut errors, "spec.batch.toleration", found);

@@ -167,6 +167,37 @@ fn strategies() {
 }
 
 #[test]
+fn blue_green() {
+    let good = json!({"metadata": {"name": "web"}, "batch": {"batches": [{"replicas": 1}, {"replicas": "100%"}]}});
+    refuses(
+        &good,
+        strategy,
+        &[
+            (json!({"blueGreen": {"targets": [{"replicas": "100%"}], "preview": {"http": {"mirror": {}}}}}), &[]),
+            (json!({"batch": null, "blueGreen": {"targets": [{"replicas": "100%"}]}}), &[]),
+            (
+                json!({"canary": {"replicas": 1}, "blueGreen": {"targets": [], "preview": {"http": {"weight": 10}}}}),
+                &["blueGreen", "blueGreen.targets", "blueGreen.preview.http.weight"],
+            ),
+            (
+                json!({
+                    "batch": {"batches": [{"replicas": 1}, {"replicas": 2, "traffic": {"http": {"weight": 20}}}]},
+                    "blueGreen": {
+                        "targets": [{"replicas": "100%"}], "preview": {"http": {"stableTraffic": {}}},
+                        "templateMetadataPatch": {"labels": {"a": "b c"}},
+                    },
+                }),
+                &[
+                    "blueGreen.preview.http.stableTraffic",
+                    "blueGreen.templateMetadataPatch.labels[a]",
+                    "batch.batches[1].traffic",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn hooks() {
     let good = json!({"metadata": {"name": "web"}, "batch": {"batches": [{"replicas": 1}]}});
     let hook =
@@ -250,6 +281,16 @@ fn runs() {
             ),
             (json!({"spec": {"batch": {"batches": []}}}), &["spec.batch.batches"]),
             (json!({"spec": {"canary": {"targets": []}}}), &["spec.canary.targets"]),
+            (
+                json!({"spec": {
+                    "canary": {
+                        "targets": [{"name": "web", "replicas": 2}], "blueGreen": {},
+                        "traffic": {"http": {"weight": 20}},
+                    },
+                    "batch": {"batches": [{"targets": [{"name": "web", "replicas": 2}], "traffic": {}}]},
+                }}),
+                &["spec.canary.traffic.http.weight", "spec.batch.batches[0].traffic"],
+            ),
             (batch(json!([])), &[batches]),
             (batch(json!([{"name": "", "replicas": 1}])), &["spec.batch.batches[0].targets[0].name"]),
             (
@@ -329,7 +370,10 @@ fn updates_of_a_run() {
     refuses(
         &begun,
         |new: &RolloutRun| run_update(&stored, new),
-        &[(json!({"spec": {"canary": {"targets": [{"name": "web", "replicas": 2}]}}}), &["spec.canary"])],
+        &[
+            (json!({"spec": {"canary": {"targets": [{"name": "web", "replicas": 2}]}}}), &["spec.canary"]),
+            (json!({"spec": {"canary": {"blueGreen": {}}}}), &["spec.canary"]),
+        ],
     );
 }
 

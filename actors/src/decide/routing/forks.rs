@@ -10,7 +10,7 @@ use crate::{
     api::{Time, backendrouting::ForkedBackend},
     backends::{self, Role},
     intent::BackendWrite,
-    view::{Backend, Health, ObjectKey},
+    view::{Backend, Health, ObjectKey, RouteId},
 };
 
 /// Both forks.
@@ -87,7 +87,8 @@ impl<'a> Fork<'a> {
 /// every gateway has had the time to know them.
 pub(super) fn can_serve(case: &Case<'_>, role: Role) -> bool {
     let is_ready = fork(case, role).is_some_and(|fork| fork.is_ready());
-    is_ready && (case.is_laid(role) || refusal(case).is_none() && known_at(case, role).is_some_and(|at| at <= case.now))
+    is_ready
+        && (case.is_served(role) || refusal(case).is_none() && known_at(case, role).is_some_and(|at| at <= case.now))
 }
 
 /// Why a fork cannot be made, if one cannot.
@@ -112,7 +113,7 @@ fn known_at(case: &Case<'_>, role: Role) -> Option<Timestamp> {
 
 /// When the passing of time alone lets requests go to a fork.
 pub(super) fn due(case: &Case<'_>) -> Option<Timestamp> {
-    let waiting = ROLES.iter().filter(|role| case.is_forked() && !case.is_laid(**role));
+    let waiting = ROLES.iter().filter(|role| case.is_forked() && !case.is_served(**role));
     waiting.filter_map(|role| known_at(case, *role)).filter(|at| *at > case.now).min()
 }
 
@@ -152,7 +153,8 @@ fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
         }
         let (patch, selects_others) = fork.patch().filter(|_| !existing.deleting)?;
         // The pods it selects now are not taken away from requests that still go there.
-        return (!selects_others || is_unused(case, role)).then_some(BackendWrite::Patch { key, patch });
+        return (!selects_others || gets_nothing(case, |case, id| case.sends(id, role)))
+            .then_some(BackendWrite::Patch { key, patch });
     }
     let existing = fork.existing.filter(|existing| backends::is_fork(&existing.object))?;
     delete(case, role, key, existing)
@@ -169,11 +171,16 @@ fn delete(case: &Case<'_>, role: Role, key: ObjectKey, existing: &Backend) -> Op
 
 /// Whether no request can reach a fork any more: no route refers to it, and that is in force.
 pub(super) fn is_unused(case: &Case<'_>, role: Role) -> bool {
+    gets_nothing(case, |case, id| case.lays(id, role))
+}
+
+/// Whether no route reaches a fork, and that is in force.
+fn gets_nothing(case: &Case<'_>, reaches: impl Fn(&Case<'_>, &RouteId) -> bool) -> bool {
     case.status.routes.iter().all(|entry| {
         let Some(id) = super::id(entry) else { return true };
         let Some(report) = case.view.routes.get(&id) else { return false };
         match &report.route {
-            Some(_) => !case.lays(&id, role) && acceptance::is_in_force(case, entry),
+            Some(_) => !reaches(case, &id) && acceptance::is_in_force(case, entry),
             // A route that is not there sends nothing.
             None => report.listed,
         }

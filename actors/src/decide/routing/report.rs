@@ -90,9 +90,10 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
     {
         finding = not("ForkRefused", refusal);
     }
+    let serves_stable = full_part(case).is_none_or(|part| part.needs_stable());
     let serves_canary = full_part(case).is_some_and(|part| part.canary.is_some() || part.mirror.is_some());
     for (role, reason, entry, must_serve) in [
-        (Role::Stable, "StableBackendNotReady", &mut shown.stable, true),
+        (Role::Stable, "StableBackendNotReady", &mut shown.stable, serves_stable),
         (Role::Canary, "CanaryBackendNotReady", &mut shown.canary, serves_canary),
     ] {
         let Some(fork) = fork(case, role) else { continue };
@@ -160,8 +161,15 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         };
     };
     let Some(goal) = goals.get(&id) else { return not("WaitForSync", format!("{id} to be put on record")) };
-    if goal.hold {
+    if goal.hold && (case.view.health != Some(Health::Ready)) {
         return out_of_sight(format!("{id}: the {}s it refers to are being looked up", goal.backend.kind));
+    }
+    if goal.hold {
+        let backend = &goal.backend;
+        return not(
+            "BackendNotReady",
+            format!("{id} waits for ready endpoints of {} {}", backend.kind, backend.stable),
+        );
     }
     if let Some(refusal) = refusal(case, found, goal) {
         return not("SyncFailed", format!("{id}: {refusal}"));

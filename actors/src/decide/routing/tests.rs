@@ -349,3 +349,52 @@ fn drift_is_put_back_and_told_with_who_did_it() {
     let told: Vec<_> = decision.notices.iter().map(|notice| format!("{}: {}", notice.reason, notice.message)).collect();
     assert_eq!(told, ["RouteDrifted: HTTPRoute shop: our part of it was changed by argocd, and is put back"]);
 }
+
+/// All requests go to the canary fork, and back: at once while the old version is there; and to what the workload has become
+/// once the stable fork, which got none meanwhile, selects that and is ready.
+#[test]
+fn all_requests_go_to_a_fork_only_while_it_can_serve_them() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(None));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 4)]);
+    for _ in 0..3 {
+        world.pass(11);
+    }
+    let before = world.log.len();
+    world.say("all to the copies");
+    world.ask(forks("v2"), forwarding(Some(100)));
+    world.pass(1);
+    world.pass(11);
+    world.say("the copies fail");
+    world.view.ready.insert("web-canary".into(), 0);
+    world.pass(1);
+    world.view.ready.insert("web-canary".into(), 4);
+    world.pass(11);
+    world.pass(11);
+    world.say("back, and there again");
+    world.ask(forks("v2"), forwarding(None));
+    world.pass(1);
+    world.ask(forks("v2"), forwarding(Some(100)));
+    world.pass(12);
+    world.pass(12);
+    world.say("the old version goes");
+    world.view.ready.insert("web-stable".into(), 0);
+    world.pass(1);
+    world.say("the copies fail, and nothing else is there");
+    world.view.ready.insert("web-canary".into(), 0);
+    world.pass(1);
+    world.view.ready.insert("web-canary".into(), 4);
+    world.pass(1);
+    world.say("the workload has become v3");
+    let mut moved = forks("v2");
+    moved["stable"]["extraLabelSelector"] = json!({ "controller-revision-hash": "v3" });
+    world.ask(moved.clone(), forwarding(Some(100)));
+    world.pass(1);
+    world.ask(moved, forwarding(None));
+    world.pass(1);
+    world.view.ready.insert("web-stable".into(), 4);
+    world.pass(1);
+    world.pass(12);
+    world.pass(12);
+    insta::assert_snapshot!(world.log[before..].join("\n"));
+}

@@ -12,7 +12,7 @@ use crate::{
         },
         keys,
     },
-    decide::{canary, status},
+    decide::{blue_green, canary, status},
     view::{RolloutView, Workload},
     workloads::WorkloadKind,
 };
@@ -30,8 +30,17 @@ pub(super) fn spec(
     if shift == Shift::Origin {
         return Ok((None, None));
     }
-    let forks = forks(view, run, routing)?;
+    let forks = match (forks(view, run, routing), &routing.spec.forked_backends) {
+        // The old version goes meanwhile, and its fork gets no requests.
+        (Err(_), Some(known)) if shift == Shift::Copies => known.clone(),
+        (forks, _) => forks?,
+    };
     let canary = match shift {
+        Shift::Copies => Some(CanaryHttpForwarding {
+            backend_name: forks.canary.name.clone(),
+            weight: Some(100),
+            ..CanaryHttpForwarding::default()
+        }),
         Shift::Split(traffic) => traffic.http.as_ref().map(|http| CanaryHttpForwarding {
             backend_name: forks.canary.name.clone(),
             weight: http.weight,
@@ -61,13 +70,16 @@ pub(super) fn spec(
 
 fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Result<ForkedBackends, String> {
     let status = run.status.as_ref();
+    let behind_copies = status.is_some_and(|status| blue_green::has_taken_over(run, status));
     // On the way back the template says nothing any more of the revision that is given up.
     if let Some(forks) = routing.spec.forked_backends.as_ref()
         && status.is_some_and(|status| status.rollback.is_some())
+        && !behind_copies
     {
         return Ok(forks.clone());
     }
-    let by_copy = status.is_none_or(|status| !canary::finished(run, status))
+    let by_copy = behind_copies
+        || status.is_none_or(|status| !canary::finished(run, status))
         || status.is_some_and(|status| status.phase == crate::api::RolloutRunPhase::Canceling)
             && run.spec.canary.is_some();
     let workloads: Vec<_> = workloads_of(view, run, routing).collect();

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    api::rolloutrun::RolloutRunBlueGreen,
     decide::fixtures::{self, at, object},
     view::Workload,
 };
@@ -58,7 +59,11 @@ fn shift(view: &RolloutView, run: &RolloutRun) -> String {
         None => "as it is".to_owned(),
         Some(Shift::Origin) => "the user's own backend".to_owned(),
         Some(Shift::Stable) => "the stable fork".to_owned(),
-        Some(Shift::Split(traffic)) => format!("{} %", traffic.http.as_ref().unwrap().weight.unwrap()),
+        Some(Shift::Split(traffic)) => match traffic.http.as_ref().unwrap().weight {
+            Some(weight) => format!("{weight} %"),
+            None => "the preview".to_owned(),
+        },
+        Some(Shift::Copies) => "the copies".to_owned(),
     }
 }
 
@@ -146,6 +151,51 @@ fn requests_follow_the_batches_there_and_back() {
             }
         }
     }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// The way of a run whose copies take over, and each way out of it.
+#[test]
+fn copies_have_all_requests_from_the_switch_to_the_last_batch() {
+    let full = |copy: Workload| Workload { desired: 5, updated_replicas: 5, available: 5, ..copy };
+    let stands = || vec![updated(0), full(copy())];
+    let one_down = || vec![updated(0), Workload { available: 4, ..full(copy()) }];
+    let between = || vec![updated(3), full(copy())];
+    let followed = || vec![Workload { stable_revision: "v2".into(), ..updated(5) }, full(copy())];
+    let alone = || vec![Workload { stable_revision: "v2".into(), ..updated(5) }];
+    let lines = [
+        ("the preview", ("PostCanaryStepHook", "Progressing", false), (0, ""), stands()),
+        ("it waits for continue", ("Switching", "Paused", false), (0, ""), stands()),
+        ("told to continue", ("Switching", "Progressing", false), (0, ""), stands()),
+        ("told to, a pod is down", ("Switching", "Progressing", false), (0, ""), one_down()),
+        ("the old one is kept", ("Switched", "Progressing", true), (0, ""), one_down()),
+        ("kept, and paused", ("Switched", "Paused", true), (0, ""), stands()),
+        ("the first batch begins", ("Succeeded", "Progressing", true), (0, "Running"), stands()),
+        ("the last batch moves", ("Succeeded", "Progressing", true), (2, "Running"), between()),
+        ("workloads have followed", ("Succeeded", "Progressing", true), (2, "ResourceRecycling"), followed()),
+        ("one is between two", ("Succeeded", "Progressing", true), (2, "ResourceRecycling"), between()),
+        ("copies are gone", ("Succeeded", "Progressing", true), (2, "ResourceRecycling"), alone()),
+        ("rolled back while kept", ("ResourceRecycling", "Progressing", false), (0, ""), stands()),
+        ("canceled while kept", ("Switched", "Canceling", true), (0, ""), stands()),
+        ("canceled before a batch", ("Succeeded", "Canceling", true), (0, "Pending"), stands()),
+        ("canceled in a batch", ("Succeeded", "Canceling", true), (1, "Running"), between()),
+        ("skipped before the switch", ("Succeeded", "Progressing", false), (0, "Running"), alone()),
+    ]
+    .map(|(when, (state, phase, switched), (index, batch), workloads)| {
+        let since = switched.then(|| at(0).to_string());
+        let mut run = run(
+            &[None; 3],
+            &json!({
+                "phase": phase, "canaryStatus": { "state": state, "switchTime": since },
+                "batchStatus": { "currentBatchIndex": index, "currentBatchState": batch, "records": [] },
+            }),
+        );
+        let canary = run.spec.canary.as_mut().unwrap();
+        canary.blue_green = Some(RolloutRunBlueGreen::default());
+        canary.targets[0].replicas = crate::api::IntOrString::String("100%".into());
+        canary.traffic = Some(serde_json::from_value(json!({ "http": { "mirror": {} } })).unwrap());
+        format!("{when:26} → {}", shift(&view(workloads, true), &run))
+    });
     insta::assert_snapshot!(lines.join("\n"));
 }
 
