@@ -77,6 +77,8 @@ pub(crate) struct Run {
     pub phase: String,
     /// The copies that come before its batches.
     pub canary: Option<Batch>,
+    /// Whether those take over all requests.
+    pub blue_green: bool,
     /// Whether it is on its way back, or was.
     pub rolling_back: bool,
     /// Its steps.
@@ -95,6 +97,11 @@ impl Run {
     /// Whether nothing more will come of it.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Canceled")
+    }
+
+    /// What its copies are called.
+    pub(crate) fn canary_title(&self) -> &'static str {
+        if self.blue_green { "blue/green" } else { "canary" }
     }
 
     /// Where it stands, in a word or two.

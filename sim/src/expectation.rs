@@ -19,6 +19,7 @@ pub(crate) fn holds(condition: &Condition, facts: &Facts) -> bool {
     };
     condition.phase.as_ref().is_none_or(|phase| of_run(&|run| run.phase == *phase))
         && condition.batch.is_none_or(|batch| of_run(&|run| run.index + 1 == batch))
+        && condition.canary.as_ref().is_none_or(|state| of_run(&|run| run.canary_state == *state))
         && condition.state.as_ref().is_none_or(|state| of_run(&|run| run.state == *state))
         && condition.runs.is_none_or(|runs| facts.runs.len() >= runs)
         && condition.error.is_none_or(|error| of_run(&|run| run.error.is_some() == error))

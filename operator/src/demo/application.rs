@@ -27,6 +27,8 @@ pub(crate) enum Play {
     Batches,
     /// A canary in every cluster with a fifth of the requests and hooks around it, then two batches.
     Canary,
+    /// A whole copy in every cluster, which takes over all requests before two batches follow.
+    BlueGreen,
     /// A version that breaks in the second batch, and the way back.
     Rollback,
 }
@@ -181,6 +183,15 @@ fn strategy(play: Play) -> Value {
             hook("approval", &["PreRollout"]),
             hook("smoke-test", &["PostCanaryStepHook", "PostBatchStepHook"]),
         ]);
+    }
+    if play == Play::BlueGreen {
+        let served = json!({ "names": [{ "name": traffic::COMPONENT }] });
+        strategy["blueGreen"] = json!({
+            "targets": [{ "matchTargets": served, "replicas": "100%" }],
+            "preview": { "http": { "mirror": { "percent": 20 } } },
+        });
+    }
+    if matches!(play, Play::Canary | Play::BlueGreen) {
         strategy["batch"]["batches"] = json!([{ "replicas": "50%" }, { "replicas": "100%" }]);
     }
     strategy

@@ -27,8 +27,8 @@ const HOST: &str = "storefront.example";
 const LOOK: Duration = Duration::from_millis(100);
 /// Twice what a gateway may be late, in seconds.
 const DRAIN_SECONDS: u32 = 2;
-/// However fast the clocks, a drain lasts a tenth of a second of this machine's: its scheduling makes gateways late, too.
-const SPEED_PER_DRAIN_SECOND: u32 = 10;
+/// However fast the clocks, a drain lasts a quarter of a second of this machine's: its scheduling makes gateways late, too.
+const SPEED_PER_DRAIN_SECOND: u32 = 4;
 
 /// How long a gateway may go on as before after it was told of a change, in the clusters' time.
 pub(crate) fn drain_seconds(speed: u32) -> u32 {

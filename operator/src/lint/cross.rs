@@ -120,5 +120,8 @@ fn matches(strategy: &RolloutStrategy) -> Vec<(String, &ResourceMatch)> {
     for (index, target) in strategy.canary_v2.iter().flat_map(|canary| &canary.targets).enumerate() {
         all.push((format!("canaryV2.targets[{index}]"), target.match_targets.as_ref()));
     }
+    for (index, target) in strategy.blue_green.iter().flat_map(|copies| &copies.targets).enumerate() {
+        all.push((format!("blueGreen.targets[{index}]"), target.match_targets.as_ref()));
+    }
     all.into_iter().filter_map(|(path, found)| Some((format!("{path}.matchTargets"), found?))).collect()
 }

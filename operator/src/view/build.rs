@@ -105,6 +105,7 @@ fn run_view(run: &RolloutRun, now: Timestamp) -> Run {
     Run {
         hooks: hooks.collect(),
         canary,
+        blue_green: run.spec.canary.as_ref().is_some_and(|canary| canary.blue_green.is_some()),
         rolling_back: back.is_some(),
         name: run.metadata.name.clone().unwrap_or_default(),
         batches: views.collect(),

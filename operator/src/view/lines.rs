@@ -40,7 +40,7 @@ fn run_changes(before: Option<&Run>, after: &View, lines: &mut Vec<String>) {
     if let Some(canary) = &run.canary {
         let state = before.and_then(|it| it.canary.as_ref()).map_or(State::Pending, |it| it.state);
         if state != canary.state {
-            lines.push(format!("canary {}", batch_change(canary)));
+            lines.push(format!("{} {}", run.canary_title(), batch_change(canary)));
         }
     }
     let told = |hook| before.is_some_and(|it| it.hooks.contains(hook));

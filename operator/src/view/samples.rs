@@ -62,6 +62,7 @@ fn run(phase: &str, current: usize, states: [State; 3]) -> Run {
         name: "storefront-x7k2p".into(),
         phase: phase.into(),
         canary: None,
+        blue_green: false,
         rolling_back: false,
         hooks: Vec::new(),
         batches: batches(states),

@@ -73,7 +73,7 @@ fn tree(view: &View, tick: usize, width: u16) -> Vec<Line<'static>> {
     };
     let mut lines = Vec::new();
     if let Some(canary) = &run.canary {
-        lines.push(step_line("canary", canary, tick, width));
+        lines.push(step_line(run.canary_title(), canary, tick, width));
         lines.extend(if in_canary { details() } else { Vec::new() });
     }
     for (index, batch) in run.batches.iter().enumerate() {

@@ -33,6 +33,8 @@ pub struct Condition {
     pub batch: Option<usize>,
     /// The state of the current batch.
     pub state: Option<String>,
+    /// The state of its canary.
+    pub canary: Option<String>,
     /// How many runs were created so far, at least.
     pub runs: Option<usize>,
     /// Whether the newest run shows an error.
