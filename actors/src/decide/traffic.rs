@@ -83,7 +83,7 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
     let mut waits = Vec::new();
     let mut moves_on = false;
     for routing in concerned(view, run) {
-        if is_out_of_sight(view, routing) {
+        if is_out_of_sight(view, run, routing) {
             waits.push(wait(routing, "its cluster's workloads to be listed".to_owned()));
             continue;
         }
@@ -137,7 +137,7 @@ fn wanted<'a>(
     now: Timestamp,
 ) -> Option<Shift<'a>> {
     // What a cluster does not show yet may be there all the same.
-    if is_out_of_sight(view, routing) {
+    if is_out_of_sight(view, run, routing) {
         return None;
     }
     let over = status.phase == RolloutRunPhase::Canceling || status.phase.is_completed();
@@ -309,9 +309,13 @@ fn concerned<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<It
 }
 
 /// Whether nothing can be told yet from what the cluster of a BackendRouting does not show.
-fn is_out_of_sight(view: &RolloutView, routing: &BackendRouting) -> bool {
-    let member = view.members.get(&routing.spec.backend.cluster);
-    member.is_some_and(|member| member.health == Health::Syncing)
+fn is_out_of_sight(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> bool {
+    match view.members.get(&routing.spec.backend.cluster).map(|member| &member.health) {
+        Some(Health::Syncing) => true,
+        // One that has not answered since the start shows nothing either.
+        Some(Health::Unreachable { .. }) => workloads_of(view, run, routing).next().is_none(),
+        Some(Health::Ready) | None => false,
+    }
 }
 
 /// The run's workloads whose requests a BackendRouting is about.

@@ -145,16 +145,18 @@ fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
         if refusal(case).is_some() {
             return None;
         }
+        // The endpoints of what it selected before are shown for a while after: they must not count as its own.
+        let is_unready = fork.ready_since.is_none();
         let Some(existing) = fork.existing else {
-            return Some(BackendWrite::Create { key, object: fork.wanted? });
+            return fork.wanted.filter(|_| is_unready).map(|object| BackendWrite::Create { key, object });
         };
         if fork.is_another() {
             return delete(case, role, key, existing);
         }
         let (patch, selects_others) = fork.patch().filter(|_| !existing.deleting)?;
-        // The pods it selects now are not taken away from requests that still go there.
-        return (!selects_others || gets_nothing(case, |case, id| case.sends(id, role)))
-            .then_some(BackendWrite::Patch { key, patch });
+        // The pods it selects now are not taken away from requests that still go there, if there are any.
+        let is_free = fork.ready == 0 || gets_nothing(case, |case, id| case.sends(id, role));
+        return (!selects_others || is_unready && is_free).then_some(BackendWrite::Patch { key, patch });
     }
     let existing = fork.existing.filter(|existing| backends::is_fork(&existing.object))?;
     delete(case, role, key, existing)

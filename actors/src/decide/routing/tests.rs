@@ -398,3 +398,25 @@ fn all_requests_go_to_a_fork_only_while_it_can_serve_them() {
     world.pass(12);
     insta::assert_snapshot!(world.log[before..].join("\n"));
 }
+
+/// What leads to no pod loses none by selecting others.
+#[test]
+fn a_fork_that_has_no_pod_may_select_others_while_requests_go_there() {
+    let mut world = World::new();
+    world.ask(forks("v2"), forwarding(None));
+    world.view.ready.insert("web-stable".into(), 4);
+    world.pass(11);
+    world.pass(11);
+    let before = world.log.len();
+    let mut others = forks("v2");
+    others["stable"]["extraLabelSelector"] = json!({ "controller-revision-hash": "v3" });
+    world.ask(others, forwarding(None));
+    world.pass(1);
+    world.view.ready.insert("web-stable".into(), 0);
+    world.pass(1);
+    insta::assert_snapshot!(world.log[before..].join("\n"), @r#"
+    23s    Service web-stable to select other pods
+    24s  change web-stable to {"app":"web","controller-revision-hash":"v3"}
+    24s    ready endpoints of Service web-stable
+    "#);
+}

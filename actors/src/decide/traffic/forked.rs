@@ -83,6 +83,10 @@ fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Resu
         || status.is_some_and(|status| status.phase == crate::api::RolloutRunPhase::Canceling)
             && run.spec.canary.is_some();
     let workloads: Vec<_> = workloads_of(view, run, routing).collect();
+    // What is left of the pods of a workload that is gone is told from others as before.
+    if let (Some(forks), []) = (&routing.spec.forked_backends, &*workloads) {
+        return Ok(forks.clone());
+    }
     let (stable, new) = selectors(view, &workloads, by_copy)?;
     let backend = &routing.spec.backend.name;
     let fork =
@@ -94,8 +98,14 @@ fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Resu
 fn selectors(view: &RolloutView, workloads: &[&Arc<Workload>], by_copy: bool) -> Result<(Labels, Labels), String> {
     let lane = |lane: &str| Labels::from([(keys::LABEL_TRAFFIC_LANE.to_owned(), lane.to_owned())]);
     let names = || workloads.iter().map(|workload| workload.key.name.as_str()).collect::<Vec<_>>().join(", ");
-    if by_copy && workloads.iter().all(|workload| workload.lane.as_deref() == Some(keys::LANE_STABLE)) {
+    if by_copy
+        && !workloads.is_empty()
+        && workloads.iter().all(|workload| workload.lane.as_deref() == Some(keys::LANE_STABLE))
+    {
         return Ok((lane(keys::LANE_STABLE), lane(keys::LANE_CANARY)));
+    }
+    if workloads.is_empty() {
+        return Err("none of the workloads that it is about is there: create them, skip the step, or cancel".to_owned());
     }
     let [workload] = workloads else {
         return Err(format!(
