@@ -23,7 +23,9 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondit
 pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub use backendrouting::{BackendRouting, BackendRoutingSpec, BackendRoutingStatus};
-pub use policy::{ClusterFailurePolicy, ClusterFailureType, Policies, ProgressDeadlinePolicy, TemplateChangePolicy};
+pub use policy::{
+    ClusterFailurePolicy, ClusterFailureType, Policies, ProgressDeadlinePolicy, RouteDriftPolicy, TemplateChangePolicy,
+};
 pub use rollout::{BehindCluster, Rollout, RolloutPhase, RolloutSpec, RolloutStatus, TriggerPolicy};
 pub use rolloutrun::{RolloutRun, RolloutRunPhase, RolloutRunSpec, RolloutRunStatus, StepState};
 pub use rolloutstrategy::{BatchStrategy, BatchStrategyV2, RolloutStrategy};

@@ -15,6 +15,7 @@ pub mod condition;
 pub mod deadline;
 mod deployment;
 pub mod direction;
+pub mod drift;
 #[cfg(test)]
 mod fixtures;
 pub mod goals;

@@ -197,8 +197,12 @@ pub struct RouteGoal {
     pub backend: routes::Backend,
     /// What our part does; nothing of ours stays on the route without one.
     pub part: Option<routes::Forwarding>,
-    /// Whether the route is left as it is for now: what the goal depends on is out of sight.
+    /// Whether the route is left as it is for now: what the goal depends on is out of sight, or somebody else has changed
+    /// our part and is not to be overruled.
     pub hold: bool,
+    /// The only generation of the route over which the part may be laid; any if there is none. Another one may be
+    /// somebody else's change of our part, which is looked at first.
+    pub only_over: Option<i64>,
 }
 
 /// A write to a backend in its cluster.

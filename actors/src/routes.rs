@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::api::http::{Fraction, HttpRouteFilter, HttpRouteMatch};
 
-pub use self::normal::{is_laid, normal};
+pub use self::normal::{bearing, is_laid, kept, normal};
 pub use self::refusal::Refusal;
 pub use self::rules::{with, without};
 

@@ -91,11 +91,25 @@ impl Site {
         patch: Patch,
         body: &Value,
     ) -> Result<Value, String> {
+        self.patch_as(None, who, kind, name, patch, body).await
+    }
+
+    /// The same under the name of a field manager.
+    pub(crate) async fn patch_as(
+        &self,
+        manager: Option<&str>,
+        who: Who,
+        kind: Kind,
+        name: &str,
+        patch: Patch,
+        body: &Value,
+    ) -> Result<Value, String> {
         let content = match patch {
             Patch::Merge => "application/merge-patch+json",
             Patch::Json => "application/json-patch+json",
         };
-        let uri = format!("{}/{name}", kind.path("default"));
+        let query = manager.map(|manager| format!("?fieldManager={manager}")).unwrap_or_default();
+        let uri = format!("{}/{name}{query}", kind.path("default"));
         self.request(who, Method::PATCH, &uri, content, body).await
     }
 

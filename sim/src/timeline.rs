@@ -101,8 +101,11 @@ impl Timeline<'_> {
             }
             Action::Patch(p) => {
                 let (cluster, name) = (cluster_name(p.cluster.as_deref()), self.name(&p.name)?);
-                self.recorder.tell("user", &format!("{cluster}: patches {} {name} with {}", p.kind, p.patch));
-                self.patch(&cluster, &p.kind, &name, Patch::Merge, &p.patch).await
+                let by = p.manager.as_ref().map(|manager| format!(", as {manager}")).unwrap_or_default();
+                self.recorder.tell("user", &format!("{cluster}: patches {} {name} with {}{by}", p.kind, p.patch));
+                let (site, kind) = (self.site(&cluster)?, Kind::find(&p.kind)?);
+                let manager = p.manager.as_deref();
+                site.patch_as(manager, Who::User, kind, &name, Patch::Merge, &p.patch).await.map(|_| ())
             }
             Action::InstallCrds(install) => {
                 let cluster = cluster_name(install.cluster.as_deref());

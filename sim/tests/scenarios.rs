@@ -70,6 +70,9 @@ fn a_crash_at_every_write_changes_nothing() {
 #[test]
 fn a_crash_at_every_write_loses_no_request() {
     crash_at_writes(&named("traffic-crash"), 1, 1);
+    for (first, name) in (1..).zip(["traffic-drift-pause", "traffic-drift-cancel"]) {
+        crash_at_writes(&named(name), first, 6);
+    }
 }
 
 /// Nor where copies take over: every second write.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::http::{HttpMirror, HttpRouteFilter, HttpRouteMatch};
 use super::kind::root;
+use super::policy::RouteDriftPolicy;
 use super::shared::{CrossClusterObjectReference, rules, schema};
 use super::{MetaCondition, Time};
 
@@ -58,6 +59,15 @@ pub struct BackendRoutingSpec {
     /// How requests are spread over the copies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarding: Option<BackendForwarding>,
+    /// What becomes of a route whose part of ours somebody else has changed: `Repair` (our part is laid over it again, the
+    /// default), `Pause` (the route stays as it is) or `Cancel` (our part is taken off it). Written by a run (Slipway's
+    /// addition).
+    #[serde(default, skip_serializing_if = "RouteDriftPolicy::is_default")]
+    pub route_drift_policy: RouteDriftPolicy,
+    /// What was changed until then is repaired, whatever the policy: the run was told to go on. Written by a run
+    /// (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_repair_time: Option<Time>,
 }
 
 /// The two copies of a backend.
@@ -240,6 +250,34 @@ pub struct BackendRouteStatus {
     /// Since when its gateways have accepted it as it is (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<RouteAcceptance>,
+    /// Our part of it as it was last seen there whole (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub laid: Option<LaidPart>,
+    /// That somebody else has changed our part of it, until it is there again (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<RouteDrift>,
+}
+
+/// Our part of a route as it was last seen there whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LaidPart {
+    /// The generation of the BackendRouting that asked for it.
+    pub observed_generation: i64,
+    /// How many of the route's rules bear something of it.
+    pub rules: i32,
+}
+
+/// That somebody else has changed our part of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteDrift {
+    /// The route's generation that first showed it.
+    pub generation: i64,
+    /// The field manager that wrote the route's rules last; empty if that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manager: String,
+    /// When it was seen.
+    pub time: Time,
 }
 
 /// Since when a route's gateways have accepted it as it is.

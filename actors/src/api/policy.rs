@@ -25,6 +25,11 @@ pub struct Policies {
     /// What a member cluster that does not answer, or is none any more, leads to; absent means that the step holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_failure_policy: Option<ClusterFailurePolicy>,
+    /// What somebody else's change of our part of a route leads to: `Repair` (it is laid over the route again, the
+    /// default), `Pause` (the route stays as it is, and the run stops with an error until `retry`) or `Cancel` (our part
+    /// is taken off that route, and the run is canceled).
+    #[serde(default, skip_serializing_if = "RouteDriftPolicy::is_default")]
+    pub route_drift_policy: RouteDriftPolicy,
 }
 
 /// What a member cluster that does not answer leads to.
@@ -61,6 +66,18 @@ open_enum!(
         Absorb = "Absorb",
         /// The run starts over from its first batch.
         Restart = "Restart",
+    }
+);
+
+open_enum!(
+    /// What somebody else's change of our part of a route leads to.
+    RouteDriftPolicy {
+        /// Our part is laid over the route again.
+        Repair = "Repair",
+        /// The route stays as it is, and the run stops with an error.
+        Pause = "Pause",
+        /// Our part is taken off the route, and the run is canceled.
+        Cancel = "Cancel",
     }
 );
 

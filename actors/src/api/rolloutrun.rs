@@ -275,6 +275,29 @@ pub struct RolloutRunStatus {
     /// The hooks before the first step and after the last (Slipway's addition).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<RolloutWebhookStatus>,
+    /// The last change of our part of each route by somebody else that the run has acted on (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route_drifts: Vec<RouteDriftStatus>,
+}
+
+/// A change of our part of a route by somebody else (Slipway's addition).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteDriftStatus {
+    /// The BackendRouting that shows it.
+    pub backend_routing: String,
+    /// Name of the route's cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
+    /// Kind of the route.
+    pub kind: String,
+    /// Name of the route.
+    pub name: String,
+    /// The field manager that wrote the route's rules last; empty if that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manager: String,
+    /// When it was seen.
+    pub time: Time,
 }
 
 /// The last progress of a step (Slipway's addition).

@@ -23,7 +23,8 @@ pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> 
     };
     let kind = route.kind.rules();
     let wanted = routes::with(kind, &route.rules, backend, part)?;
-    let is_laid = routes::is_laid(kind, &route.rules, backend, part);
+    let is_laid = routes::is_laid(kind, &route.rules, backend, part)
+        || goal.only_over.is_some_and(|generation| generation != route.generation);
     Ok((!is_laid).then(|| routes::patch(&route.rules, &wanted, &route.resource_version)))
 }
 

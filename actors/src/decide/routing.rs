@@ -7,6 +7,7 @@
 //! and the routes, stand there before anything is made or written.
 
 mod acceptance;
+mod drift;
 mod forks;
 mod report;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub use self::drift::is_repaired;
 use self::forks::Fork;
 use super::{
     condition, patch,
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     api::{
-        BackendRouting, BackendRoutingStatus, Time,
+        BackendRouting, BackendRoutingStatus, RouteDriftPolicy, Time,
         backendrouting::{BackendRouteStatus, BackendStatus, BackendStatuses, HttpForwarding},
         keys,
     },
@@ -51,6 +53,7 @@ pub fn routing(view: &RoutingView, now: Timestamp) -> RoutingDecision {
     status.observed_generation = meta.generation.unwrap_or_default();
     enlist(view, &mut status);
     acceptance::note(view, &mut status, now);
+    let status = drift::noted(&Case { view, stored: &old, status: &status, now });
     let case = Case { view, stored: &old, status: &status, now };
     let mut decision = RoutingDecision {
         backends: forks::writes(&case),
@@ -200,7 +203,7 @@ fn goals(case: &Case<'_>) -> BTreeMap<RouteId, RouteGoal> {
 /// As much of the forwarding as may be laid over a route now.
 fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let backend = case.backend();
-    let full = full_part(case).filter(|_| wanted);
+    let full = full_part(case).filter(|_| wanted && !drift::is_given_up(case, id));
     let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
     let is_laid = case.lays(id, Role::Stable) || case.lays(id, Role::Canary);
     // What cannot be written whole is not begun.
@@ -222,8 +225,13 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     // Forks that are not seen may serve all the same, and a route that is not seen may refer to them: after a start
     // nothing is taken away before all of it is listed.
     let is_unseen = part != full && (route.is_none() || case.view.health != Some(Health::Ready));
+    // What has drifted is not laid again; but whoever made of it what it is, requests do not go where nobody answers.
+    let starves = case.lays(id, Role::Canary) && !forks::can_serve(case, Role::Canary);
+    let drifted = full.is_some() && drift::of(case, id).is_some() && !starves;
     let part = if waits { full } else { part };
-    RouteGoal { backend, part, hold: waits || is_unseen }
+    let generation = route.filter(|_| part.is_some()).map(|route| route.generation);
+    let is_judged = case.view.routing.spec.route_drift_policy != RouteDriftPolicy::Repair;
+    RouteGoal { backend, part, hold: waits || is_unseen || drifted, only_over: generation.filter(|_| is_judged) }
 }
 
 /// The forwarding that the spec asks for.

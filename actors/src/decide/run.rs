@@ -10,7 +10,7 @@ use super::{
     batch::{self, Progress},
     blue_green, canary,
     command::{self, Command, Effect, Pending, Situation},
-    condition, deadline, hooks, pace, patch, rollback, select, status, template, toleration, traffic,
+    condition, deadline, drift, hooks, pace, patch, rollback, select, status, template, toleration, traffic,
 };
 use crate::{
     api::{
@@ -105,6 +105,7 @@ pub fn step(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> RunStep {
     }
     if !status.phase.is_completed() {
         absence::keep(view, run, &mut status, now);
+        drift::heed(view, run, &mut status);
     }
     let mut waits = advance(view, run, &mut status, now);
     if !status.phase.is_completed() {
@@ -249,6 +250,7 @@ fn apply(run: &RolloutRun, effect: Effect, status: &mut RolloutRunStatus, now: T
             "no further pod is released until continue".to_owned()
         }
         Effect::Continue => {
+            drift::forgive(status);
             status.phase = if hooks::before_first_step(status) {
                 RolloutRunPhase::PreRollout
             } else {
@@ -328,7 +330,10 @@ fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, 
                 Progress::Failed(_) => status.phase = RolloutRunPhase::Paused,
             },
             RolloutRunPhase::Pausing => status.phase = RolloutRunPhase::Paused,
-            RolloutRunPhase::Paused => return vec![paused(run, status)],
+            RolloutRunPhase::Paused => {
+                let error = status.error.as_ref().map(|_| stopped(run, status));
+                return error.into_iter().chain([paused(run, status)]).collect();
+            }
             RolloutRunPhase::Canceling => {
                 let mut waits = canary::left_behind(view, run);
                 waits.extend(batch::left_behind(view, run, true));
@@ -570,6 +575,11 @@ fn notices(run: &RolloutRun, old: &RolloutRunStatus, new: &RolloutRunStatus) -> 
     }
     if let Some(error) = new.error.as_ref().filter(|error| old.error.as_ref() != Some(error)) {
         add(true, "FailedRunStep", format!("{}: {}", error.code, error.message));
+    }
+    if old.phase != new.phase && new.phase == RolloutRunPhase::Canceling {
+        for told in drift::told(old, new) {
+            add(true, "RouteDrifted", format!("{told}; the run is canceled"));
+        }
     }
     if old.rollback.is_none() && new.rollback.is_some() {
         let why = new.rollback.as_ref().map(|rollback| rollback.reason.as_str()).filter(|why| !why.is_empty());

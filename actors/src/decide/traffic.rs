@@ -22,15 +22,15 @@ mod tests;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{batch, blue_green, canary, goals, patch, run, standalone::in_words};
+use super::{batch, blue_green, canary, drift, goals, patch, routing::is_repaired, run, standalone::in_words};
 use crate::{
     api::{
-        BackendRouting, RolloutRun, RolloutRunPhase, RolloutRunStatus, StepState, TrafficStrategy, TrafficTopology,
-        keys,
+        BackendRouting, BackendRoutingSpec, RolloutRun, RolloutRunPhase, RolloutRunStatus, RouteDriftPolicy, StepState,
+        TrafficStrategy, TrafficTopology, keys,
         keys::ProgressingInfo,
-        rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget},
+        rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget, RouteDriftStatus},
     },
     intent::{HubKind, HubWrite, Wait},
     view::{Health, RolloutView, Workload},
@@ -60,9 +60,30 @@ pub fn is_used(run: &RolloutRun) -> bool {
 /// The writes that bring the BackendRoutings to what the run asks for now.
 pub fn writes(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> Vec<HubWrite> {
     let Some(status) = run.status.as_ref().filter(|_| is_used(run)) else { return Vec::new() };
-    let routings = concerned(view, run);
-    let asked = routings.filter_map(|routing| Some((routing, wanted(view, run, status, routing, now)?)));
-    asked.filter_map(|(routing, shift)| write(view, run, routing, shift)).collect()
+    let write = |routing| match wanted(view, run, status, routing, now) {
+        Some(shift) => write(view, run, routing, shift),
+        None => judge(run, routing),
+    };
+    concerned(view, run).filter_map(|routing| write(routing.as_ref())).collect()
+}
+
+/// What of the run's routes somebody else has changed, and is not to be repaired.
+pub fn drifts(view: &RolloutView, run: &RolloutRun) -> Vec<RouteDriftStatus> {
+    let own = concerned(view, run).filter(|routing| is_marked_by(run, routing));
+    let all =
+        own.flat_map(|routing| routing.status.iter().flat_map(|status| &status.routes).map(move |it| (routing, it)));
+    let found = all.filter_map(|(routing, route)| {
+        let drift = route.drift.as_ref().filter(|drift| !is_repaired(&routing.spec, drift))?;
+        Some(RouteDriftStatus {
+            backend_routing: routing.metadata.name.clone().unwrap_or_default(),
+            cluster: route.cluster.clone(),
+            kind: route.kind.clone(),
+            name: route.name.clone(),
+            manager: drift.manager.clone(),
+            time: drift.time.clone(),
+        })
+    });
+    found.collect()
 }
 
 /// The writes that give back what runs of this Rollout asked for, none of which is under way any more.
@@ -396,8 +417,8 @@ fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, 
     }
     match forked::spec(view, run, routing, shift) {
         Err(why) => return Some(why),
-        Ok((forks, forwarding)) => {
-            if (&routing.spec.forked_backends, &routing.spec.forwarding) != (&forks, &forwarding) {
+        Ok(asked) => {
+            if change(run, routing, &asked).is_some() {
                 return Some("to be told where requests go".to_owned());
             }
         }
@@ -468,13 +489,10 @@ fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: 
         return release(routing);
     }
     // What cannot be asked for is told by the waits.
-    let (forks, forwarding) = forked::spec(view, run, routing, shift).ok()?;
+    let asked = forked::spec(view, run, routing, shift).ok()?;
     let mark = json!(goals::mark(run)).to_string();
-    let marked = mark_of(routing) == Some(goals::mark(run));
-    let before = json!({ "forkedBackends": routing.spec.forked_backends, "forwarding": routing.spec.forwarding });
-    let after = json!({ "forkedBackends": forks, "forwarding": forwarding });
-    let change = patch::merge_patch(&before, &after);
-    if change.is_none() && marked {
+    let change = change(run, routing, &asked);
+    if change.is_none() && is_marked_by(run, routing) {
         return None;
     }
     let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
@@ -485,12 +503,44 @@ fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: 
     Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
 }
 
+/// What of a BackendRouting's spec is another than the run asks for.
+fn change(run: &RolloutRun, routing: &BackendRouting, (forks, forwarding): &forked::Spec) -> Option<Value> {
+    let spec = |forks: &_, forwarding: &_, policy: &RouteDriftPolicy, repaired: &_| {
+        let policy = (!policy.is_default()).then_some(policy);
+        json!({
+            "forkedBackends": forks, "forwarding": forwarding, "routeDriftPolicy": policy, "routeRepairTime": repaired,
+        })
+    };
+    let BackendRoutingSpec { forked_backends, forwarding: known, route_drift_policy, route_repair_time, .. } =
+        &routing.spec;
+    let name = routing.metadata.name.as_deref().unwrap_or_default();
+    let status = run.status.clone().unwrap_or_default();
+    let (policy, repaired) = drift::handling(run, &status, name, route_repair_time.as_ref());
+    let before = spec(forked_backends, known, route_drift_policy, route_repair_time);
+    patch::merge_patch(&before, &spec(forks, forwarding, &policy, &repaired))
+}
+
+/// The write that says what becomes of drifts while all else stays as it is.
+fn judge(run: &RolloutRun, routing: &BackendRouting) -> Option<HubWrite> {
+    let as_it_is = (routing.spec.forked_backends.clone(), routing.spec.forwarding.clone());
+    let change = change(run, routing, &as_it_is).filter(|_| is_forked(routing) && is_marked_by(run, routing))?;
+    let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
+    let body = json!({ "metadata": { "resourceVersion": version }, "spec": change });
+    Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
+}
+
+/// Whether it is this run that uses a BackendRouting.
+fn is_marked_by(run: &RolloutRun, routing: &BackendRouting) -> bool {
+    mark_of(routing) == Some(goals::mark(run))
+}
+
 /// The write that gives a BackendRouting back, if a run has it.
 fn release(routing: &BackendRouting) -> Option<HubWrite> {
     mark_of(routing)?;
     let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
     let mut body = patch::annotations(version, [(keys::ANNOTATION_PROGRESSING_INFO, None)]);
-    body["spec"] = json!({ "forkedBackends": null, "forwarding": null });
+    body["spec"] =
+        json!({ "forkedBackends": null, "forwarding": null, "routeDriftPolicy": null, "routeRepairTime": null });
     Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Backend, Forwarding, Kind, list, with};
+use super::{Backend, Forwarding, Kind, list, with, without};
 
 /// Whether our part lies over the rules just as it is wanted, whatever defaults the API server added to them.
 ///
@@ -18,6 +18,28 @@ pub fn is_laid(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwar
         }
     }
     wanted == read
+}
+
+/// How many of the rules bear something of ours.
+pub fn bearing(kind: Kind, rules: &Value, backend: &Backend) -> usize {
+    let users = normal(kind, &without(rules, backend));
+    list(&normal(kind, rules)).iter().filter(|rule| !list(&users).contains(rule)).count()
+}
+
+/// How many of the rules bear our part just as it is wanted, whatever the user has made of the others. A rule that the user
+/// adds takes none of them away.
+pub fn kept(kind: Kind, rules: &Value, backend: &Backend, forwarding: &Forwarding) -> usize {
+    let Ok(wanted) = with(kind, rules, backend, forwarding) else { return 0 };
+    let (users, read) = (normal(kind, &without(rules, backend)), normal(kind, rules));
+    let mut wanted = normal(kind, &wanted);
+    if list(&read).iter().all(|rule| rule.get("name").is_none()) {
+        // An API server that does not know the names of rules keeps none.
+        for rule in wanted.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            rule.remove("name");
+        }
+    }
+    let ours = list(&wanted).iter().filter(|rule| !list(&users).contains(rule));
+    ours.filter(|rule| list(&read).contains(rule)).count()
 }
 
 /// The rules with every default in them, without what says nothing, and with mirrors in an order of their own, since it

@@ -238,6 +238,8 @@ pub struct Patch {
     pub name: String,
     /// The merge patch.
     pub patch: Value,
+    /// The field manager that writes it; the client's default when absent.
+    pub manager: Option<String>,
 }
 
 /// An object by kind and name, in the namespace `default`.

@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use super::{Errors, labels};
 use crate::api::intorpercent::{self, IntOrPercent};
-use crate::api::policy::{ClusterFailureType, Policies, ProgressDeadlinePolicy, TemplateChangePolicy};
+use crate::api::policy::{
+    ClusterFailureType, Policies, ProgressDeadlinePolicy, RouteDriftPolicy, TemplateChangePolicy,
+};
 use crate::api::shared::{
     MetadataPatch, ObjectTypeRef, ResourceMatch, RolloutWebhook, TolerationStrategy, TrafficStrategy,
     WebhookClientConfig, WorkloadRef,
@@ -180,6 +182,10 @@ pub(super) fn policies(errors: &mut Errors, path: &str, policies: Option<&Polici
     if let TemplateChangePolicy::Unknown(found) = &policies.template_change_policy {
         let message = format_args!("found {found:?}, expected Absorb or Restart");
         errors.add(format_args!("{path}.templateChangePolicy"), message);
+    }
+    if let RouteDriftPolicy::Unknown(found) = &policies.route_drift_policy {
+        let message = format_args!("found {found:?}, expected Repair, Pause or Cancel");
+        errors.add(format_args!("{path}.routeDriftPolicy"), message);
     }
     let Some(failure) = &policies.cluster_failure_policy else { return };
     let path = format!("{path}.clusterFailurePolicy");

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, acceptance, fork, forks, full_part, id, is_wanted, time};
+use super::{Case, acceptance, drift, fork, forks, full_part, id, is_wanted, time};
 use crate::{
     api::{
-        BackendRoutingStatus, MetaCondition, Time,
+        BackendRoutingStatus, MetaCondition, RouteDriftPolicy, Time,
         backendrouting::{
             BackendConditions, BackendRouteStatus, BackendStatus, RouteForwardingStatus, RouteForwardingStatuses,
         },
@@ -161,6 +161,10 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         };
     };
     let Some(goal) = goals.get(&id) else { return not("WaitForSync", format!("{id} to be put on record")) };
+    let is_given_up = drift::is_given_up(case, &id);
+    if let Some(drift) = drift::of(case, &id).filter(|_| !is_given_up) {
+        return not("Drifted", drift::told(case, &id, drift));
+    }
     if goal.hold && (case.view.health != Some(Health::Ready)) {
         return out_of_sight(format!("{id}: the {}s it refers to are being looked up", goal.backend.kind));
     }
@@ -171,7 +175,7 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
             format!("{id} waits for ready endpoints of {} {}", backend.kind, backend.stable),
         );
     }
-    if let Some(refusal) = refusal(case, found, goal) {
+    if let Some(refusal) = refusal(case, found, goal).filter(|_| !is_given_up) {
         return not("SyncFailed", format!("{id}: {refusal}"));
     }
     match route(found, goal) {
@@ -182,7 +186,7 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         }
         Ok(None) => {}
     }
-    let full = full_part(case).filter(|_| is_wanted(case.view, entry));
+    let full = full_part(case).filter(|_| is_wanted(case.view, entry) && !is_given_up);
     if goal.part != full && acceptance::obstacle(found).is_none() {
         let backend = &goal.backend;
         let fork = if goal.part.is_none() { &backend.stable } else { &backend.canary };
@@ -277,27 +281,31 @@ pub(super) fn notices(view: &RoutingView, old: &BackendRoutingStatus, new: &Back
         let found = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         found.is_some_and(|condition| condition.status == "True")
     };
-    let same_spec = old.observed_generation == meta.generation.unwrap_or_default();
-    // Our part lay over it, whether or not that was in force yet.
-    let was_laid = |reason: Option<&String>| {
-        let reason = reason.map(String::as_str);
-        matches!(reason, Some("Ready" | "SufficientDelayTime" | "OutOfSync"))
-    };
     for entry in &new.routes {
         let reason = |entry: &BackendRouteStatus| entry.condition.as_ref().map(|condition| condition.reason.clone());
         let before = old
             .routes
             .iter()
             .find(|known| (&known.kind, &known.cluster, &known.name) == (&entry.kind, &entry.cluster, &entry.name));
+        let known = before.and_then(|before| before.drift.as_ref());
+        if let Some(found) = entry.drift.as_ref().filter(|found| Some(*found) != known) {
+            let (by, what) = (
+                drift::by(found),
+                if drift::is_repaired(&view.routing.spec, found) {
+                    ", and is put back"
+                } else if view.routing.spec.route_drift_policy == RouteDriftPolicy::Cancel {
+                    ", and is taken off"
+                } else {
+                    ", and stays so"
+                },
+            );
+            let message = format!("{} {}: our part of it was changed{by}{what}", entry.kind, entry.name);
+            notices.push(event(true, "RouteDrifted", message));
+        }
         let (before, now) = (before.and_then(reason), reason(entry));
         let Some(condition) = entry.condition.as_ref().filter(|_| before != now) else { continue };
         if condition.reason == "SyncFailed" {
             notices.push(event(true, "SyncFailed", condition.message.clone()));
-        } else if condition.reason == "WaitForSync" && same_spec && was_laid(before.as_ref()) {
-            let manager = id(entry).and_then(|id| view.routes.get(&id)?.route.as_ref()?.rules_manager.clone());
-            let who = manager.map(|manager| format!(" by {manager}")).unwrap_or_default();
-            let message = format!("{} {}: our part of it was changed{who}, and is put back", entry.kind, entry.name);
-            notices.push(event(true, "RouteDrifted", message));
         }
     }
     if !ready(old) && ready(new) {

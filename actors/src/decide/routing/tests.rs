@@ -83,6 +83,23 @@ impl World {
         self.view.routing = object(routing);
     }
 
+    /// A run changes something else of the spec.
+    fn edit(&mut self, change: impl FnOnce(&mut Value)) {
+        let spec = &self.view.routing.spec;
+        let (forks, forwarding) = (json!(spec.forked_backends), json!(spec.forwarding));
+        self.ask(forks, forwarding);
+        let mut routing = json!(*self.view.routing);
+        change(&mut routing["spec"]);
+        self.view.routing = object(routing);
+    }
+
+    /// Somebody else changes the route.
+    fn change(&mut self, rules: Value) {
+        let report = self.view.routes.get_mut(&id()).unwrap();
+        let generation = report.route.as_ref().map_or(0, |route| route.generation) + 1;
+        report.route = Some(route(rules, generation));
+    }
+
     /// Decides and does what was decided until nothing is left to do.
     fn settle(&mut self) {
         for _ in 0..20 {
@@ -104,8 +121,9 @@ impl World {
                 let Some(patch) = crate::decide::route(&known, &goal).ok().flatten() else { continue };
                 let rules = patch[2]["value"].clone();
                 let unaccepted = known.unaccepted.clone();
-                let written = route(rules.clone(), known.generation + 1);
-                report.route = Some(Arc::new(Route { unaccepted, ..written.as_ref().clone() }));
+                let written = route(rules.clone(), known.generation + 1).as_ref().clone();
+                let manager = Some(keys::FIELD_MANAGER.to_owned());
+                report.route = Some(Arc::new(Route { unaccepted, rules_manager: manager, ..written }));
                 is_busy = true;
                 self.say(&format!("route: {}", told(&rules)));
             }
@@ -335,16 +353,92 @@ fn nothing_is_taken_from_a_route_before_its_forks_are_seen() {
     ");
 }
 
+/// What somebody makes of a route with two rules, of which one is the backend's, and what becomes of it by policy.
+#[test]
+fn what_becomes_of_drift() {
+    let others =
+        json!({ "matches": [{ "path": { "value": "/api" } }], "backendRefs": [{ "name": "api", "port": 80 }] });
+    let web = |stable: i32, canary: i32| {
+        json!({ "backendRefs": [
+            { "name": "web-stable", "port": 80, "weight": stable }, { "name": "web-canary", "port": 80, "weight": canary },
+        ] })
+    };
+    let origin = json!({ "backendRefs": [{ "name": "web", "port": 80 }] });
+    let changes = [
+        ("reverts it", json!([origin, others])),
+        ("changes a weight", json!([web(50, 50), others])),
+        ("takes the canary out", json!([{ "backendRefs": [{ "name": "web-stable", "port": 80 }] }, others])),
+        ("sends all elsewhere", json!([others])),
+        ("adds a rule of its own", json!([web(80, 20), others, { "backendRefs": [{ "name": "more", "port": 80 }] }])),
+        ("adds a rule of the backend's", json!([web(80, 20), others, origin])),
+        ("removes the other rule", json!([web(80, 20)])),
+        ("reverts it and adds a rule", json!([origin, others, origin])),
+    ];
+    let mut lines = Vec::new();
+    for (what, rules) in changes {
+        lines.push(format!("somebody {what}:"));
+        for policy in ["Repair", "Pause", "Cancel"] {
+            let mut world = laid(json!([origin, others]), policy);
+            let before = world.log.len();
+            world.change(rules.clone());
+            world.pass(1);
+            world.pass(11);
+            let steps: Vec<_> = world.log[before..].iter().map(|line| line[4..].trim().to_owned()).collect();
+            lines.push(format!("  {policy:6} {}", steps.join(" | ")));
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// A run that is told to go on has the drift repaired, and only that one.
+#[test]
+fn a_drift_is_repaired_once_the_run_says_so() {
+    let origin = json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]);
+    let mut world = laid(origin.clone(), "Pause");
+    let before = world.log.len();
+    let time = |world: &World| {
+        let status = world.view.routing.status.clone().unwrap();
+        status.routes[0].drift.as_ref().map(|drift| drift.time.clone())
+    };
+    for _ in 0..2 {
+        world.change(origin.clone());
+        world.pass(0);
+        let seen = time(&world).unwrap();
+        world.edit(|spec| spec["routeRepairTime"] = json!(seen));
+        world.pass(0);
+        assert_eq!(time(&world), None);
+    }
+    // Its canary loses its endpoints while it has drifted to more than its share.
+    world.change(json!([{ "backendRefs": [
+        { "name": "web-stable", "port": 80, "weight": 10 }, { "name": "web-canary", "port": 80, "weight": 90 },
+    ] }]));
+    world.pass(1);
+    world.view.ready.insert("web-canary".into(), 0);
+    world.pass(1);
+    insta::assert_snapshot!(world.log[before..].join("\n"));
+}
+
+/// An operator that was away sees the drift all the same; and what it laid but never saw there is laid again.
+#[test]
+fn a_drift_is_judged_by_what_is_stored() {
+    let origin = json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]);
+    let mut world = laid(origin.clone(), "Pause");
+    world.change(origin.clone());
+    let decision = routing(&world.view, at(world.second));
+    let told: Vec<_> = decision.notices.iter().map(|notice| format!("{}: {}", notice.reason, notice.message)).collect();
+    assert_eq!(told, ["RouteDrifted: HTTPRoute shop: our part of it was changed by argocd, and stays so"]);
+    assert!(decision.routes[&id()].hold);
+    let mut routing_ = json!(*world.view.routing);
+    routing_["status"]["routes"][0].as_object_mut().unwrap().remove("laid");
+    world.view.routing = object(routing_);
+    assert!(!routing(&world.view, at(world.second)).routes[&id()].hold);
+}
+
 #[test]
 fn drift_is_put_back_and_told_with_who_did_it() {
-    let mut world = World::new();
-    world.ask(forks("v2"), forwarding(Some(20)));
-    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
-    for _ in 0..3 {
-        world.pass(11);
-    }
     let reverted = json!([{ "backendRefs": [{ "name": "web", "port": 80 }] }]);
-    world.view.routes.get_mut(&id()).unwrap().route = Some(route(reverted, 9));
+    let mut world = laid(reverted.clone(), "Repair");
+    world.change(reverted);
     let decision = routing(&world.view, at(world.second));
     let told: Vec<_> = decision.notices.iter().map(|notice| format!("{}: {}", notice.reason, notice.message)).collect();
     assert_eq!(told, ["RouteDrifted: HTTPRoute shop: our part of it was changed by argocd, and is put back"]);
@@ -419,4 +513,17 @@ fn a_fork_that_has_no_pod_may_select_others_while_requests_go_there() {
     24s  change web-stable to {"app":"web","controller-revision-hash":"v3"}
     24s    ready endpoints of Service web-stable
     "#);
+}
+
+/// A route with a canary at a fifth, in force.
+fn laid(rules: Value, policy: &str) -> World {
+    let mut world = World::new();
+    world.view.routes.get_mut(&id()).unwrap().route = Some(route(rules, 1));
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.edit(|spec| spec["routeDriftPolicy"] = json!(policy));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+    for _ in 0..3 {
+        world.pass(11);
+    }
+    world
 }

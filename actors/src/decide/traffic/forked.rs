@@ -17,7 +17,7 @@ use crate::{
     workloads::WorkloadKind,
 };
 
-type Spec = (Option<ForkedBackends>, Option<BackendForwarding>);
+pub(super) type Spec = (Option<ForkedBackends>, Option<BackendForwarding>);
 type Labels = BTreeMap<String, String>;
 
 /// The two fields of the spec that are a run's. `Err` says why no selector tells the revisions apart.
