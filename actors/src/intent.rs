@@ -205,7 +205,16 @@ pub struct RouteGoal {
     pub only_over: Option<i64>,
 }
 
-/// A write to a backend in its cluster.
+/// A write that brings a route nearer to its goal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouteWrite {
+    /// A JSON Patch of the route, with tests of what was read.
+    Patch(Value),
+    /// To the canary Ingress beside an Ingress, which is ours as a fork is.
+    Canary(BackendWrite),
+}
+
+/// A write to a backend in its cluster, or to another object there that is ours.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BackendWrite {
     /// Creates a fork.

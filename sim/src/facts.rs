@@ -166,12 +166,14 @@ pub enum Delta {
         /// What was known of it before.
         before: Option<Box<RouteFacts>>,
     },
-    /// A fork of a backend came or went.
+    /// A fork of a backend or a canary Ingress came or went, or the latter says something else.
     Fork {
         /// Which.
         id: ObjectId,
         /// Whether it is there now.
         there: bool,
+        /// What a canary Ingress says; empty for others.
+        says: String,
     },
     /// Nothing the facts are about.
     Other,
@@ -194,6 +196,8 @@ pub struct Facts {
     pub routes: BTreeMap<ObjectId, RouteFacts>,
     /// Forks of backends and of routes, and whether they are still there.
     pub forks: BTreeMap<ObjectId, bool>,
+    /// What canary Ingresses say.
+    says: BTreeMap<ObjectId, String>,
     /// What the gateways of clusters have in force.
     pub gateways: BTreeMap<String, InForce>,
     /// Pods that are gone, by cluster and uid, where there are gateways.

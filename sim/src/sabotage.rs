@@ -4,7 +4,7 @@
 //! on the wire, or a rogue writes in its name.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::link::Wanted;
 
@@ -80,6 +80,14 @@ impl Sabotage {
             Self::RuleDropped if wanted.plural == "httproutes" => {
                 in_rules(&mut value, |rules| rules.len() > 1 && rules.pop().is_some())
             }
+            Self::ShareTooHigh if wanted.plural == "ingresses" => raise_weight(&mut value),
+            Self::ShareTooEarly if wanted.plural == "ingresses" => {
+                in_paths(&mut value, |operations| lead_to_canary(operations))
+            }
+            Self::RuleDropped if wanted.plural == "ingresses" => in_paths(&mut value, |operations| {
+                operations.push(json!({ "op": "remove", "path": "/spec/rules/0/http/paths/1" }));
+                true
+            }),
             Self::WritesSwallowed if wanted.plural == "rolloutruns" && wanted.status => return Tampered::Swallowed,
             _ => false,
         };
@@ -95,12 +103,38 @@ fn in_rules(patch: &mut Value, change: impl Fn(&mut Vec<Value>) -> bool) -> bool
     replaced.any(|operation| operation["value"].as_array_mut().is_some_and(&change))
 }
 
+/// Changes the JSON Patch of an Ingress that has paths lead to a fork.
+fn in_paths(patch: &mut Value, change: impl Fn(&mut Vec<Value>) -> bool) -> bool {
+    let lays =
+        |operations: &[Value]| operations.iter().any(|it| it["op"] == "replace" && ends_in(&it["value"], "-stable"));
+    patch.as_array_mut().is_some_and(|operations| lays(operations) && change(operations))
+}
+
+fn lead_to_canary(operations: &mut [Value]) -> bool {
+    for operation in operations.iter_mut().filter(|it| it["op"] == "replace") {
+        operation["value"] = operation["value"].as_str().unwrap_or_default().replace("-stable", "-canary").into();
+    }
+    true
+}
+
+fn raise_weight(ingress: &mut Value) -> bool {
+    let weight = ingress.pointer_mut("/metadata/annotations/nginx.ingress.kubernetes.io~1canary-weight");
+    let number = weight.as_ref().and_then(|weight| weight.as_str()?.parse::<u64>().ok());
+    let (Some(weight), Some(number)) = (weight, number) else { return false };
+    *weight = (number + 1).to_string().into();
+    true
+}
+
 fn refs(rules: &mut [Value]) -> impl Iterator<Item = &mut Value> {
     rules.iter_mut().filter_map(|rule| rule["backendRefs"].as_array_mut()).flatten()
 }
 
 fn is_to(reference: &Value, fork: &str) -> bool {
-    reference["name"].as_str().is_some_and(|name| name.ends_with(fork))
+    ends_in(&reference["name"], fork)
+}
+
+fn ends_in(name: &Value, ending: &str) -> bool {
+    name.as_str().is_some_and(|name| name.ends_with(ending))
 }
 
 fn raise_share(rules: &mut [Value]) -> bool {

@@ -59,7 +59,7 @@ fn sentences(facts: &Facts, delta: &Delta, change: &Change<'_>) -> Vec<String> {
         Delta::Route { id, before } => {
             facts.routes.get(id).map_or_else(Vec::new, |after| traffic::route(id, before.as_deref(), after))
         }
-        Delta::Fork { id, there } => vec![traffic::fork(id, *there)],
+        Delta::Fork { id, there, says } => vec![traffic::fork(id, *there, says)],
         Delta::Other => Vec::new(),
     }
 }

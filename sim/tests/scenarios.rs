@@ -81,6 +81,15 @@ fn a_crash_while_copies_take_over_loses_no_request() {
     crash_at_writes(&named("blue-green-crash"), 2, 2);
 }
 
+/// The same by an Ingress, of which there are two to write, and by calls: of the latter, which differ in what is written
+/// and not in when, a third.
+#[test]
+fn a_crash_at_every_write_loses_no_request_whatever_the_route() {
+    crash_at_writes(&named("traffic-ingress"), 1, 1);
+    crash_at_writes(&named("traffic-ingress-match"), 2, 1);
+    crash_at_writes(&named("traffic-grpc"), 1, 3);
+}
+
 fn crash_at_every_write(scenario: &Scenario) {
     let writes = run(scenario, SEED).writes;
     assert!(writes > 10, "only {writes} writes");
@@ -148,6 +157,19 @@ fn a_partition_too_low_is_noticed_whatever_the_kind() {
         let options = Options { blow_at: None, sabotage: Some(Sabotage::PartitionTooLow) };
         let outcome = run_with(&named(name), SEED, options);
         assert!(outcome.broken().contains(&"exposure_ceiling"), "{:?}\n{}", outcome.broken(), outcome.timeline);
+    }
+}
+
+/// So is what goes wrong with an Ingress.
+#[test]
+fn defects_of_ingresses_are_noticed() {
+    for (sabotage, invariant) in [
+        (Sabotage::ShareTooHigh, "traffic_share"),
+        (Sabotage::ShareTooEarly, "no_lost_request"),
+        (Sabotage::RuleDropped, "users_route_untouched"),
+    ] {
+        let outcome = run_with(&named("traffic-ingress"), SEED, Options { blow_at: None, sabotage: Some(sabotage) });
+        assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
     }
 }
 

@@ -285,6 +285,9 @@ pub struct RouteDrift {
 pub struct RouteAcceptance {
     /// The route's generation.
     pub generation: i64,
+    /// What the canary Ingress beside an Ingress says, as a digest; absent where there is none (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
     /// When that was first seen to be accepted.
     pub time: Time,
 }

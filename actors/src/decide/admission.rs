@@ -66,9 +66,6 @@ pub fn warnings(object: &Value) -> Vec<String> {
             if spec.backend.kind.as_deref() == Some("InferencePool") {
                 left.push("spec.backend of kind InferencePool".to_owned());
             }
-            if spec.routes.iter().any(|route| route.kind.as_deref() == Some("Ingress")) {
-                left.push("spec.routes of kind Ingress".to_owned());
-            }
             left.iter()
                 .map(|field| format!("{field} is not implemented in this version: no traffic is split by it"))
                 .collect()

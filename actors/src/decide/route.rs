@@ -1,18 +1,92 @@
 //! One route: what is to be written so that our part of it is as it should be.
 
+mod ingress;
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value};
 
+pub use self::ingress::{canary, may_be_canary, said};
 use crate::{
-    intent::RouteGoal,
-    routes::{self, Refusal},
-    view::Route,
+    api::keys::FIELD_MANAGER,
+    intent::{RouteGoal, RouteWrite},
+    routes::{self, Backend, Forwarding, Kind, Refusal},
+    view::{Route, RouteReport},
 };
 
-/// The JSON Patch that brings the route to its goal; none where it is there already.
-pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> {
-    if goal.hold {
-        return Ok(None);
+/// The write that brings the route nearer to its goal; none where it is there already.
+pub fn route(report: &RouteReport, goal: &RouteGoal) -> Result<Option<RouteWrite>, Refusal> {
+    let Some(route) = report.route.as_ref().filter(|_| !goal.hold) else { return Ok(None) };
+    match route.kind.rules() {
+        Some(kind) => rules(kind, route, goal).map(|patch| patch.map(RouteWrite::Patch)),
+        None => ingress::write(route, &report.canaries, goal),
     }
+}
+
+/// Why a forwarding cannot be laid over a route.
+pub fn refusal(report: &RouteReport, backend: &Backend, part: &Forwarding) -> Option<Refusal> {
+    let route = report.route.as_ref()?;
+    match route.kind.rules() {
+        Some(kind) => routes::with(kind, &route.rules, backend, part).err(),
+        None => ingress::wanted(route, &report.canaries, backend, part).err(),
+    }
+}
+
+/// Whether a route refers to a backend of that kind and name, itself or by its canary Ingress.
+pub fn lays(report: &RouteReport, kind: &str, name: &str) -> bool {
+    let Some(route) = &report.route else { return false };
+    let canary = canary(route, &report.canaries);
+    refers(&route.rules, kind, name) || canary.is_some_and(|canary| refers(&canary.rules, kind, name))
+}
+
+/// Whether a route sends requests to such a backend: one of weight 0 gets none.
+pub fn sends(report: &RouteReport, kind: &str, name: &str) -> bool {
+    let Some(route) = &report.route else { return false };
+    let has_weight = |reference: &Map<String, Value>| reference.get("weight").is_none_or(|weight| weight != 0);
+    let canary = canary(route, &report.canaries);
+    any_reference(&route.rules, kind, name, &has_weight)
+        || canary.is_some_and(|canary| refers(&canary.rules, kind, name))
+}
+
+/// How much of our part lies on a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Laid {
+    /// Whether all of it does, and nothing else of ours.
+    pub whole: bool,
+    /// How many of its rules are as they should be; of an Ingress, how many of itself and its canary bear anything.
+    pub kept: usize,
+    /// How many of its rules bear anything of ours at all.
+    pub bearing: usize,
+}
+
+/// How much of a part lies on a route.
+pub fn laid(report: &RouteReport, backend: &Backend, part: &Forwarding) -> Option<Laid> {
+    let route = report.route.as_ref()?;
+    Some(match route.kind.rules() {
+        Some(kind) => Laid {
+            whole: routes::is_laid(kind, &route.rules, backend, part),
+            kept: routes::kept(kind, &route.rules, backend, part),
+            bearing: routes::bearing(kind, &route.rules, backend),
+        },
+        None => {
+            let forks = [&backend.stable, &backend.canary].into_iter();
+            let bearing = forks.filter(|fork| lays(report, &backend.kind, fork)).count();
+            let goal = RouteGoal { backend: backend.clone(), part: Some(part.clone()), hold: false, only_over: None };
+            let whole = ingress::write(route, &report.canaries, &goal).is_ok_and(|write| write.is_none());
+            Laid { whole, kept: bearing, bearing }
+        }
+    })
+}
+
+/// Who changed a route last, or its canary Ingress, if that was somebody else.
+pub fn changed_by(report: &RouteReport) -> Option<&str> {
+    let route = report.route.as_ref()?;
+    let both = [Some(&**route), canary(route, &report.canaries)].into_iter().flatten();
+    both.filter_map(|route| route.rules_manager.as_deref()).find(|manager| *manager != FIELD_MANAGER)
+}
+
+/// The JSON Patch of a route that has rules of the Gateway API's.
+fn rules(kind: Kind, route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> {
     let backend = &goal.backend;
     let Some(part) = &goal.part else {
         // What has nothing of ours is not touched, not even to write it as we would.
@@ -21,7 +95,6 @@ pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> 
         let patch = || routes::patch(&route.rules, &routes::without(&route.rules, backend), &route.resource_version);
         return Ok(is_laid.then(patch));
     };
-    let kind = route.kind.rules();
     let wanted = routes::with(kind, &route.rules, backend, part)?;
     let is_laid = routes::is_laid(kind, &route.rules, backend, part)
         || goal.only_over.is_some_and(|generation| generation != route.generation);
@@ -29,13 +102,8 @@ pub fn route(route: &Route, goal: &RouteGoal) -> Result<Option<Value>, Refusal> 
 }
 
 /// Whether rules refer to a backend of that kind and name, wherever in them.
-pub fn refers(rules: &Value, kind: &str, name: &str) -> bool {
+fn refers(rules: &Value, kind: &str, name: &str) -> bool {
     any_reference(rules, kind, name, &|_| true)
-}
-
-/// Whether rules send requests to a backend of that kind and name: one of weight 0 gets none.
-pub fn sends(rules: &Value, kind: &str, name: &str) -> bool {
-    any_reference(rules, kind, name, &|reference| reference.get("weight").is_none_or(|weight| weight != 0))
 }
 
 fn any_reference(rules: &Value, kind: &str, name: &str, counts: &dyn Fn(&Map<String, Value>) -> bool) -> bool {

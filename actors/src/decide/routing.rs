@@ -13,17 +13,13 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 pub use self::drift::is_repaired;
 use self::forks::Fork;
-use super::{
-    condition, patch,
-    route::{refers, sends},
-};
+use super::{condition, patch, route};
 use crate::{
     api::{
         BackendRouting, BackendRoutingStatus, RouteDriftPolicy, Time,
@@ -33,7 +29,7 @@ use crate::{
     backends::Role,
     intent::{HubKind, HubWrite, RouteGoal, RoutingDecision},
     routes::{self, Canary, Forwarding, Mirror, Rest, Share, Stable},
-    view::{Health, Route, RouteId, RouteKind, RoutingView},
+    view::{Health, RouteId, RouteKind, RouteReport, RoutingView},
 };
 
 /// How long a gateway may go on as before after a change that the API shows, unless the spec says otherwise.
@@ -109,19 +105,18 @@ impl Case<'_> {
 
     /// Whether the route refers to a fork.
     fn lays(&self, id: &RouteId, role: Role) -> bool {
-        self.refers(id, role, refers)
+        self.refers(id, role, route::lays)
     }
 
-    fn refers(&self, id: &RouteId, role: Role, how: fn(&Value, &str, &str) -> bool) -> bool {
+    fn refers(&self, id: &RouteId, role: Role, how: fn(&RouteReport, &str, &str) -> bool) -> bool {
         let backend = self.backend();
         let name = if role == Role::Stable { &backend.stable } else { &backend.canary };
-        let route = self.view.routes.get(id).and_then(|report| report.route.as_ref());
-        route.is_some_and(|route| how(&route.rules, &backend.kind, name))
+        self.view.routes.get(id).is_some_and(|report| how(report, &backend.kind, name))
     }
 
     /// Whether the route sends requests to a fork.
     fn sends(&self, id: &RouteId, role: Role) -> bool {
-        self.refers(id, role, sends)
+        self.refers(id, role, route::sends)
     }
 
     /// Whether any route sends requests to a fork.
@@ -204,16 +199,16 @@ fn goals(case: &Case<'_>) -> BTreeMap<RouteId, RouteGoal> {
 fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let backend = case.backend();
     let full = full_part(case).filter(|_| wanted && !drift::is_given_up(case, id));
-    let route = case.view.routes.get(id).and_then(|report| report.route.as_ref());
+    let report = case.view.routes.get(id).filter(|report| report.route.is_some());
     let is_laid = case.lays(id, Role::Stable) || case.lays(id, Role::Canary);
     // What cannot be written whole is not begun.
     // Nor is anything begun on a route that its gateways do not take as it is.
     let may_begin = |part: &Forwarding| {
-        let fits = |route: &Arc<Route>| {
-            acceptance::obstacle(route).is_none()
-                && routes::with(route.kind.rules(), &route.rules, &backend, part).is_ok()
+        let fits = |report: &RouteReport| {
+            report.route.as_ref().is_none_or(|route| acceptance::obstacle(route).is_none())
+                && route::refusal(report, &backend, part).is_none()
         };
-        is_laid || route.is_none_or(fits)
+        is_laid || report.is_none_or(fits)
     };
     let can_serve = |role| case.sends(id, role) || forks::can_serve(case, role);
     let part = full.clone().filter(may_begin).map(|part| {
@@ -224,14 +219,24 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let waits = full.is_some() && part.is_none() && is_laid;
     // Forks that are not seen may serve all the same, and a route that is not seen may refer to them: after a start
     // nothing is taken away before all of it is listed.
-    let is_unseen = part != full && (route.is_none() || case.view.health != Some(Health::Ready));
+    let part = part.or_else(|| rest_of_canary(case, id).filter(|_| full.is_none()));
+    let is_unseen = part != full && (report.is_none() || case.view.health != Some(Health::Ready));
     // What has drifted is not laid again; but whoever made of it what it is, requests do not go where nobody answers.
     let starves = case.lays(id, Role::Canary) && !forks::can_serve(case, Role::Canary);
     let drifted = full.is_some() && drift::of(case, id).is_some() && !starves;
     let part = if waits { full } else { part };
-    let generation = route.filter(|_| part.is_some()).map(|route| route.generation);
+    let route = report.and_then(|report| report.route.as_ref()).filter(|_| part.is_some());
     let is_judged = case.view.routing.spec.route_drift_policy != RouteDriftPolicy::Repair;
-    RouteGoal { backend, part, hold: waits || is_unseen || drifted, only_over: generation.filter(|_| is_judged) }
+    let only_over = route.map(|route| route.generation).filter(|_| is_judged);
+    RouteGoal { backend, part, hold: waits || is_unseen || drifted, only_over }
+}
+
+/// What stays of our part of an Ingress until its canary is out of force, which goes as an object of its own: were the user's
+/// backend to get the rest before, the new version would have its share of that beside the canary's.
+fn rest_of_canary(case: &Case<'_>, id: &RouteId) -> Option<Forwarding> {
+    let entry = case.status.routes.iter().find(|entry| self::id(entry).as_ref() == Some(id))?;
+    let is_gone = !case.lays(id, Role::Canary) && acceptance::is_in_force(case, entry);
+    (id.kind == RouteKind::Ingress && case.lays(id, Role::Stable) && !is_gone).then(Forwarding::default)
 }
 
 /// The forwarding that the spec asks for.

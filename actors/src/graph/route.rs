@@ -1,6 +1,6 @@
 //! The actor of one route in one cluster: brings our part of it to its goal, and reports what the route is.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     decide,
-    intent::RouteGoal,
-    view::{ObjectKey, Route, RouteId, RouteReport},
+    intent::{RouteGoal, RouteWrite},
+    view::{ObjectKey, Route, RouteId, RouteKind, RouteReport},
 };
 
 /// The first pause after a write that failed.
@@ -71,6 +71,8 @@ pub(crate) struct RouteState {
     subscription: Subscription,
     listed: bool,
     route: Option<Arc<Route>>,
+    /// Other Ingresses that matter to this one, by name.
+    canaries: BTreeMap<String, Arc<Route>>,
     in_flight: Option<u64>,
     retry: Option<Task>,
     backoff: Backoff,
@@ -104,6 +106,7 @@ impl Actor for RouteActor {
             cluster,
             listed: false,
             route: None,
+            canaries: BTreeMap::new(),
             in_flight: None,
             retry: None,
             backoff,
@@ -159,8 +162,12 @@ fn subscribe(
     id: &RouteId,
     key: &ObjectKey,
 ) -> Subscription {
-    let subject = Subject::Routes { kind: id.kind, namespace: key.namespace.clone() };
-    Subscription::new(context, cluster, subject, None, waker(me))
+    Subscription::new(context, cluster, subject(id, key), None, waker(me))
+}
+
+/// The watch that shows the route, and its canary if it is an Ingress.
+fn subject(id: &RouteId, key: &ObjectKey) -> Subject {
+    Subject::Routes { kind: id.kind, namespace: key.namespace.clone() }
 }
 
 impl RouteState {
@@ -170,12 +177,10 @@ impl RouteState {
         }
         for (about, fact) in self.subscription.drain() {
             match (about, fact) {
-                (About::Object(key), Fact::Object(object)) if key == self.key => {
-                    self.route = match object {
-                        Some(Projected::Route(route)) => Some(route),
-                        _ => None,
-                    };
-                }
+                (About::Object(key), Fact::Object(object)) => match object {
+                    Some(Projected::Route(route)) => self.show(&key, Some(route)),
+                    _ => self.show(&key, None),
+                },
                 // Where the kind is not served there is no such route.
                 (_, Fact::Listing(listing)) => {
                     self.listed = matches!(listing, Listing::Complete | Listing::NotServed);
@@ -185,20 +190,47 @@ impl RouteState {
         }
     }
 
+    /// Takes in how a route is now: the actor's own, or another Ingress that matters to it.
+    fn show(&mut self, key: &ObjectKey, route: Option<Arc<Route>>) {
+        if *key == self.key {
+            self.route = route;
+            return;
+        }
+        let may_be_canary = |route: &Arc<Route>| decide::route::may_be_canary(route, &self.key.name);
+        match route.filter(|route| self.id.kind == RouteKind::Ingress && may_be_canary(route)) {
+            Some(route) => drop(self.canaries.insert(key.name.clone(), route)),
+            None => drop(self.canaries.remove(&key.name)),
+        }
+    }
+
+    /// What is known of the route. An Ingress is known once the others are, of which one may be its canary.
+    fn report(&self) -> RouteReport {
+        let is_known = self.listed || self.id.kind != RouteKind::Ingress;
+        RouteReport {
+            listed: self.listed,
+            route: self.route.clone().filter(|_| is_known),
+            canaries: self.canaries.values().cloned().collect(),
+            error: self.error.clone(),
+        }
+    }
+
     fn cluster_up(&mut self, cluster: ActorRef<ClusterMsg>) {
         self.subscription = subscribe(&self.context, &self.me, &cluster, &self.id, &self.key);
         self.cluster = cluster;
         // What is known may be gone: it is told again, or the list comes without it.
         self.listed = false;
         self.route = None;
+        self.canaries.clear();
         // The answer of the old actor will not come; whether the write landed, the watch will show.
         self.in_flight = None;
     }
 
     fn decide(&mut self) {
-        let Some(route) = &self.route else { return };
+        if self.route.is_none() {
+            return;
+        }
         // What is refused is told by the one who set the goal.
-        let Some(patch) = decide::route(route, &self.goal).ok().flatten() else {
+        let Some(write) = decide::route(&self.report(), &self.goal).ok().flatten() else {
             self.error = None;
             self.backoff.reset();
             return;
@@ -206,13 +238,16 @@ impl RouteState {
         if self.in_flight.is_some() || self.retry.is_some() {
             return;
         }
-        tracing::info!(routing = %self.routing, cluster = self.id.cluster, object = %self.key, %patch, "writing route");
+        tracing::info!(routing = %self.routing, cluster = self.id.cluster, object = %self.key, ?write, "writing route");
         let serial = self.context.serial();
         let me = self.me.clone();
         let reply = Box::new(move |outcome| {
             let _ = me.cast(RouteMsg::Written { serial, outcome });
         });
-        let request = Request::Route { kind: self.id.kind, key: self.key.clone(), patch };
+        let request = match write {
+            RouteWrite::Patch(patch) => Request::Route { kind: self.id.kind, key: self.key.clone(), patch },
+            RouteWrite::Canary(write) => Request::Backend { subject: subject(&self.id, &self.key), write },
+        };
         // Without a cluster's actor the write waits for the next one.
         if self.cluster.cast(ClusterMsg::Write { request, reply }).is_ok() {
             self.in_flight = Some(serial);
@@ -226,12 +261,21 @@ impl RouteState {
         self.in_flight = None;
         let error = outcome.error();
         let is_conflict = matches!(outcome, Outcome::Conflict(_));
-        if let Outcome::Done(Projected::Route(route)) | Outcome::Conflict(Some(Projected::Route(route))) = outcome {
-            let is_older =
-                |known: &Arc<Route>| Projected::Route(route.clone()).precedes(&Projected::Route(known.clone()));
-            if !self.route.as_ref().is_some_and(is_older) {
-                self.route = Some(route);
+        match outcome {
+            Outcome::Done(Projected::Route(route)) | Outcome::Conflict(Some(Projected::Route(route))) => {
+                let known =
+                    if route.key == self.key { self.route.as_ref() } else { self.canaries.get(&route.key.name) };
+                let is_older =
+                    |known: &Arc<Route>| Projected::Route(route.clone()).precedes(&Projected::Route(known.clone()));
+                if !known.is_some_and(is_older) {
+                    self.show(&route.key.clone(), Some(route));
+                }
             }
+            // One that was made anew meanwhile is another.
+            Outcome::Deleted { key, uid } if self.canaries.get(&key.name).is_some_and(|known| known.uid == uid) => {
+                self.show(&key, None);
+            }
+            _ => {}
         }
         let Some(error) = error else {
             self.error = None;
@@ -252,7 +296,7 @@ impl RouteState {
     }
 
     fn tell(&mut self) {
-        let report = RouteReport { listed: self.listed, route: self.route.clone(), error: self.error.clone() };
+        let report = self.report();
         if self.told.as_ref() != Some(&report) {
             self.told = Some(report.clone());
             self.reports.push(self.id.clone(), report);

@@ -217,7 +217,8 @@ impl RoutingState {
         for write in backends {
             let cluster = self.view.routing.spec.backend.cluster.clone();
             let target = Target { cluster, kind: backends::KIND, key: write.key().clone() };
-            self.writes.send_to(&self.clusters, target, Request::Backend(write), false);
+            let subject = Subject::Services { namespace: self.key.namespace.clone() };
+            self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
         }
         self.routes.assign(&self.clusters, routes, &mut self.view.routes).await;
         self.set_wake(wake, now);

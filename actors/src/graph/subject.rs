@@ -5,6 +5,7 @@ use k8s_openapi::api::{
     apps::v1::ReplicaSet,
     core::v1::{Pod, Service},
     discovery::v1::EndpointSlice,
+    networking::v1::Ingress,
 };
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 
@@ -69,6 +70,7 @@ impl Subject {
             Self::ReplicaSets { .. } => ApiResource::erase::<ReplicaSet>(&()),
             Self::Routes { kind: RouteKind::HttpRoute, .. } => ApiResource::erase::<HttpRoute>(&()),
             Self::Routes { kind: RouteKind::GrpcRoute, .. } => ApiResource::erase::<GrpcRoute>(&()),
+            Self::Routes { kind: RouteKind::Ingress, .. } => ApiResource::erase::<Ingress>(&()),
             Self::Services { .. } => ApiResource::erase::<Service>(&()),
             Self::EndpointSlices { .. } => ApiResource::erase::<EndpointSlice>(&()),
         }

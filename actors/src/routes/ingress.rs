@@ -23,6 +23,9 @@ const REMOVE: &str = "mse.ingress.kubernetes.io/request-header-control-remove";
 /// The annotations of a canary Ingress that are ours. All others are whoever's put them there.
 const OURS: [&str; 9] = [CANARY, BY_HEADER, BY_HEADER_VALUE, WEIGHT, BY_QUERY, BY_QUERY_VALUE, UPDATE, ADD, REMOVE];
 
+/// What the name of a canary Ingress ends in.
+const CANARY_NAME: &str = "-canary";
+
 /// The older way to say `spec.ingressClassName`.
 const CLASS: &str = "kubernetes.io/ingress.class";
 const MSE: &str = "mse";
@@ -72,13 +75,58 @@ pub fn canary(ingress: &Value, backend: &Backend, forwarding: &Forwarding) -> Re
 
 /// Name of the canary Ingress of an Ingress.
 pub fn canary_name(ingress: &Value) -> String {
-    format!("{}-canary", ingress["metadata"]["name"].as_str().unwrap_or_default())
+    format!("{}{CANARY_NAME}", ingress["metadata"]["name"].as_str().unwrap_or_default())
 }
 
 /// Whether an Ingress is the canary Ingress for this backend, rather than somebody's own or another backend's.
 pub fn is_canary_of(ingress: &Value, backend: &Backend) -> bool {
     ingress["metadata"]["labels"][keys::LABEL_CANARY_RESOURCE] == "true"
         && places(&ingress["spec"]).iter().any(|place| place.is(backend, &backend.canary))
+}
+
+/// Whether an Ingress may be the canary of another of that name, or take the place of that one.
+pub fn may_be_canary(ingress: &Value, of: &str) -> bool {
+    let has_name = || ingress["metadata"]["name"].as_str().and_then(|name| name.strip_suffix(CANARY_NAME)) == Some(of);
+    ingress["metadata"]["annotations"][CANARY] == "true" || has_name()
+}
+
+/// Refuses what somebody's own Ingress is in the way of: one that has the name of the canary Ingress, or is a canary for a
+/// path of the backend's. Nothing that is not ours is written, and of two canaries for a path nginx takes one.
+pub fn is_free(ingress: &Value, backend: &Backend, canaries: &[Value]) -> Result<(), Refusal> {
+    let name = canary_name(ingress);
+    for other in canaries.iter().filter(|other| !is_canary_of(other, backend)) {
+        let others = || other["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if others() == name {
+            return Err(Refusal::Taken { name });
+        }
+        let names = [&backend.origin, &backend.stable];
+        let own = paths(&ingress["spec"], |value| names.iter().any(|name| refers(value, backend, name)));
+        let theirs = paths(&other["spec"], |_| true);
+        if let Some((host, path, _)) = own.into_iter().find(|path| theirs.contains(path)) {
+            return Err(Refusal::Occupied { name: others(), path: format!("{host}{path}") });
+        }
+    }
+    Ok(())
+}
+
+/// Host, path and type of the paths that lead to a backend as described. The default backend has all hosts and paths.
+fn paths(spec: &Value, leads: impl Fn(&Value) -> bool) -> Vec<(&str, &str, &str)> {
+    fn text(value: &Value) -> &str {
+        value.as_str().unwrap_or_default()
+    }
+    let of_rules = list(&spec["rules"]).iter().flat_map(|rule| {
+        let paths = list(&rule["http"]["paths"]).iter();
+        paths.map(move |path| ((text(&rule["host"]), text(&path["path"]), text(&path["pathType"])), &path["backend"]))
+    });
+    let default = spec.get("defaultBackend").map(|backend| (("", "/", "Prefix"), backend));
+    of_rules.chain(default).filter(|(_, backend)| leads(backend)).map(|(path, _)| path).collect()
+}
+
+/// What an Ingress says of the requests that it takes as a canary.
+pub fn said(ingress: &Value) -> Value {
+    let annotations = &ingress["metadata"]["annotations"];
+    let said = OURS.iter().chain(&[CLASS]).filter_map(|key| Some(((*key).to_owned(), annotations.get(key)?.clone())));
+    json!({ "annotations": said.collect::<Map<_, _>>(), "spec": ingress["spec"] })
 }
 
 /// The JSON Merge Patch that brings a canary Ingress in step with what is wanted; none if it is. Of its metadata only our

@@ -96,6 +96,16 @@ pub enum Refusal {
         /// The name.
         name: String,
     },
+    /// A path can have one canary.
+    #[error(
+        "Ingress {name} is the canary for {path} already, and a path can have one: delete it, or take this Ingress out of the TrafficTopology"
+    )]
+    Occupied {
+        /// Somebody's own canary Ingress.
+        name: String,
+        /// Host and path.
+        path: String,
+    },
     /// The API server would not take it.
     #[error("{field} {problem}: correct it")]
     Invalid {

@@ -20,6 +20,8 @@ pub enum RouteKind {
     HttpRoute,
     /// `gateway.networking.k8s.io/v1 GRPCRoute`.
     GrpcRoute,
+    /// `networking.k8s.io/v1 Ingress`, with a canary Ingress beside it.
+    Ingress,
 }
 
 impl RouteKind {
@@ -28,6 +30,7 @@ impl RouteKind {
         match kind {
             "HTTPRoute" | "" => Some(Self::HttpRoute),
             "GRPCRoute" => Some(Self::GrpcRoute),
+            "Ingress" => Some(Self::Ingress),
             _ => None,
         }
     }
@@ -37,14 +40,16 @@ impl RouteKind {
         match self {
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
+            Self::Ingress => "Ingress",
         }
     }
 
-    /// The kind of its rules.
-    pub fn rules(self) -> routes::Kind {
+    /// The kind of its rules, if they are the Gateway API's.
+    pub fn rules(self) -> Option<routes::Kind> {
         match self {
-            Self::HttpRoute => routes::Kind::Http,
-            Self::GrpcRoute => routes::Kind::Grpc,
+            Self::HttpRoute => Some(routes::Kind::Http),
+            Self::GrpcRoute => Some(routes::Kind::Grpc),
+            Self::Ingress => None,
         }
     }
 }
@@ -80,10 +85,15 @@ pub struct Route {
     pub resource_version: String,
     /// `metadata.generation`.
     pub generation: i64,
-    /// `spec.rules` as they stand: read through a type, a newer field would be lost.
+    /// `spec.rules` as they stand: read through a type, a newer field would be lost. Of an Ingress the whole `spec`, since
+    /// its default backend is a rule, too.
     pub rules: Value,
-    /// Who last changed `spec.rules`, by managed fields.
+    /// Who last changed that, by managed fields.
     pub rules_manager: Option<String>,
+    /// Whether it carries a deletion timestamp.
+    pub deleting: bool,
+    /// Labels and annotations of an Ingress: there it says which requests a canary takes. Null for others.
+    pub marks: Value,
     /// Why its gateways have not accepted this generation, if they have not.
     pub unaccepted: Option<String>,
     /// The annotation `rollout.kusionstack.io/condition-extension`.
@@ -127,6 +137,9 @@ pub struct RouteReport {
     pub listed: bool,
     /// The route, if it is there.
     pub route: Option<Arc<Route>>,
+    /// Of an Ingress, what may be its canary or take the place of that one: those of its namespace that are the canary of
+    /// some Ingress, or have the name of its own.
+    pub canaries: Vec<Arc<Route>>,
     /// The last write's error, until one succeeds.
     pub error: Option<String>,
 }

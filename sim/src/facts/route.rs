@@ -219,15 +219,28 @@ fn mirrors(filter: &Value, is_fork: IsFork<'_>) -> bool {
     is_fork(kind_of(reference), &text(&reference["name"]))
 }
 
-/// The spec of an Ingress with the Services that forks were made of; of a route there is nothing to join but in rules.
+/// A canary Ingress in words: what it takes and where that goes.
+pub(super) fn of_canary(ingress: &Value) -> String {
+    let annotations = ingress["metadata"]["annotations"].as_object().into_iter().flatten();
+    let of_canary = annotations.filter_map(|(key, value)| {
+        let key = key.split_once(".ingress.kubernetes.io/canary-")?.1;
+        Some(format!("{key}={}", text(value)))
+    });
+    let rules: Vec<String> = list(&ingress["spec"]["rules"]).iter().map(words).collect();
+    format!("canary Ingress by {}: {}", of_canary.collect::<Vec<_>>().join(" "), rules.join(" | "))
+}
+
+/// The spec of an Ingress with the backends that forks were made of; of a route there is nothing to join but in rules.
 fn joined(value: &Value, is_fork: IsFork<'_>) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: serde_json::Map<_, _> =
                 fields.iter().map(|(key, value)| (key.clone(), joined(value, is_fork))).collect();
-            let name = text(&value["service"]["name"]);
-            if is_fork("Service", &name) {
-                fields["service"]["name"] = origin(&name).into();
+            for part in ["service", "resource"] {
+                let name = text(&value[part]["name"]);
+                if is_fork(kind_of(&value[part]), &name) {
+                    fields[part]["name"] = origin(&name).into();
+                }
             }
             Value::Object(fields)
         }

@@ -99,7 +99,10 @@ impl Facts {
         if change.new["metadata"]["labels"][format!("{OURS}canary-resource")] == "true" {
             let there = change.verb != Verb::Delete;
             let was_there = self.forks.insert(id.clone(), there);
-            return if was_there == Some(there) { Delta::Other } else { Delta::Fork { id, there } };
+            let says = if kind == "Ingress" { route::of_canary(change.new) } else { String::new() };
+            let said = self.says.insert(id.clone(), says.clone());
+            let is_news = was_there != Some(there) || said.as_ref() != Some(&says);
+            return if is_news { Delta::Fork { id, there, says } } else { Delta::Other };
         }
         if !matches!(kind, "HTTPRoute" | "GRPCRoute" | "Ingress") {
             return Delta::Other;

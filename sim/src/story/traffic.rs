@@ -26,9 +26,13 @@ pub(super) fn route(id: &ObjectId, before: Option<&RouteFacts>, after: &RouteFac
     told
 }
 
-/// What happened to a fork.
-pub(super) fn fork(id: &ObjectId, there: bool) -> String {
-    format!("{id}: {} {}", id.kind, if there { "forked" } else { "deleted" })
+/// What happened to a fork, or to a canary Ingress, which says something.
+pub(super) fn fork(id: &ObjectId, there: bool, says: &str) -> String {
+    match there {
+        true if says.is_empty() => format!("{id}: {} forked", id.kind),
+        true => format!("{id}: {says}"),
+        false => format!("{id}: {} deleted", id.kind),
+    }
 }
 
 /// What became of clients' requests, as a table; nothing where there are no clients.

@@ -3,28 +3,34 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Case, id, time};
+use super::{Case, id, stored, time};
 use crate::{
     api::{
         BackendRoutingStatus,
         backendrouting::{BackendRouteStatus, RouteAcceptance},
     },
+    backends::Role,
+    decide::route,
     view::{Route, RoutingView},
 };
 
 /// Puts on record since when each route is accepted.
 pub(super) fn note(view: &RoutingView, status: &mut BackendRoutingStatus, now: Timestamp) {
+    let canary = stored(status, Role::Canary).map(|fork| fork.name.clone()).unwrap_or_default();
     for entry in &mut status.routes {
         let report = id(entry).and_then(|id| view.routes.get(&id));
         // What is out of sight for a moment, as after a start, is no less accepted for that.
         if report.is_none_or(|report| report.route.is_none() && !report.listed) {
             continue;
         }
-        let route = report.and_then(|report| report.route.clone());
-        let accepted = route.filter(|route| obstacle(route).is_none());
-        entry.acceptance = accepted.map(|route| match entry.acceptance.take() {
-            Some(known) if known.generation == route.generation => known,
-            _ => RouteAcceptance { generation: route.generation, time: time(now) },
+        let accepted = report.and_then(|report| {
+            let route = report.route.as_ref().filter(|route| obstacle(route).is_none())?;
+            let said = route::said(route, &report.canaries, &view.routing.spec.backend.kind, &canary);
+            Some((route.generation, said))
+        });
+        entry.acceptance = accepted.map(|(generation, canary)| match entry.acceptance.take() {
+            Some(known) if (known.generation, &known.canary) == (generation, &canary) => known,
+            _ => RouteAcceptance { generation, canary, time: time(now) },
         });
     }
 }

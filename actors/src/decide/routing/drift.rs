@@ -14,8 +14,9 @@ use crate::{
         backendrouting::{BackendRouteStatus, LaidPart, RouteDrift},
         keys,
     },
-    routes::{self, Forwarding},
-    view::{Route, RouteId},
+    decide::route,
+    routes::Forwarding,
+    view::{Route, RouteId, RouteReport},
 };
 
 /// Puts on record what of ours lies on each route, and whether somebody else has changed it. `entries` are those of the
@@ -29,34 +30,34 @@ pub(super) fn noted(case: &Case<'_>) -> BackendRoutingStatus {
             continue;
         };
         let report = id(entry).and_then(|id| case.view.routes.get(&id));
-        let Some(route) = report.and_then(|report| report.route.as_ref()) else { continue };
-        note(case, entry, route, &full);
+        let Some((report, route)) = report.and_then(|report| Some((report, report.route.as_ref()?))) else { continue };
+        note(case, entry, report, route, &full);
     }
     status
 }
 
-fn note(case: &Case<'_>, entry: &mut BackendRouteStatus, route: &Route, full: &Forwarding) {
-    let (kind, backend) = (route.kind.rules(), case.backend());
+fn note(case: &Case<'_>, entry: &mut BackendRouteStatus, report: &RouteReport, route: &Route, full: &Forwarding) {
     let asked = case.view.routing.metadata.generation.unwrap_or_default();
-    let kept = || routes::kept(kind, &route.rules, &backend, full);
-    if routes::is_laid(kind, &route.rules, &backend, full) {
-        let rules = i32::try_from(kept()).unwrap_or(i32::MAX);
+    let Some(now) = route::laid(report, &case.backend(), full) else { return };
+    if now.whole {
+        let rules = i32::try_from(now.kept).unwrap_or(i32::MAX);
         (entry.laid, entry.drift) = (Some(LaidPart { observed_generation: asked, rules }), None);
         return;
     }
     let Some(laid) = entry.laid.as_ref().filter(|_| entry.drift.is_none()) else { return };
     let is_asked_still = laid.observed_generation == asked;
-    if route.rules_manager.as_deref() == Some(keys::FIELD_MANAGER) {
+    let manager = route::changed_by(report);
+    if manager.is_none() && route.rules_manager.as_deref() == Some(keys::FIELD_MANAGER) {
         // It was us who took some of it back, as from a fork without endpoints.
         entry.laid = entry.laid.take().filter(|_| !is_asked_still);
         return;
     }
     // Of what was asked for before nobody knows any more how it looked; but whether something of it is there.
-    let left = if is_asked_still { kept() } else { routes::bearing(kind, &route.rules, &backend) };
+    let left = if is_asked_still { now.kept } else { now.bearing };
     if i32::try_from(left).unwrap_or(i32::MAX) < laid.rules {
         entry.drift = Some(RouteDrift {
             generation: route.generation,
-            manager: route.rules_manager.clone().unwrap_or_default(),
+            manager: manager.unwrap_or_default().to_owned(),
             time: later_than(case.view.routing.spec.route_repair_time.as_ref(), case.now),
         });
     }

@@ -11,9 +11,9 @@ use crate::{
         },
     },
     backends::Role,
-    decide::{patch, route::route},
+    decide::{patch, route},
     intent::{HubKind, Notice, RouteGoal},
-    view::{Health, Route, RouteId, RoutingView},
+    view::{Health, RouteId, RoutingView},
 };
 
 /// A condition's status, reason and message.
@@ -175,10 +175,11 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
             format!("{id} waits for ready endpoints of {} {}", backend.kind, backend.stable),
         );
     }
-    if let Some(refusal) = refusal(case, found, goal).filter(|_| !is_given_up) {
+    let refusal = full_part(case).and_then(|part| route::refusal(report, &goal.backend, &part));
+    if let Some(refusal) = refusal.filter(|_| !is_given_up) {
         return not("SyncFailed", format!("{id}: {refusal}"));
     }
-    match route(found, goal) {
+    match route(report, goal) {
         Err(refusal) => return not("SyncFailed", format!("{id}: {refusal}")),
         Ok(Some(_)) => {
             let error = report.error.as_ref().map(|error| format!(" (last attempt: {error})")).unwrap_or_default();
@@ -202,12 +203,6 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         return not("SufficientDelayTime", format!("{id} to be in force, {seconds} s after it was accepted"));
     }
     READY
-}
-
-/// Why the whole forwarding cannot be laid over a route.
-fn refusal(case: &Case<'_>, found: &Route, goal: &RouteGoal) -> Option<String> {
-    let part = full_part(case)?;
-    crate::routes::with(found.kind.rules(), &found.rules, &goal.backend, &part).err().map(|refusal| refusal.to_string())
 }
 
 /// Whether nothing of ours is on a route, as far as anybody can tell.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     decide::fixtures::{at, object},
-    intent::BackendWrite,
+    intent::{BackendWrite, RouteWrite},
     view::{Backend, Health, ObjectKey, Route, RouteReport},
 };
 
@@ -43,7 +43,8 @@ impl World {
             backends: BTreeMap::new(),
             ready: [("web".to_owned(), 4)].into(),
             errors: BTreeMap::new(),
-            routes: [(id(), RouteReport { listed: true, route: Some(route(rules, 1)), error: None })].into(),
+            routes: [(id(), RouteReport { listed: true, route: Some(route(rules, 1)), ..RouteReport::default() })]
+                .into(),
         };
         let mut world = Self { view, log: Vec::new(), second: 0, version: 1 };
         world.store(&json!({
@@ -118,7 +119,9 @@ impl World {
             for (id, goal) in decision.routes {
                 let report = self.view.routes.get_mut(&id).unwrap();
                 let Some(known) = report.route.clone() else { continue };
-                let Some(patch) = crate::decide::route(&known, &goal).ok().flatten() else { continue };
+                let Some(RouteWrite::Patch(patch)) = crate::decide::route(report, &goal).ok().flatten() else {
+                    continue;
+                };
                 let rules = patch[2]["value"].clone();
                 let unaccepted = known.unaccepted.clone();
                 let written = route(rules.clone(), known.generation + 1).as_ref().clone();
@@ -179,6 +182,8 @@ fn route(rules: Value, generation: i64) -> Arc<Route> {
         rules_manager: Some("argocd".into()),
         unaccepted: None,
         extension: None,
+        deleting: false,
+        marks: Value::Null,
     })
 }
 
@@ -343,7 +348,7 @@ fn nothing_is_taken_from_a_route_before_its_forks_are_seen() {
     world.view.routes.get_mut(&id()).unwrap().listed = false;
     world.view.health = Some(Health::Ready);
     world.pass(1);
-    *world.view.routes.get_mut(&id()).unwrap() = RouteReport { listed: true, route, error: None };
+    *world.view.routes.get_mut(&id()).unwrap() = RouteReport { listed: true, route, ..RouteReport::default() };
     world.pass(1);
     insta::assert_snapshot!(world.log[before..].join("\n"), @r"
     34s    Service web: its cluster is being listed

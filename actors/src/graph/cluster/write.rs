@@ -52,8 +52,8 @@ pub(crate) enum Request {
     ReplicaSet { subject: Subject, key: ObjectKey, patch: Value },
     /// A JSON Patch of a route, with tests of what was read.
     Route { kind: RouteKind, key: ObjectKey, patch: Value },
-    /// To a fork of a backend.
-    Backend(BackendWrite),
+    /// To a fork of a backend, or a canary Ingress; `subject` shows it.
+    Backend { subject: Subject, write: BackendWrite },
     /// An event about one of our objects.
     Notice(Notice),
 }
@@ -67,7 +67,7 @@ impl Request {
             Self::Workload { kind, .. } | Self::Canary { kind, .. } => Some(Subject::Workloads { kind: *kind }),
             Self::ReplicaSet { subject, .. } => Some(subject.clone()),
             Self::Route { kind, key, .. } => Some(Subject::Routes { kind: *kind, namespace: key.namespace.clone() }),
-            Self::Backend(write) => Some(Subject::Services { namespace: write.key().namespace.clone() }),
+            Self::Backend { subject, .. } => Some(subject.clone()),
             // Which watch shows the pod is its workload's to know.
             Self::DeletePod(_) | Self::Notice(_) => None,
         }
@@ -143,7 +143,7 @@ pub(super) async fn perform(context: &Context, client: &Client, cluster: &str, r
         Request::DeletePod(pod) => writer.delete_pod(pod).await,
         Request::ReplicaSet { subject, key, patch } => writer.patch(subject, key, patch, false).await,
         Request::Route { kind, key, patch } => writer.route(*kind, key, patch).await,
-        Request::Backend(write) => writer.backend(write).await,
+        Request::Backend { subject, write } => writer.backend(subject, write).await,
         Request::Notice(notice) => writer.record(notice).await,
     }
 }
@@ -367,13 +367,14 @@ impl Writer<'_> {
         }
     }
 
-    async fn backend(&self, write: &BackendWrite) -> Outcome {
-        let subject = Subject::Services { namespace: write.key().namespace.clone() };
+    async fn backend(&self, subject: &Subject, write: &BackendWrite) -> Outcome {
         match write {
-            BackendWrite::Create { key, object } => self.create_as(&subject, "service", key, object).await,
-            BackendWrite::Patch { key, patch } => self.patch(&subject, key, patch, false).await,
+            BackendWrite::Create { key, object } => {
+                self.create_as(subject, &subject.resource().kind.to_ascii_lowercase(), key, object).await
+            }
+            BackendWrite::Patch { key, patch } => self.patch(subject, key, patch, false).await,
             BackendWrite::Delete { key, uid, resource_version } => {
-                self.delete(&subject, key, uid, resource_version).await
+                self.delete(subject, key, uid, resource_version).await
             }
         }
     }

@@ -15,17 +15,32 @@ use crate::{
 /// The label that names an EndpointSlice's Service.
 const LABEL_SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// What says who changed a route, by managed fields; of an Ingress also what makes it the canary of another.
+const ROUTE_FIELDS: [&str; 1] = ["/f:spec/f:rules"];
+const INGRESS_FIELDS: [&str; 4] = [
+    "/f:spec",
+    "/f:metadata/f:annotations/f:nginx.ingress.kubernetes.io~1canary",
+    "/f:metadata/f:annotations/f:nginx.ingress.kubernetes.io~1canary-weight",
+    "/f:metadata/f:annotations/f:nginx.ingress.kubernetes.io~1canary-by-header",
+];
+
 pub(super) fn route(kind: RouteKind, route: &DynamicObject) -> Route {
     let generation = route.metadata.generation.unwrap_or_default();
+    let is_ingress = kind == RouteKind::Ingress;
+    let spec = &route.data["spec"];
+    let marks = || json!({ "labels": route.metadata.labels, "annotations": route.metadata.annotations });
     Route {
         kind,
         key: key(&route.metadata),
         uid: route.uid().unwrap_or_default(),
         resource_version: route.resource_version().unwrap_or_default(),
         generation,
-        rules: route.data["spec"]["rules"].clone(),
-        rules_manager: manager(&route.metadata, &["/f:spec/f:rules"]),
-        unaccepted: unaccepted(&route.data["status"], generation),
+        rules: if is_ingress { spec.clone() } else { spec["rules"].clone() },
+        rules_manager: manager(&route.metadata, if is_ingress { &INGRESS_FIELDS } else { &ROUTE_FIELDS }),
+        deleting: route.metadata.deletion_timestamp.is_some(),
+        marks: if is_ingress { marks() } else { Value::Null },
+        // An Ingress has no parents that answer: what the API shows of it is taken to be in force some time later.
+        unaccepted: if is_ingress { None } else { unaccepted(&route.data["status"], generation) },
         extension: route.annotations().get(keys::ANNOTATION_CONDITION_EXTENSION).cloned(),
     }
 }
