@@ -20,6 +20,7 @@ pub mod drift;
 mod fixtures;
 pub mod goals;
 pub mod history;
+pub mod holder;
 pub mod hooks;
 pub mod kinds;
 #[cfg(test)]

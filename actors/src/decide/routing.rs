@@ -87,7 +87,8 @@ impl Case<'_> {
         forwarding.http.as_ref().filter(|http| http.origin.is_some())
     }
 
-    /// The backend with the names of its forks: those on record, or those that are to be.
+    /// The backend with the names of its forks: those on record, or those that are to be. Where there are neither, nothing
+    /// on any route is ours, whatever another BackendRouting has made of the backend.
     fn backend(&self) -> routes::Backend {
         let spec = &self.view.routing.spec;
         let group = spec.backend.api_version.split_once('/').map_or("", |(group, _)| group);
@@ -98,8 +99,8 @@ impl Case<'_> {
             kind: spec.backend.kind.clone(),
             namespace: self.view.routing.metadata.namespace.clone().unwrap_or_default(),
             origin: spec.backend.name.clone(),
-            stable: name(Role::Stable).unwrap_or_else(|| format!("{}-stable", spec.backend.name)),
-            canary: name(Role::Canary).unwrap_or_else(|| format!("{}-canary", spec.backend.name)),
+            stable: name(Role::Stable).unwrap_or_default(),
+            canary: name(Role::Canary).unwrap_or_default(),
         }
     }
 

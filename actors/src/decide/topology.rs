@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{condition, patch, select};
+use super::{condition, holder, patch, select};
 use crate::{
     api::{
         self, BackendRouting, BackendRoutingSpec, CrossClusterObjectNameReference, CrossClusterObjectReference,
@@ -87,6 +87,11 @@ fn plan(view: &TopologyView) -> Plan {
             Ok(write) => plan.writes.extend(write),
             Err(problem) => {
                 plan.problems.push(problem);
+                // A run that has it forked gives it back first.
+                let is_forked = view.routings.get(&name).is_some_and(|known| known.spec.forked_backends.is_some());
+                let known = view.topology.status.iter().flat_map(|status| &status.topologies);
+                let known = known.filter(|known| is_forked && known.backend_routing_name == name);
+                plan.topologies.extend(known.cloned());
                 continue;
             }
         }
@@ -137,18 +142,15 @@ fn place(
     name: &str,
     spec: &BackendRoutingSpec,
 ) -> Result<Option<HubWrite>, (&'static str, String)> {
-    let same_backend = |other: &&Arc<BackendRouting>| other.spec.backend == spec.backend;
-    let mut others = view.routings.iter().filter(|(other, _)| *other != name).map(|(_, routing)| routing);
+    let holder = holder::of(&view.routings, &spec.backend).and_then(|holder| holder.metadata.name.as_deref());
+    if let Some(other) = holder.filter(|holder| *holder != name) {
+        let message = format!(
+            "{} {} is the backend of BackendRouting {other} already: one backend cannot be split twice",
+            spec.backend.kind, spec.backend.name,
+        );
+        return Err(("BackendInUse", message));
+    }
     let Some(existing) = view.routings.get(name) else {
-        if let Some(other) = others.find(same_backend) {
-            let message = format!(
-                "{} {} is the backend of BackendRouting {} already: one backend cannot be split twice",
-                spec.backend.kind,
-                spec.backend.name,
-                other.metadata.name.as_deref().unwrap_or_default()
-            );
-            return Err(("BackendInUse", message));
-        }
         if let Some(error) = view.errors.get(name) {
             return Err(("NotCreated", format!("BackendRouting {name}: {error}")));
         }

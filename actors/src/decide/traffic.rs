@@ -24,7 +24,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{batch, blue_green, canary, drift, goals, patch, routing::is_repaired, run, standalone::in_words};
+use super::{batch, blue_green, canary, drift, goals, holder, patch, routing::is_repaired, run, standalone::in_words};
 use crate::{
     api::{
         BackendRouting, BackendRoutingSpec, RolloutRun, RolloutRunPhase, RolloutRunStatus, RouteDriftPolicy, StepState,
@@ -413,7 +413,15 @@ fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, 
         return forks.then(|| format!("to give back its backend: {}", message(routing)));
     }
     if let Some(other) = other_user(view, run, routing) {
+        // Who asks for nothing there has given it back already, and the next one has taken it.
+        if shift == Shift::Origin {
+            return None;
+        }
         return Some(format!("{other} to give it up: one backend cannot be split by two runs"));
+    }
+    if let Some(other) = holder::other(&view.routings, routing).filter(|_| shift != Shift::Origin) {
+        let BackendRoutingSpec { backend, .. } = &routing.spec;
+        return Some(format!("BackendRouting {other} to give up {} {}", backend.kind, backend.name));
     }
     match forked::spec(view, run, routing, shift) {
         Err(why) => return Some(why),
@@ -485,7 +493,7 @@ fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: 
     if routing.metadata.deletion_timestamp.is_some() || other_user(view, run, routing).is_some() {
         return None;
     }
-    if shift == Shift::Origin {
+    if shift == Shift::Origin || holder::other(&view.routings, routing).is_some() {
         return release(routing);
     }
     // What cannot be asked for is told by the waits.

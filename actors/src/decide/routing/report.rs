@@ -100,7 +100,8 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
         let name = &fork.name;
         let error = case.view.errors.get(name).map(|error| format!(" (last attempt: {error})")).unwrap_or_default();
         if !case.is_forked() {
-            let is_gone = health == Some(&Health::Ready) && fork.existing.is_none();
+            // As long as a route refers to it, it is what that is known by.
+            let is_gone = health == Some(&Health::Ready) && fork.existing.is_none() && !case.is_laid(role);
             *entry = (!is_gone).then(|| told(name, false, true, None));
             if !is_gone && finding.0 == "True" {
                 finding = not(reason, format!("{kind} {name} to go{error}"));

@@ -532,3 +532,14 @@ fn laid(rules: Value, policy: &str) -> World {
     }
     world
 }
+
+/// Another BackendRouting of the same backend has it forked, with forks of the same names.
+#[test]
+fn what_another_one_has_laid_is_not_taken_away() {
+    let mut world = World::new();
+    world.pass(0);
+    world.change(json!([{ "backendRefs": [{ "name": "web-stable", "port": 80 }] }]));
+    let decision = routing(&world.view, at(1));
+    let known = world.view.routes[&id()].route.clone().unwrap();
+    assert_eq!(crate::decide::route(&known, &decision.routes[&id()]), Ok(None));
+}
