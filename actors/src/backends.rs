@@ -166,6 +166,13 @@ pub fn role(object: &Value) -> Option<Role> {
     [Role::Stable, Role::Canary].into_iter().find(|role| lane == role.lane())
 }
 
+/// What a backend selects its pods by, as a label selector; none where it selects none.
+pub fn pod_selector(backend: &Value) -> Option<String> {
+    let labels = map(&backend["spec"]["selector"]);
+    let terms: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
+    (!terms.is_empty()).then(|| terms.join(","))
+}
+
 /// Labels of the pods that a fork selects: those of its origin, of one revision.
 fn selector(origin: &Value, fork: &ForkedBackend, role: Role) -> Result<Map<String, Value>, Refusal> {
     if origin["spec"]["type"] == "ExternalName" {

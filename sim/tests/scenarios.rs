@@ -81,12 +81,13 @@ fn a_crash_while_copies_take_over_loses_no_request() {
     crash_at_writes(&named("blue-green-crash"), 2, 2);
 }
 
-/// The same by an Ingress, of which there are two to write, and by calls: of the latter, which differ in what is written
-/// and not in when, a third.
+/// The same by an Ingress, of which there are two to write, and with forks of an InferencePool, whose pods are counted one
+/// by one. Of what differs from these in what is written, and not in when, a third.
 #[test]
 fn a_crash_at_every_write_loses_no_request_whatever_the_route() {
     crash_at_writes(&named("traffic-ingress"), 1, 1);
-    crash_at_writes(&named("traffic-ingress-match"), 2, 1);
+    crash_at_writes(&named("traffic-inference"), 1, 1);
+    crash_at_writes(&named("traffic-ingress-match"), 2, 3);
     crash_at_writes(&named("traffic-grpc"), 1, 3);
 }
 
@@ -160,15 +161,17 @@ fn a_partition_too_low_is_noticed_whatever_the_kind() {
     }
 }
 
-/// So is what goes wrong with an Ingress.
+/// So is what goes wrong with an Ingress, or with forks of an InferencePool.
 #[test]
-fn defects_of_ingresses_are_noticed() {
-    for (sabotage, invariant) in [
-        (Sabotage::ShareTooHigh, "traffic_share"),
-        (Sabotage::ShareTooEarly, "no_lost_request"),
-        (Sabotage::RuleDropped, "users_route_untouched"),
+fn defects_are_noticed_whatever_the_route_and_the_backend() {
+    for (name, sabotage, invariant) in [
+        ("traffic-ingress", Sabotage::ShareTooHigh, "traffic_share"),
+        ("traffic-ingress", Sabotage::ShareTooEarly, "no_lost_request"),
+        ("traffic-ingress", Sabotage::RuleDropped, "users_route_untouched"),
+        ("traffic-inference", Sabotage::ShareTooHigh, "traffic_share"),
+        ("traffic-inference", Sabotage::ShareTooEarly, "no_lost_request"),
     ] {
-        let outcome = run_with(&named("traffic-ingress"), SEED, Options { blow_at: None, sabotage: Some(sabotage) });
+        let outcome = run_with(&named(name), SEED, Options { blow_at: None, sabotage: Some(sabotage) });
         assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
     }
 }

@@ -63,9 +63,6 @@ pub fn warnings(object: &Value) -> Vec<String> {
             if spec.traffic_type == "MultiCluster" {
                 left.push("spec.trafficType MultiCluster".to_owned());
             }
-            if spec.backend.kind.as_deref() == Some("InferencePool") {
-                left.push("spec.backend of kind InferencePool".to_owned());
-            }
             left.iter()
                 .map(|field| format!("{field} is not implemented in this version: no traffic is split by it"))
                 .collect()

@@ -120,6 +120,11 @@ impl Case<'_> {
         self.refers(id, role, route::sends)
     }
 
+    /// Whether any route refers to a fork.
+    fn is_laid(&self, role: Role) -> bool {
+        self.view.routes.keys().any(|id| self.lays(id, role))
+    }
+
     /// Whether any route sends requests to a fork.
     fn is_served(&self, role: Role) -> bool {
         self.view.routes.keys().any(|id| self.sends(id, role))

@@ -91,7 +91,9 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
             Projected::ReplicaSet(Arc::new(replica_set(&template, &parse(subject, object)?)))
         }
         Subject::Routes { kind, .. } => Projected::Route(Arc::new(traffic::route(*kind, &object))),
-        Subject::Services { .. } => Projected::Backend(Arc::new(traffic::backend(&object))),
+        Subject::Services { .. } | Subject::InferencePools { .. } => {
+            Projected::Backend(Arc::new(traffic::backend(&subject.resource(), &object)))
+        }
         Subject::EndpointSlices { .. } => Projected::Endpoints(Arc::new(traffic::endpoints(&parse(subject, object)?))),
     })
 }

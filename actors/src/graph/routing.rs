@@ -216,8 +216,8 @@ impl RoutingState {
         self.writes.send(&self.clusters, write.into_iter().collect(), notices);
         for write in backends {
             let cluster = self.view.routing.spec.backend.cluster.clone();
+            let subject = backends::subject(&self.view.routing.spec.backend.kind, &self.key.namespace);
             let target = Target { cluster, kind: backends::KIND, key: write.key().clone() };
-            let subject = Subject::Services { namespace: self.key.namespace.clone() };
             self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
         }
         self.routes.assign(&self.clusters, routes, &mut self.view.routes).await;

@@ -7,7 +7,11 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
     networking::v1::Ingress,
 };
-use kube::{Api, Client, api::DynamicObject, core::ApiResource};
+use kube::{
+    Api, Client,
+    api::DynamicObject,
+    core::{ApiResource, GroupVersionKind},
+};
 
 use crate::{
     api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
@@ -30,6 +34,7 @@ pub(crate) enum Subject {
     ReplicaSets { namespace: String, selector: String },
     Routes { kind: RouteKind, namespace: String },
     Services { namespace: String },
+    InferencePools { namespace: String },
     EndpointSlices { namespace: String },
 }
 
@@ -72,6 +77,7 @@ impl Subject {
             Self::Routes { kind: RouteKind::GrpcRoute, .. } => ApiResource::erase::<GrpcRoute>(&()),
             Self::Routes { kind: RouteKind::Ingress, .. } => ApiResource::erase::<Ingress>(&()),
             Self::Services { .. } => ApiResource::erase::<Service>(&()),
+            Self::InferencePools { .. } => inference_pools(),
             Self::EndpointSlices { .. } => ApiResource::erase::<EndpointSlice>(&()),
         }
     }
@@ -84,14 +90,16 @@ impl Subject {
         }
     }
 
-    /// The part of the API the watch covers. Pods, ReplicaSets, routes, Services and their endpoints are watched by namespace, because a fleet has too many
-    /// of them that are nobody's business here; the others over the whole cluster, one watch for all Rollouts.
+    /// The part of the API the watch covers. Pods, ReplicaSets, routes, backends and their endpoints are watched by
+    /// namespace, because a fleet has too many of them that are nobody's business here; the others over the whole cluster,
+    /// one watch for all Rollouts.
     pub(crate) fn scope(&self, client: Client) -> Api<DynamicObject> {
         match self {
             Self::Pods { namespace, .. }
             | Self::ReplicaSets { namespace, .. }
             | Self::Routes { namespace, .. }
             | Self::Services { namespace }
+            | Self::InferencePools { namespace }
             | Self::EndpointSlices { namespace } => self.namespaced(client, namespace),
             _ => Api::all_with(client, &self.resource()),
         }
@@ -101,6 +109,12 @@ impl Subject {
     pub(crate) fn namespaced(&self, client: Client, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(client, namespace, &self.resource())
     }
+}
+
+/// `inference.networking.x-k8s.io/v1alpha2 InferencePool`.
+fn inference_pools() -> ApiResource {
+    let kind = GroupVersionKind::gvk("inference.networking.x-k8s.io", "v1alpha2", "InferencePool");
+    ApiResource::from_gvk_with_plural(&kind, "inferencepools")
 }
 
 impl std::fmt::Display for Subject {
@@ -113,7 +127,10 @@ impl std::fmt::Display for Subject {
             Self::Pods { namespace, selector } | Self::ReplicaSets { namespace, selector } => {
                 write!(f, " in {namespace} with {selector}")
             }
-            Self::Routes { namespace, .. } | Self::Services { namespace } | Self::EndpointSlices { namespace } => {
+            Self::Routes { namespace, .. }
+            | Self::Services { namespace }
+            | Self::InferencePools { namespace }
+            | Self::EndpointSlices { namespace } => {
                 write!(f, " in {namespace}")
             }
             _ => Ok(()),

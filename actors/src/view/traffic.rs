@@ -100,7 +100,7 @@ pub struct Route {
     pub extension: Option<String>,
 }
 
-/// A backend of one cluster: a Service.
+/// A backend of one cluster: a Service or an InferencePool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backend {
     /// Namespace and name.
@@ -153,7 +153,7 @@ pub struct RoutingView {
     pub health: Option<Health>,
     /// The backends of its kind in its namespace, by name.
     pub backends: BTreeMap<String, Arc<Backend>>,
-    /// Endpoints that are ready, by name of the Service.
+    /// Endpoints that are ready, by name of the backend.
     pub ready: BTreeMap<String, usize>,
     /// The last error of a write to a backend, by name, until one succeeds.
     pub errors: BTreeMap<String, String>,

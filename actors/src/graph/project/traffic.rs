@@ -2,7 +2,7 @@
 //! not know, and lose what it does not know of a Service.
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{ResourceExt, api::DynamicObject};
+use kube::{ResourceExt, api::DynamicObject, core::ApiResource};
 use serde_json::{Value, json};
 
 use super::key;
@@ -69,7 +69,7 @@ fn unaccepted(status: &Value, generation: i64) -> Option<String> {
     })
 }
 
-pub(super) fn backend(backend: &DynamicObject) -> Backend {
+pub(super) fn backend(kind: &ApiResource, backend: &DynamicObject) -> Backend {
     let meta = &backend.metadata;
     Backend {
         key: key(meta),
@@ -77,8 +77,8 @@ pub(super) fn backend(backend: &DynamicObject) -> Backend {
         resource_version: backend.resource_version().unwrap_or_default(),
         deleting: meta.deletion_timestamp.is_some(),
         object: json!({
-            "apiVersion": backend.types.as_ref().map_or("v1", |types| &types.api_version),
-            "kind": backend.types.as_ref().map_or("Service", |types| &types.kind),
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
             "metadata": {
                 "namespace": meta.namespace, "name": meta.name, "uid": meta.uid,
                 "resourceVersion": meta.resource_version, "labels": meta.labels, "annotations": meta.annotations,
