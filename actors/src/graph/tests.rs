@@ -332,23 +332,32 @@ async fn a_write_whose_answer_is_lost_is_not_repeated_if_it_landed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_served_blinds_no_other_watch() {
-    let server = Server::default();
-    server.set_refused("httproutes", Some((404, "NotFound")));
-    hub_objects(&server);
-    statefulset(&server, "web");
-    let graph = start(world(&server, &[])).await.unwrap();
-    pass(60).await;
-    assert!(is_parked(&server, "web"));
-    server.take_log();
-    pass(600).await;
-    let asked = |log: Vec<String>| log.into_iter().filter(|request| request == "GET httproutes").count();
-    assert!((5..=20).contains(&asked(server.take_log())), "asked for rarely, and still asked for");
-    server.set_refused("httproutes", None);
-    pass(120).await;
-    server.take_log();
-    pass(600).await;
-    assert_eq!(asked(server.take_log()), 0, "once served, it is watched");
-    graph.stop().await;
+    let pool = json!({"apiVersion": "inference.networking.x-k8s.io/v1alpha2", "kind": "InferencePool", "name": "web"});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"});
+    for (plural, spec) in [
+        ("httproutes", json!({})),
+        ("ingresses", json!({"routes": [ingress]})),
+        ("inferencepools", json!({"backend": pool})),
+    ] {
+        let server = Server::default();
+        server.set_refused(plural, Some((404, "NotFound")));
+        hub_objects(&server);
+        server.put("traffictopologies", json!({"metadata": {"namespace": "ns", "name": "web"}, "spec": spec}));
+        statefulset(&server, "web");
+        let graph = start(world(&server, &[])).await.unwrap();
+        pass(60).await;
+        assert!(is_parked(&server, "web"));
+        server.take_log();
+        pass(600).await;
+        let asked = |log: Vec<String>| log.into_iter().filter(|request| *request == format!("GET {plural}")).count();
+        assert!((5..=20).contains(&asked(server.take_log())), "{plural}: asked for rarely, and still asked for");
+        server.set_refused(plural, None);
+        pass(120).await;
+        server.take_log();
+        pass(600).await;
+        assert_eq!(asked(server.take_log()), 0, "{plural}: once served, it is watched");
+        graph.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -216,3 +216,22 @@ fn somebody_elses_canaries_stay_as_they_are() {
     assert!(lays(&world.report(), "Service", "web-canary"), "requests go there still");
     insta::assert_snapshot!(world.log.join("\n"));
 }
+
+/// Our own write is no news: whoever else wrote either of the two is.
+#[test]
+fn who_changed_our_part_is_who_wrote_either_ingress() {
+    let by = |route: &Arc<Route>, manager: &str| {
+        Arc::new(Route { rules_manager: Some(manager.to_owned()), ..route.as_ref().clone() })
+    };
+    let mut world = World::new();
+    world.settle("a canary", weight(20));
+    let report = world.report();
+    let (shop, canary) = (report.route.clone().unwrap(), report.canaries[0].clone());
+    let told = |shop_by: &str, canary_by: &str| {
+        let (route, canaries) = (Some(by(&shop, shop_by)), vec![by(&canary, canary_by)]);
+        changed_by(&RouteReport { route, canaries, ..RouteReport::default() }).map(str::to_owned)
+    };
+    assert_eq!(told("argocd", "slipway").as_deref(), Some("argocd"));
+    assert_eq!(told("slipway", "kubectl-edit").as_deref(), Some("kubectl-edit"));
+    assert_eq!(told("slipway", "slipway"), None);
+}

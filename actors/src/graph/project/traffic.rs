@@ -143,6 +143,34 @@ mod tests {
     }
 
     #[test]
+    fn an_ingress_is_read_with_what_makes_it_a_canary() {
+        let entry = |manager: &str, time: &str, fields: Value| {
+            json!({
+                "manager": manager, "operation": "Update", "apiVersion": "networking.k8s.io/v1", "time": time,
+                "fieldsType": "FieldsV1", "fieldsV1": fields,
+            })
+        };
+        let weight =
+            json!({ "f:metadata": { "f:annotations": { "f:nginx.ingress.kubernetes.io/canary-weight": {} } } });
+        let annotations = json!({ "nginx.ingress.kubernetes.io/canary": "true" });
+        let spec = json!({ "defaultBackend": { "service": { "name": "web", "port": { "number": 80 } } } });
+        let ingress = serde_json::from_value(json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": spec,
+            "metadata": {
+                "namespace": "ns", "name": "shop-canary", "generation": 3, "annotations": annotations,
+                "managedFields": [
+                    entry("slipway", "2026-01-01T00:00:00Z", json!({ "f:spec": { "f:rules": {} } })),
+                    entry("kubectl-edit", "2026-01-02T00:00:00Z", weight),
+                ],
+            },
+        }));
+        let route = route(RouteKind::Ingress, &ingress.unwrap());
+        assert_eq!((route.rules, route.generation, route.unaccepted), (spec, 3, None));
+        assert_eq!(route.marks["annotations"], annotations);
+        assert_eq!(route.rules_manager.as_deref(), Some("kubectl-edit"));
+    }
+
+    #[test]
     fn endpoints_that_are_not_said_to_be_unready_are_ready() {
         let slice = serde_json::from_value(json!({
             "metadata": { "namespace": "ns", "name": "web-1", "labels": { "kubernetes.io/service-name": "web" } },
