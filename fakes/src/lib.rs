@@ -5,6 +5,7 @@ pub mod apply;
 mod cel;
 pub mod clock;
 pub mod cluster;
+pub mod clusterset;
 pub mod controllers;
 pub mod crds;
 pub mod defaults;
@@ -25,6 +26,7 @@ mod validation;
 
 pub use clock::Clock;
 pub use cluster::{Cluster, ClusterOptions};
+pub use clusterset::{ClusterSet, ClusterSetOptions};
 pub use delay::Delay;
 pub use gateway::{Gateway, GatewayOptions};
 pub use kubelet::{Kubelet, KubeletOptions};

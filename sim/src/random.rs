@@ -33,6 +33,8 @@ pub(crate) enum Concern {
     Hook = 10,
     /// Requests of clients.
     Client = 11,
+    /// How late imports follow exports.
+    ClusterSet = 12,
 }
 
 /// A stream of bounded integers. Nothing here is a float: the same seed must draw the same on every machine.

@@ -225,7 +225,7 @@ impl Scenario {
     }
 
     /// The definitions that a cluster needs for the objects it has at the start, and for those of its network that users
-    /// create later. A gateway comes with those of the routes it serves.
+    /// create later. A gateway comes with those of the routes it serves, and of what is imported for them.
     pub fn crds(&self, cluster: &str) -> BTreeSet<Crds> {
         let here = self.manifests().into_iter().filter(|(at, _)| at == cluster);
         let at_start = here.filter_map(|(_, manifest)| Kind::of(&manifest).ok()?.crds());
@@ -235,7 +235,8 @@ impl Scenario {
         });
         let later = created.filter_map(|manifest| Kind::of(manifest).ok()?.crds()).filter(|crds| crds.is_network());
         let gateway = self.gateway(cluster).map(|_| Crds::GatewayApi);
-        at_start.chain(later).chain(gateway).collect()
+        let imports = gateway.filter(|_| self.is_clusterset()).map(|_| Crds::Multicluster);
+        at_start.chain(later).chain(gateway).chain(imports).collect()
     }
 
     /// The gateway of a cluster.
@@ -249,9 +250,14 @@ impl Scenario {
     /// How long pods of a cluster take until they are ready, and until they end if the scenario says that.
     pub(crate) fn pods(&self, cluster: &str) -> (Span, Option<Span>) {
         let found = self.clusters.iter().find(|it| it.name == cluster);
-        let drained = self.gateway(cluster).map(|_| DRAINED);
+        let drained = (self.gateway(cluster).is_some() || self.is_clusterset()).then_some(DRAINED);
         let stop = found.and_then(|found| found.pods_stop_after).or(drained);
         (found.map_or(default_ready(), |found| found.pods_ready_after), stop)
+    }
+
+    /// Whether clusters export Services to each other.
+    pub fn is_clusterset(&self) -> bool {
+        self.objects.iter().any(|object| object.manifest["kind"] == "ServiceExport")
     }
 
     /// Whether there is traffic to look after.

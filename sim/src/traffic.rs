@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slipway_fakes::gateway;
+use slipway_fakes::{ClusterSet, ClusterSetOptions, gateway};
 
 use crate::{
     expectation::differs,
@@ -13,7 +13,7 @@ use crate::{
     site::Site,
 };
 
-/// Has every gateway watched and every client send; answers the clients by name.
+/// Has every gateway watched, what is exported imported, and every client send; answers the clients by name.
 pub(crate) fn begin(
     scenario: &Scenario,
     sites: &[(Site, Arc<Wire>)],
@@ -27,6 +27,12 @@ pub(crate) fn begin(
         }
         let (recorder, name) = (recorder.clone(), site.name.clone());
         gateway.observe(Box::new(move |configuration, what| recorder.programmed(&name, configuration, what)));
+    }
+    if scenario.is_clusterset() {
+        let members = sites.iter().map(|(site, _)| (site.name.as_str(), site.cluster.api()));
+        let seed = Dice::new(seed, Concern::ClusterSet, 0).any();
+        let clusterset = ClusterSet::new(members, ClusterSetOptions::default(), seed);
+        clusterset.map(|clusterset| tokio::spawn(clusterset.run()));
     }
     let mut clients = Vec::new();
     for (lane, client) in (0..).zip(&scenario.clients) {

@@ -85,6 +85,7 @@ fn kind(plural: &str) -> Option<&'static str> {
         "ingresses" => "Ingress",
         "services" => "Service",
         "serviceimports" => "ServiceImport",
+        "serviceexports" => "ServiceExport",
         "inferencepools" => "InferencePool",
         _ => return None,
     })
@@ -117,6 +118,11 @@ impl Facts {
 
     /// Whether something is or was a fork of a backend.
     pub fn is_fork(&self, cluster: &str, namespace: &str, kind: &str, name: &str) -> bool {
+        if kind == "ServiceImport" {
+            // What imports a fork has its name alone; its cluster's labels stay there.
+            let is_it = |id: &ObjectId| (&*id.kind, &*id.namespace, &*id.name) == ("ServiceExport", namespace, name);
+            return self.forks.keys().any(is_it);
+        }
         let [cluster, namespace, kind, name] = [cluster, namespace, kind, name].map(str::to_owned);
         self.forks.contains_key(&ObjectId { cluster, kind, namespace, name })
     }

@@ -29,6 +29,7 @@ pub(super) fn route(id: &ObjectId, before: Option<&RouteFacts>, after: &RouteFac
 /// What happened to a fork, or to a canary Ingress, which says something.
 pub(super) fn fork(id: &ObjectId, there: bool, says: &str) -> String {
     match there {
+        true if id.kind == "ServiceExport" => format!("{id}: {} made", id.kind),
         true if says.is_empty() => format!("{id}: {} forked", id.kind),
         true => format!("{id}: {says}"),
         false => format!("{id}: {} deleted", id.kind),
