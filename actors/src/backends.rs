@@ -155,6 +155,23 @@ pub fn fork(origin: &Value, fork: &ForkedBackend, role: Role) -> Result<Value, R
     }))
 }
 
+/// The ServiceExport of a fork. It goes with the fork's origin, too.
+pub fn export(fork: &Value) -> Value {
+    json!({
+        "apiVersion": keys::MULTICLUSTER_API,
+        "kind": "ServiceExport",
+        "metadata": {
+            "name": fork["metadata"]["name"],
+            "namespace": fork["metadata"]["namespace"],
+            "labels": {
+                keys::LABEL_TRAFFIC_LANE: fork["metadata"]["labels"][keys::LABEL_TRAFFIC_LANE],
+                keys::LABEL_CANARY_RESOURCE: "true",
+            },
+            "ownerReferences": fork["metadata"]["ownerReferences"],
+        },
+    })
+}
+
 /// Whether an object is a fork, ours or of an earlier release, rather than somebody's own that happens to have its name.
 pub fn is_fork(object: &Value) -> bool {
     object["metadata"]["labels"][keys::LABEL_CANARY_RESOURCE] == "true" && role(object).is_some()

@@ -251,6 +251,17 @@ impl BackendWrite {
     }
 }
 
+/// A write to a fork, or to its ServiceExport, in one of several clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberWrite {
+    /// The cluster.
+    pub cluster: String,
+    /// Whether it is the ServiceExport.
+    pub export: bool,
+    /// The write.
+    pub write: BackendWrite,
+}
+
 /// What is to happen now to a BackendRouting and what it is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
@@ -259,6 +270,8 @@ pub struct RoutingDecision {
     pub write: Option<HubWrite>,
     /// Writes to the forks of its backend, at most one for each.
     pub backends: Vec<BackendWrite>,
+    /// The same where its forks are in several clusters.
+    pub members: Vec<MemberWrite>,
     /// Goals. A route not named keeps no actor.
     pub routes: BTreeMap<RouteId, RouteGoal>,
     /// Events.

@@ -2,6 +2,7 @@
 //!
 //! Decisions see nothing else. Objects of our own group are kept whole; of foreign kinds only what a decision needs.
 
+mod multicluster;
 mod traffic;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,6 +17,7 @@ use crate::{
     world::HttpAnswer,
 };
 
+pub use self::multicluster::{Export, Import, MemberBackends};
 pub use self::traffic::{Backend, Endpoints, Route, RouteId, RouteKind, RouteReport, RoutingView, TopologyView};
 
 /// Namespace and name of an object within one cluster and kind.

@@ -53,6 +53,9 @@ pub struct BackendRoutingSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub drain_seconds: Option<i32>,
+    /// The clusters that export a `MultiCluster` backend: its Service is forked there (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
     /// The copies of the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forked_backends: Option<ForkedBackends>,
@@ -86,6 +89,22 @@ pub struct ForkedBackend {
     /// Name of the copy.
     pub name: String,
     /// Labels that its pods must have beside those of the original.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_label_selector: BTreeMap<String, String>,
+    /// The clusters that the copy of a `MultiCluster` backend is made in, because its pods are there: no request is sent to
+    /// it before some are ready in each. A copy in another cluster stays while requests may reach it (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ForkedBackendCluster>,
+}
+
+/// A copy of a backend in one of several clusters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkedBackendCluster {
+    /// Name of the cluster.
+    pub name: String,
+    /// Labels that its pods must have there beside those that they must have everywhere: a revision is not called the same
+    /// in every cluster.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra_label_selector: BTreeMap<String, String>,
 }
@@ -182,6 +201,9 @@ pub struct BackendRoutingStatus {
     /// The backend and its copies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backends: Option<BackendStatuses>,
+    /// The copies of a `MultiCluster` backend, by cluster (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ClusterBackendStatus>,
     /// The routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<BackendRouteStatus>,
@@ -199,6 +221,22 @@ pub struct BackendStatuses {
     /// The canary copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<BackendStatus>,
+}
+
+/// The copies of a backend in one of several clusters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterBackendStatus {
+    /// Name of the cluster.
+    pub name: String,
+    /// The stable copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<BackendStatus>,
+    /// The canary copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<BackendStatus>,
+    /// What is waited for there, if anything is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// State of one backend.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Group and version of ServiceExports and ServiceImports.
+pub const MULTICLUSTER_API: &str = "multicluster.x-k8s.io/v1alpha1";
 /// Label on a workload: the lower-case kind. Its presence means that a Rollout controls the workload.
 pub const LABEL_WORKLOAD: &str = "rollout.kusionstack.io/workload";
 /// Annotation on a workload: the name of the Rollout that controls it. Not a label, because a name may be longer than 63.

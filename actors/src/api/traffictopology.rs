@@ -29,7 +29,8 @@ root!(TrafficTopology, "traffictopologies", skip_default: [spec], skip_none: [st
 pub struct TrafficTopologySpec {
     /// The workloads.
     pub workload_ref: WorkloadRef,
-    /// `InCluster`: a backend in every cluster. `MultiCluster`: one over all.
+    /// `InCluster`: a backend and routes in every cluster. `MultiCluster`: routes in one cluster, to the ServiceImport of what
+    /// the others export.
     #[schemars(extend("x-kubernetes-validations" = [rules::traffic_type()]))]
     pub traffic_type: String,
     /// The backend.
@@ -37,6 +38,10 @@ pub struct TrafficTopologySpec {
     /// The routes to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<TopologyRoute>,
+    /// The member cluster that a `MultiCluster` topology has its routes in, and the ServiceImport of its backend; the hub if
+    /// absent (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_cluster: Option<String>,
     /// How long a gateway may go on as before after a change that the API shows, in seconds; 30 if absent. No route refers
     /// to a backend that has been ready for less, and nothing that a route referred to is removed earlier (Slipway's
     /// addition).

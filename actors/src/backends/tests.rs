@@ -7,7 +7,7 @@ use super::*;
 
 fn named(name: &str, extra: &[(&str, &str)]) -> ForkedBackend {
     let extra_label_selector = extra.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    ForkedBackend { name: name.into(), extra_label_selector }
+    ForkedBackend { name: name.into(), extra_label_selector, ..ForkedBackend::default() }
 }
 
 /// A Service as the API server gives it.
@@ -266,8 +266,11 @@ fn origin() -> impl Strategy<Value = Value> {
 }
 
 fn extra_labels() -> impl Strategy<Value = ForkedBackend> {
-    prop::collection::btree_map("[e-g]", "[x-z]", 0..3)
-        .prop_map(|extra: BTreeMap<String, String>| ForkedBackend { name: "f".into(), extra_label_selector: extra })
+    prop::collection::btree_map("[e-g]", "[x-z]", 0..3).prop_map(|extra: BTreeMap<String, String>| ForkedBackend {
+        name: "f".into(),
+        extra_label_selector: extra,
+        ..ForkedBackend::default()
+    })
 }
 
 proptest! {

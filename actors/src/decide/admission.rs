@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Command, command::annotation_value, rollout::unsupported_kind};
 use crate::api::{
-    API_VERSION, HookType, Rollout, RolloutRun, ScaleRun, TrafficTopology, keys,
+    API_VERSION, HookType, Rollout, RolloutRun, ScaleRun, keys,
     validate::{self, FieldError},
 };
 
@@ -55,16 +55,6 @@ pub fn warnings(object: &Value) -> Vec<String> {
                         "spec.webhooks[{index}].hookTypes: {kind} is never asked, because a ScaleRun has only batches"
                     )
                 })
-                .collect()
-        }
-        Some("TrafficTopology") => {
-            let spec = read::<TrafficTopology>(object).unwrap_or_default().spec;
-            let mut left = Vec::new();
-            if spec.traffic_type == "MultiCluster" {
-                left.push("spec.trafficType MultiCluster".to_owned());
-            }
-            left.iter()
-                .map(|field| format!("{field} is not implemented in this version: no traffic is split by it"))
                 .collect()
         }
         _ => Vec::new(),

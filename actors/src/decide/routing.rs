@@ -9,7 +9,9 @@
 mod acceptance;
 mod drift;
 mod forks;
+mod members;
 mod report;
+mod sites;
 #[cfg(test)]
 mod tests;
 
@@ -18,22 +20,25 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::drift::is_repaired;
-use self::forks::Fork;
+use self::{forks::Fork, sites::Site};
 use super::{condition, patch, route};
 use crate::{
     api::{
         BackendRouting, BackendRoutingStatus, RouteDriftPolicy, Time,
-        backendrouting::{BackendRouteStatus, BackendStatus, BackendStatuses, HttpForwarding},
+        backendrouting::{BackendRouteStatus, BackendStatus, BackendStatuses, ClusterBackendStatus, HttpForwarding},
         keys,
     },
     backends::Role,
     intent::{HubKind, HubWrite, RouteGoal, RoutingDecision},
     routes::{self, Canary, Forwarding, Mirror, Rest, Share, Stable},
-    view::{Health, RouteId, RouteKind, RouteReport, RoutingView},
+    view::{RouteId, RouteKind, RouteReport, RoutingView},
 };
 
 /// How long a gateway may go on as before after a change that the API shows, unless the spec says otherwise.
 const DRAIN_SECONDS: i32 = 30;
+
+/// The traffic type of a backend that several clusters export.
+pub(super) const MULTI_CLUSTER: &str = "MultiCluster";
 
 /// Decides the next step of one BackendRouting.
 pub fn routing(view: &RoutingView, now: Timestamp) -> RoutingDecision {
@@ -53,6 +58,7 @@ pub fn routing(view: &RoutingView, now: Timestamp) -> RoutingDecision {
     let case = Case { view, stored: &old, status: &status, now };
     let mut decision = RoutingDecision {
         backends: forks::writes(&case),
+        members: forks::member_writes(&case),
         routes: goals(&case),
         wake: acceptance::due(&case).into_iter().chain(forks::due(&case)).min().map(|at| (at, "a change is in force")),
         ..RoutingDecision::default()
@@ -63,6 +69,11 @@ pub fn routing(view: &RoutingView, now: Timestamp) -> RoutingDecision {
     decision.write =
         if is_done { Some(write_finalizers(&view.routing, false)) } else { write_status(view, &old, &shown) };
     decision
+}
+
+/// Whether several clusters export the backend.
+pub fn is_multi(routing: &BackendRouting) -> bool {
+    routing.spec.traffic_type == MULTI_CLUSTER
 }
 
 /// What the parts of one decision share.
@@ -79,6 +90,11 @@ impl Case<'_> {
     /// Whether forks are wanted at all.
     fn is_forked(&self) -> bool {
         self.view.routing.metadata.deletion_timestamp.is_none() && self.view.routing.spec.forked_backends.is_some()
+    }
+
+    /// Whether several clusters export the backend.
+    fn is_multi(&self) -> bool {
+        is_multi(&self.view.routing)
     }
 
     /// How requests are to be spread, if they are.
@@ -165,6 +181,11 @@ fn enlist(view: &RoutingView, status: &mut BackendRoutingStatus) {
     if deleting {
         return;
     }
+    for name in spec.clusters.iter().filter(|_| spec.forked_backends.is_some()) {
+        if !status.clusters.iter().any(|known| known.name == *name) {
+            status.clusters.push(ClusterBackendStatus { name: name.clone(), ..ClusterBackendStatus::default() });
+        }
+    }
     for reference in &spec.routes {
         let is_it = |known: &BackendRouteStatus| {
             (&known.kind, &known.cluster, &known.name) == (&reference.kind, &reference.cluster, &reference.name)
@@ -226,7 +247,11 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     // Forks that are not seen may serve all the same, and a route that is not seen may refer to them: after a start
     // nothing is taken away before all of it is listed.
     let part = part.or_else(|| rest_of_canary(case, id).filter(|_| full.is_none()));
-    let is_unseen = part != full && (report.is_none() || case.view.health != Some(Health::Ready));
+    let are_in_sight = are_in_sight(case);
+    // And where a member is out of sight, the new version gets no more requests than it does.
+    let sends = full.as_ref().is_some_and(|part| part.canary.is_some() || part.mirror.is_some());
+    let is_unsure = case.is_multi() && sends && !are_in_sight;
+    let is_unseen = is_unsure || part != full && (report.is_none() || !are_in_sight);
     // What has drifted is not laid again; but whoever made of it what it is, requests do not go where nobody answers.
     let starves = case.lays(id, Role::Canary) && !forks::can_serve(case, Role::Canary);
     let drifted = full.is_some() && drift::of(case, id).is_some() && !starves;
@@ -235,6 +260,11 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     let is_judged = case.view.routing.spec.route_drift_policy != RouteDriftPolicy::Repair;
     let only_over = route.map(|route| route.generation).filter(|_| is_judged);
     RouteGoal { backend, part, hold: waits || is_unseen || drifted, only_over }
+}
+
+/// Whether nothing that the forks depend on is out of sight.
+fn are_in_sight(case: &Case<'_>) -> bool {
+    [Role::Stable, Role::Canary].into_iter().all(|role| sites::are_in_sight(case, role))
 }
 
 /// What stays of our part of an Ingress until its canary is out of force, which goes as an object of its own: were the user's
@@ -298,7 +328,7 @@ fn time(now: Timestamp) -> Time {
     condition::time(now)
 }
 
-/// What can be said of a fork now.
+/// What can be said now of the fork of a backend of one cluster.
 fn fork<'a>(case: &'a Case<'a>, role: Role) -> Option<Fork<'a>> {
-    Fork::of(case, role)
+    Fork::of(case, Site::all(case).first()?, role)
 }

@@ -1,4 +1,4 @@
-//! One TrafficTopology: a BackendRouting for each cluster that has workloads of it.
+//! One TrafficTopology: a BackendRouting for each cluster that has workloads of it, or one over all of them.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{condition, holder, patch, select};
+use super::{condition, holder, patch, routing::MULTI_CLUSTER, select};
 use crate::{
     api::{
         self, BackendRouting, BackendRoutingSpec, CrossClusterObjectNameReference, CrossClusterObjectReference,
@@ -21,8 +21,6 @@ use crate::{
     view::{Health, TopologyView, Workload},
     workloads::WorkloadKind,
 };
-
-const IN_CLUSTER: &str = "InCluster";
 
 /// Decides the next step of one TrafficTopology.
 pub fn topology(view: &TopologyView, now: Timestamp) -> TopologyDecision {
@@ -69,31 +67,37 @@ fn plan(view: &TopologyView) -> Plan {
         plan.problems.push(("InvalidSpec", told.join("; ")));
         return plan;
     }
-    if view.topology.spec.traffic_type != IN_CLUSTER {
-        plan.problems
-            .push(("NotImplemented", "spec.trafficType MultiCluster is not implemented in this version".into()));
-        return plan;
-    }
     let by_cluster = workloads(view);
-    if by_cluster.is_empty() {
+    let routings = if view.topology.spec.traffic_type == MULTI_CLUSTER {
+        over_all(view, &by_cluster, &mut plan)
+    } else {
+        by_cluster.keys().map(|cluster| (routing_name(view, cluster), spec(&view.topology, cluster))).collect()
+    };
+    if routings.is_empty() && plan.problems.is_empty() {
         plan.problems.push(("NoWorkload", "spec.workloadRef selects no workload in any cluster".to_owned()));
     }
-    let mut wanted = BTreeSet::new();
-    for (cluster, workloads) in by_cluster {
-        let name = routing_name(view, cluster);
-        let spec = spec(&view.topology, cluster);
-        wanted.insert(name.clone());
-        match place(view, &name, &spec) {
-            Ok(write) => plan.writes.extend(write),
+    let mut placed = BTreeSet::new();
+    for (name, spec) in &routings {
+        match place(view, name, spec) {
+            Ok(write) => {
+                placed.insert(name.clone());
+                plan.writes.extend(write);
+            }
             Err(problem) => {
                 plan.problems.push(problem);
                 // A run that has it forked gives it back first.
-                let is_forked = view.routings.get(&name).is_some_and(|known| known.spec.forked_backends.is_some());
+                let is_forked = view.routings.get(name).is_some_and(|known| known.spec.forked_backends.is_some());
                 let known = view.topology.status.iter().flat_map(|status| &status.topologies);
-                let known = known.filter(|known| is_forked && known.backend_routing_name == name);
+                let known = known.filter(|known| is_forked && known.backend_routing_name == *name);
                 plan.topologies.extend(known.cloned());
-                continue;
             }
+        }
+    }
+    let wanted: BTreeSet<String> = routings.iter().map(|(name, _)| name.clone()).collect();
+    for (cluster, workloads) in by_cluster {
+        let name = name_in(view, cluster);
+        if !placed.contains(&name) {
+            continue;
         }
         // Selectors are ANDed, so that one revision label picks the pods of one workload only.
         if workloads.len() > 1 && workloads.iter().any(|workload| workload.lane.as_deref() != Some(keys::LANE_STABLE)) {
@@ -115,6 +119,11 @@ fn plan(view: &TopologyView) -> Plan {
     for routing in owned(view) {
         let name = routing.metadata.name.clone().unwrap_or_default();
         if wanted.contains(&name) {
+            // What a member does not show for now is tied to it all the same.
+            let known = view.topology.status.iter().flat_map(|status| &status.topologies);
+            let known = known.filter(|known| known.backend_routing_name == name && is_hidden(view, routing, known));
+            let hidden: Vec<_> = known.filter(|known| !plan.topologies.contains(known)).cloned().collect();
+            plan.topologies.extend(hidden);
             continue;
         }
         // Absence means nothing in a cluster that cannot be relied on.
@@ -129,6 +138,42 @@ fn plan(view: &TopologyView) -> Plan {
     }
     plan.topologies.sort_by_key(key_of);
     plan
+}
+
+/// The one BackendRouting of a topology over several clusters: routes where its gateway is, forks where its workloads are.
+fn over_all(
+    view: &TopologyView,
+    by_cluster: &BTreeMap<&str, Vec<&Arc<Workload>>>,
+    plan: &mut Plan,
+) -> Vec<(String, BackendRoutingSpec)> {
+    let spec = &view.topology.spec;
+    let gateway = spec.gateway_cluster.as_deref().unwrap_or_default();
+    if !gateway.is_empty() && !view.members.contains_key(gateway) {
+        let message = format!(
+            "spec.gatewayCluster {gateway:?} is no member of the clusterset: name one, or leave it out for the hub"
+        );
+        plan.problems.push(("ClusterNotFound", message));
+        return Vec::new();
+    }
+    let name = name_in(view, gateway);
+    let mut clusters: BTreeSet<String> = by_cluster.keys().map(|cluster| (*cluster).to_owned()).collect();
+    // Absence means nothing in a cluster that cannot be relied on.
+    let known = view.routings.get(&name).map(|routing| routing.spec.clusters.clone()).unwrap_or_default();
+    clusters.extend(known.into_iter().filter(|cluster| unreliable(view, cluster).is_some()));
+    if clusters.is_empty() {
+        return Vec::new();
+    }
+    let mut spec = self::spec(&view.topology, gateway);
+    // Each cluster has a Service of that name, and the routes' one the import of what they export.
+    (spec.backend.api_version, spec.backend.kind) = (keys::MULTICLUSTER_API.to_owned(), "ServiceImport".to_owned());
+    spec.clusters = clusters.into_iter().collect();
+    vec![(name, spec)]
+}
+
+/// Whether a workload on record is in one of several clusters that cannot be relied on.
+fn is_hidden(view: &TopologyView, routing: &BackendRouting, known: &TopologyInfo) -> bool {
+    let cluster = known.workload_ref.as_ref().map(|workload| workload.cluster.as_str()).unwrap_or_default();
+    routing.spec.clusters.iter().any(|name| name == cluster) && unreliable(view, cluster).is_some()
 }
 
 fn key_of(info: &TopologyInfo) -> (String, Option<(String, String)>) {
@@ -186,6 +231,7 @@ fn place(
     wanted.traffic_type.clone_from(&spec.traffic_type);
     wanted.backend.clone_from(&spec.backend);
     wanted.routes.clone_from(&spec.routes);
+    wanted.clusters.clone_from(&spec.clusters);
     wanted.drain_seconds = spec.drain_seconds;
     let (before, after) = (json!(existing.spec), json!(wanted));
     let change = patch::merge_patch(&before, &after);
@@ -250,6 +296,14 @@ fn owned(view: &TopologyView) -> impl Iterator<Item = &Arc<BackendRouting>> {
         let mut owners = routing.metadata.owner_references.iter().flatten();
         owners.any(|owner| owner.controller == Some(true) && Some(&owner.uid) == uid)
     })
+}
+
+/// The name of the BackendRouting that workloads of a cluster belong to.
+fn name_in(view: &TopologyView, cluster: &str) -> String {
+    if view.topology.spec.traffic_type != MULTI_CLUSTER {
+        return routing_name(view, cluster);
+    }
+    format!("{}-msc", view.topology.metadata.name.as_deref().unwrap_or_default())
 }
 
 fn routing_name(view: &TopologyView, cluster: &str) -> String {

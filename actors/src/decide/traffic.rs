@@ -15,6 +15,7 @@
 //!
 //! On the way back the same, backwards. Like all goals these follow from the stored status alone.
 
+mod clusters;
 mod forked;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{batch, blue_green, canary, drift, goals, holder, patch, routing::is_repaired, run, standalone::in_words};
+use super::{
+    batch, blue_green, canary, drift, goals, holder, patch, routing::is_multi, routing::is_repaired, run,
+    standalone::in_words,
+};
 use crate::{
     api::{
         BackendRouting, BackendRoutingSpec, RolloutRun, RolloutRunPhase, RolloutRunStatus, RouteDriftPolicy, StepState,
@@ -110,7 +114,7 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
         }
         let Some(shift) = wanted(view, run, status, routing, now) else { continue };
         moves_on |= shift != Shift::Origin;
-        waits.extend(not_in_force(view, run, routing, shift).map(|condition| wait(routing, condition)));
+        waits.extend(not_in_force(view, run, routing, shift));
     }
     // Who only gives back does not need what makes new.
     if moves_on || is_asked_now(run, status) {
@@ -169,7 +173,7 @@ fn wanted<'a>(
     let traffic = with_canary.and_then(|canary| says(canary.traffic.as_ref()));
     if with_canary.is_some() && (traffic.is_some() || blue_green::is_asked(run)) {
         if over || canary::is_leaving(run, status) {
-            return Some(before_copies_go(view, routing));
+            return Some(before_copies_go(view, status, routing));
         }
         return during_canary(view, run, status, routing, traffic, now);
     }
@@ -180,8 +184,8 @@ fn wanted<'a>(
 }
 
 /// Where requests go so that none reaches the copies.
-fn before_copies_go<'a>(view: &RolloutView, routing: &BackendRouting) -> Shift<'a> {
-    let copies = canary::copies(view).any(|copy| copy.cluster == routing.spec.backend.cluster);
+fn before_copies_go<'a>(view: &RolloutView, status: &RolloutRunStatus, routing: &BackendRouting) -> Shift<'a> {
+    let copies = canary::copies(view).any(|copy| clusters::counts(routing, status, &copy.cluster));
     if copies && is_forked(routing) { Shift::Stable } else { Shift::Origin }
 }
 
@@ -199,7 +203,7 @@ fn behind_copies<'a>(
     // The stable fork selects pods of one version. Those of a workload that is left between two all serve.
     let is_whole = workloads_of(view, run, routing).all(|workload| blue_green::is_whole(workload));
     let is_untouched = over && !blue_green::has_moved(status);
-    if is_whole || is_untouched { before_copies_go(view, routing) } else { Shift::Origin }
+    if is_whole || is_untouched { before_copies_go(view, status, routing) } else { Shift::Origin }
 }
 
 /// Whether any route is told to send all requests to the copies of the run.
@@ -319,24 +323,25 @@ fn topologies<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<I
 fn concerned<'a>(view: &'a RolloutView, run: &'a RolloutRun) -> impl Iterator<Item = &'a Arc<BackendRouting>> {
     // Read off the hub alone: a cluster that is being listed has workloads, too.
     view.routings.values().filter(move |routing| {
-        let cluster = &routing.spec.backend.cluster;
         let batches = run::batches(run).iter().flat_map(|batch| &batch.targets);
         let mut targets = run.spec.canary.iter().flat_map(|canary| &canary.targets).chain(batches);
         targets.any(|target| {
-            (target.cluster.is_empty() || target.cluster == *cluster)
-                && is_about(view, run, routing, cluster, &target.name)
+            let mut meant =
+                clusters::of(routing).filter(|cluster| target.cluster.is_empty() || target.cluster == *cluster);
+            meant.any(|cluster| is_about(view, run, routing, cluster, &target.name))
         })
     })
 }
 
 /// Whether nothing can be told yet from what the cluster of a BackendRouting does not show.
 fn is_out_of_sight(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> bool {
-    match view.members.get(&routing.spec.backend.cluster).map(|member| &member.health) {
-        Some(Health::Syncing) => true,
-        // One that has not answered since the start shows nothing either.
-        Some(Health::Unreachable { .. }) => workloads_of(view, run, routing).next().is_none(),
-        Some(Health::Ready) | None => false,
-    }
+    let mut members = clusters::of(routing).filter_map(|cluster| view.members.get(cluster));
+    members.any(|member| match member.health {
+        Health::Syncing => true,
+        // One that has not answered since the start shows nothing either; of one among several what is known stays.
+        Health::Unreachable { .. } => !is_multi(routing) && workloads_of(view, run, routing).next().is_none(),
+        Health::Ready => false,
+    })
 }
 
 /// The run's workloads whose requests a BackendRouting is about.
@@ -406,28 +411,32 @@ fn unready(view: &RolloutView, run: &RolloutRun) -> Vec<Wait> {
 }
 
 /// Why a BackendRouting does not show yet that requests go where they are to go.
-fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: Shift<'_>) -> Option<String> {
+fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: Shift<'_>) -> Vec<Wait> {
+    let asked = |why: String| vec![wait(routing, why)];
     if shift == Shift::Origin && !is_forked(routing) {
         let backends = routing.status.as_ref().and_then(|status| status.backends.as_ref());
         let forks = backends.is_some_and(|backends| backends.stable.is_some() || backends.canary.is_some());
-        return forks.then(|| format!("to give back its backend: {}", message(routing)));
+        let waits = clusters::waits(routing, || message(routing)).into_iter().filter(|_| forks);
+        return waits
+            .map(|wait| Wait { condition: format!("to give back its backend: {}", wait.condition), ..wait })
+            .collect();
     }
     if let Some(other) = other_user(view, run, routing) {
         // Who asks for nothing there has given it back already, and the next one has taken it.
         if shift == Shift::Origin {
-            return None;
+            return Vec::new();
         }
-        return Some(format!("{other} to give it up: one backend cannot be split by two runs"));
+        return asked(format!("{other} to give it up: one backend cannot be split by two runs"));
     }
     if let Some(other) = holder::other(&view.routings, routing).filter(|_| shift != Shift::Origin) {
         let BackendRoutingSpec { backend, .. } = &routing.spec;
-        return Some(format!("BackendRouting {other} to give up {} {}", backend.kind, backend.name));
+        return asked(format!("BackendRouting {other} to give up {} {}", backend.kind, backend.name));
     }
     match forked::spec(view, run, routing, shift) {
-        Err(why) => return Some(why),
-        Ok(asked) => {
-            if change(run, routing, &asked).is_some() {
-                return Some("to be told where requests go".to_owned());
+        Err(why) => return asked(why),
+        Ok(wanted) => {
+            if change(run, routing, &wanted).is_some() {
+                return asked("to be told where requests go".to_owned());
             }
         }
     }
@@ -437,7 +446,7 @@ fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, 
             && ready
                 .is_some_and(|ready| ready.status == "True" && ready.observed_generation == routing.metadata.generation)
     });
-    (!is_ready).then(|| message(routing))
+    if is_ready { Vec::new() } else { clusters::waits(routing, || message(routing)) }
 }
 
 fn message(routing: &BackendRouting) -> String {

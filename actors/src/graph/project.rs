@@ -1,5 +1,6 @@
 //! From an API object to the small value the graph keeps of it. Pure.
 
+mod multicluster;
 mod traffic;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::subject::Subject;
 use crate::{
     api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys},
-    view::{Backend, Endpoints, ObjectKey, Pod, ReplicaSet, Route, Workload},
+    view::{Backend, Endpoints, Export, Import, ObjectKey, Pod, ReplicaSet, Route, Workload},
     workloads::{ReadError, template_hash},
 };
 
@@ -34,6 +35,8 @@ pub(crate) enum Projected {
     Route(Arc<Route>),
     Backend(Arc<Backend>),
     Endpoints(Arc<Endpoints>),
+    Export(Arc<Export>),
+    Import(Arc<Import>),
 }
 
 impl Projected {
@@ -55,6 +58,8 @@ impl Projected {
             Self::Route(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::Backend(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
             Self::Endpoints(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Export(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
+            Self::Import(object) => (object.key.clone(), object.uid.clone(), object.resource_version.clone()),
         }
     }
 
@@ -95,6 +100,8 @@ pub(crate) fn project(cluster: &str, subject: &Subject, object: DynamicObject) -
             Projected::Backend(Arc::new(traffic::backend(&subject.resource(), &object)))
         }
         Subject::EndpointSlices { .. } => Projected::Endpoints(Arc::new(traffic::endpoints(&parse(subject, object)?))),
+        Subject::ServiceExports { .. } => Projected::Export(Arc::new(multicluster::export(&object))),
+        Subject::ServiceImports { .. } => Projected::Import(Arc::new(multicluster::import(&object))),
     })
 }
 

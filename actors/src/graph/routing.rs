@@ -1,6 +1,7 @@
 //! The actor of one BackendRouting: keeps the view of its backend and routes, asks `decide`, and sends what it says.
 
 mod backends;
+mod behind;
 mod routes;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     api::BackendRouting,
     decide,
-    intent::RoutingDecision,
+    intent::{MemberWrite, RoutingDecision},
     view::{ObjectKey, RouteId, RoutingView},
 };
 
@@ -99,6 +100,8 @@ impl Actor for RoutingActor {
                 ready: BTreeMap::new(),
                 errors: BTreeMap::new(),
                 routes: BTreeMap::new(),
+                members: BTreeMap::new(),
+                imports: None,
             },
             wake: None,
         };
@@ -194,7 +197,9 @@ impl RoutingState {
         if self.writes.settle(&self.clusters, target, serial, &outcome).is_none() {
             return;
         }
-        if target.kind == backends::KIND {
+        if let Some(member) = self.view.members.get_mut(&target.cluster) {
+            super::rollout::set(&mut member.errors, format!("{} {}", target.kind, target.key.name), outcome.error());
+        } else if target.kind == backends::KIND {
             super::rollout::set(&mut self.view.errors, target.key.name.clone(), outcome.error());
         }
         // Own writes to the BackendRouting are seen at once; but what the watch has shown since is newer.
@@ -212,12 +217,18 @@ impl RoutingState {
     async fn step(&mut self) {
         self.backends.subscribe(&self.clusters, &mut self.view);
         let now = self.context.now();
-        let RoutingDecision { write, backends, routes, notices, wake } = decide::routing(&self.view, now);
+        let RoutingDecision { write, backends, members, routes, notices, wake } = decide::routing(&self.view, now);
         self.writes.send(&self.clusters, write.into_iter().collect(), notices);
         for write in backends {
             let cluster = self.view.routing.spec.backend.cluster.clone();
             let subject = backends::subject(&self.view.routing.spec.backend.kind, &self.key.namespace);
             let target = Target { cluster, kind: backends::KIND, key: write.key().clone() };
+            self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
+        }
+        for MemberWrite { cluster, export, write } in members {
+            let kind = if export { backends::EXPORT } else { backends::SERVICE };
+            let subject = backends::subject(kind, &self.key.namespace);
+            let target = Target { cluster, kind, key: write.key().clone() };
             self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
         }
         self.routes.assign(&self.clusters, routes, &mut self.view.routes).await;

@@ -14,7 +14,7 @@ use kube::{
 };
 
 use crate::{
-    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology},
+    api::{BackendRouting, Rollout, RolloutRun, RolloutStrategy, ScaleRun, TrafficTopology, keys},
     intent::HubKind,
     view::RouteKind,
     workloads::WorkloadKind,
@@ -36,6 +36,8 @@ pub(crate) enum Subject {
     Services { namespace: String },
     InferencePools { namespace: String },
     EndpointSlices { namespace: String },
+    ServiceExports { namespace: String },
+    ServiceImports { namespace: String },
 }
 
 impl From<HubKind> for Subject {
@@ -79,6 +81,8 @@ impl Subject {
             Self::Services { .. } => ApiResource::erase::<Service>(&()),
             Self::InferencePools { .. } => inference_pools(),
             Self::EndpointSlices { .. } => ApiResource::erase::<EndpointSlice>(&()),
+            Self::ServiceExports { .. } => multicluster("ServiceExport", "serviceexports"),
+            Self::ServiceImports { .. } => multicluster("ServiceImport", "serviceimports"),
         }
     }
 
@@ -100,7 +104,9 @@ impl Subject {
             | Self::Routes { namespace, .. }
             | Self::Services { namespace }
             | Self::InferencePools { namespace }
-            | Self::EndpointSlices { namespace } => self.namespaced(client, namespace),
+            | Self::EndpointSlices { namespace }
+            | Self::ServiceExports { namespace }
+            | Self::ServiceImports { namespace } => self.namespaced(client, namespace),
             _ => Api::all_with(client, &self.resource()),
         }
     }
@@ -117,6 +123,12 @@ fn inference_pools() -> ApiResource {
     ApiResource::from_gvk_with_plural(&kind, "inferencepools")
 }
 
+/// A resource of the Multi-Cluster Services API, for which there is no binding.
+fn multicluster(kind: &str, plural: &str) -> ApiResource {
+    let (group, version) = keys::MULTICLUSTER_API.split_once('/').unwrap_or_default();
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+}
+
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.resource().plural)?;
@@ -130,7 +142,9 @@ impl std::fmt::Display for Subject {
             Self::Routes { namespace, .. }
             | Self::Services { namespace }
             | Self::InferencePools { namespace }
-            | Self::EndpointSlices { namespace } => {
+            | Self::EndpointSlices { namespace }
+            | Self::ServiceExports { namespace }
+            | Self::ServiceImports { namespace } => {
                 write!(f, " in {namespace}")
             }
             _ => Ok(()),

@@ -55,6 +55,11 @@ impl<V> Watched<V> {
         *self = Self { objects, ..Self::default() };
     }
 
+    /// Whether the cluster knows the kind, as far as it has said.
+    pub(crate) fn is_served(&self) -> bool {
+        !matches!(self.listing, Listing::NotServed)
+    }
+
     /// Whether it can be relied on.
     pub(crate) fn health(&self) -> Health {
         match (&self.health, &self.listing) {

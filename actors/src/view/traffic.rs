@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Health, MemberView, ObjectKey};
+use super::{Health, MemberBackends, MemberView, ObjectKey};
 use crate::{
     api::{BackendRouting, TrafficTopology},
     routes,
@@ -159,6 +159,10 @@ pub struct RoutingView {
     pub errors: BTreeMap<String, String>,
     /// What the actors of its routes report.
     pub routes: BTreeMap<RouteId, RouteReport>,
+    /// What is known of the clusters that export the backend, by name, where several do.
+    pub members: BTreeMap<String, MemberBackends>,
+    /// The names of the ServiceImports of its namespace in the backend's cluster; absent where the kind is not served.
+    pub imports: Option<BTreeSet<String>>,
 }
 
 /// Everything the decisions about one TrafficTopology are taken on.

@@ -3,13 +3,18 @@
 use super::parts::workloads;
 use super::{Errors, FieldError, labels, metadata};
 use crate::api::backendrouting::{BackendRouting, ForkedBackend, HttpForwarding};
+use crate::api::keys::MULTICLUSTER_API;
 use crate::api::traffictopology::TrafficTopology;
 
 /// A kind as apiVersion and kind.
 type Kind<'a> = (&'a str, &'a str);
 
 /// Kinds of backends.
-const BACKENDS: [Kind<'_>; 2] = [("v1", "Service"), ("inference.networking.x-k8s.io/v1alpha2", "InferencePool")];
+const BACKENDS: [Kind<'_>; 3] = [
+    ("v1", "Service"),
+    ("inference.networking.x-k8s.io/v1alpha2", "InferencePool"),
+    (MULTICLUSTER_API, "ServiceImport"),
+];
 /// Kinds of routes.
 const ROUTES: [Kind<'_>; 3] = [
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
@@ -32,8 +37,41 @@ pub fn traffic_topology(topology: &TrafficTopology) -> Vec<FieldError> {
         let version = default(&route.api_version, ROUTES[0].0);
         (version, default(&route.kind, ROUTES[0].1), String::new(), route.name.clone())
     });
-    self::routes(&mut errors, &routes.collect::<Vec<_>>());
+    let routes = routes.collect::<Vec<_>>();
+    self::routes(&mut errors, &routes);
+    if spec.traffic_type == "MultiCluster" {
+        over_clusters(&mut errors, &kind, &routes);
+    } else {
+        in_cluster(&mut errors, topology, &kind);
+    }
     errors.0
+}
+
+/// What can be reached from one cluster over all: Services, by routes that can name their ServiceImport.
+fn over_clusters(errors: &mut Errors, kind: &str, routes: &[(String, String, String, String)]) {
+    if kind == BACKENDS[1].1 {
+        let message =
+            "is an InferencePool, which no cluster exports; name a Service, or set spec.trafficType to InCluster";
+        errors.add("spec.backend", message);
+    }
+    for (index, (_, kind, ..)) in routes.iter().enumerate().filter(|(_, (_, kind, ..))| kind == "Ingress") {
+        let message =
+            format_args!("is an {kind}, which cannot refer to a ServiceImport; name an HTTPRoute or a GRPCRoute");
+        errors.add(format_args!("spec.routes[{index}]"), message);
+    }
+}
+
+fn in_cluster(errors: &mut Errors, topology: &TrafficTopology, kind: &str) {
+    if kind == "ServiceImport" {
+        let message =
+            "is a ServiceImport, which only a MultiCluster topology has; name a Service, or set spec.trafficType";
+        errors.add("spec.backend", message);
+    }
+    if topology.spec.gateway_cluster.is_some() {
+        let message =
+            "has no meaning beside spec.trafficType InCluster; remove it, or set spec.trafficType to MultiCluster";
+        errors.add("spec.gatewayCluster", message);
+    }
 }
 
 /// Checks a BackendRouting.
@@ -104,6 +142,20 @@ fn fork(errors: &mut Errors, path: &str, fork: &ForkedBackend) {
     for (label, value) in &fork.extra_label_selector {
         labels::key(errors, &format!("{path}.extraLabelSelector"), label);
         labels::label_value(errors, &format!("{path}.extraLabelSelector[{label}]"), value);
+    }
+    for (index, cluster) in fork.clusters.iter().enumerate() {
+        let path = format!("{path}.clusters[{index}]");
+        if fork.clusters[..index].iter().any(|other| other.name == cluster.name) {
+            let name = &cluster.name;
+            errors.add(
+                format_args!("{path}.name"),
+                format_args!("{name:?} is in this list already; remove one of the two"),
+            );
+        }
+        for (label, value) in &cluster.extra_label_selector {
+            labels::key(errors, &format!("{path}.extraLabelSelector"), label);
+            labels::label_value(errors, &format!("{path}.extraLabelSelector[{label}]"), value);
+        }
     }
 }
 

@@ -106,11 +106,6 @@ fn what_is_not_carried_out_is_warned_of() {
     let answer = review(&question(&Value::Null, &scale)).unwrap();
     assert_eq!(answer["response"]["allowed"], true);
     assert_snapshot!(answer["response"]["warnings"], @r#"["spec.webhooks[0].hookTypes: PreRollout is never asked, because a ScaleRun has only batches"]"#);
-    let topology = json!({"apiVersion": API_VERSION, "kind": "TrafficTopology", "metadata": {"name": "shop"}, "spec": {
-        "workloadRef": {"kind": "StatefulSet", "match": {"selector": {}}}, "trafficType": "MultiCluster",
-        "backend": {"name": "web"}, "routes": [{"name": "web"}],
-    }});
-    assert_eq!(warnings(&topology).len(), 1);
     assert!(warnings(&rollout(&json!({}))).is_empty());
 }
 

@@ -5,55 +5,64 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Case, acceptance, fork, stored, time};
+use super::{
+    Case, acceptance, members,
+    sites::{self, Site},
+    stored, time,
+};
 use crate::{
-    api::{Time, backendrouting::ForkedBackend},
+    api::{Time, backendrouting::ForkedBackend, keys::MULTICLUSTER_API},
     backends::{self, Role},
-    intent::BackendWrite,
-    view::{Backend, Health, ObjectKey, RouteId},
+    intent::{BackendWrite, MemberWrite},
+    view::{Backend, Export, ObjectKey, RouteId},
 };
 
 /// Both forks.
 const ROLES: [Role; 2] = [Role::Stable, Role::Canary];
 
-/// A fork that is on record.
+/// A fork that is on record, in one cluster.
 pub(super) struct Fork<'a> {
     pub(super) name: String,
     /// What is there under its name.
     pub(super) existing: Option<&'a Arc<Backend>>,
+    /// Whether it is to be there.
+    is_asked: bool,
     /// What it is to be, while it is wanted and can be made.
     pub(super) wanted: Option<Value>,
     /// Why it cannot be made.
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
     /// Its endpoints that are ready.
-    ready: usize,
-    /// Since when it is ready, as stored.
-    ready_since: Option<Time>,
+    pub(super) ready: usize,
+    /// Whether other clusters have to reach it.
+    is_shared: bool,
+    /// What lets them.
+    pub(super) export: Option<&'a Arc<Export>>,
 }
 
 impl<'a> Fork<'a> {
-    pub(super) fn of(case: &'a Case<'a>, role: Role) -> Option<Self> {
+    pub(super) fn of(case: &'a Case<'a>, site: &Site<'a>, role: Role) -> Option<Self> {
         let name = stored(case.stored, role)?.name.clone();
-        let existing = case.view.backends.get(&name);
-        let spec = case.view.routing.spec.forked_backends.as_ref().filter(|_| case.is_forked());
-        let spec = spec.map(|forks| if role == Role::Stable { &forks.stable } else { &forks.canary });
-        let origin = case.view.backends.get(&case.view.routing.spec.backend.name);
-        let made = spec.zip(origin).map(|(spec, origin)| {
+        let existing = site.backends.get(&name);
+        let asked = site.asked(case, role);
+        let is_asked = asked.is_some();
+        let origin = site.backends.get(&case.view.routing.spec.backend.name);
+        let made = asked.zip(origin).map(|(spec, origin)| {
             // The name on record stands until the fork is gone.
-            let spec = ForkedBackend { name: name.clone(), ..spec.clone() };
+            let spec = ForkedBackend { name: name.clone(), ..spec };
             backends::fork(&origin.object, &spec, role).map_err(|refusal| refusal.to_string())
         });
-        let foreign = existing
-            .filter(|existing| !backends::is_fork(&existing.object))
-            .map(|_| format!("{} {name} exists and is no fork: rename it", case.view.routing.spec.backend.kind));
         let (wanted, refused) = match made {
             Some(Ok(wanted)) => (Some(wanted), None),
             Some(Err(refusal)) => (None, Some(refusal)),
             None => (None, None),
         };
-        let ready = case.view.ready.get(&name).copied().unwrap_or(0);
-        let ready_since = stored(case.stored, role).and_then(|fork| fork.ready_time.clone());
-        Some(Self { name, existing, wanted, refusal: foreign.or(refused), ready, ready_since })
+        let foreign = existing
+            .filter(|existing| !backends::is_fork(&existing.object))
+            .map(|_| format!("{} {name} exists and is no fork: rename it", site.kind(case)));
+        let (is_shared, export) = (site.member.is_some(), site.export(&name));
+        let refusal = foreign.or(refused).or_else(|| unexported(site, &name).filter(|_| is_asked));
+        let ready = site.ready.get(&name).copied().unwrap_or(0);
+        Some(Self { name, existing, is_asked, wanted, refusal, ready, is_shared, export })
     }
 
     /// The patch that brings it in step, and whether it then selects other pods.
@@ -72,8 +81,19 @@ impl<'a> Fork<'a> {
         both.is_some_and(|(existing, wanted)| backends::has_to_be_replaced(&existing.object, wanted))
     }
 
-    fn is_ready(&self) -> bool {
-        self.is_in_step() && self.ready > 0
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_in_step() && self.ready > 0 && self.is_exported()
+    }
+
+    /// Whether other clusters can reach it, as far as they have to.
+    pub(super) fn is_exported(&self) -> bool {
+        !self.is_shared || self.export.is_some_and(|export| !export.deleting && export.invalid.is_none())
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_gone(&self) -> bool {
+        let exported = self.export.is_some_and(|export| export.is_fork);
+        !exported && self.existing.is_none_or(|existing| !backends::is_fork(&existing.object))
     }
 
     /// Whether it is there and selects the pods it is to select.
@@ -83,27 +103,62 @@ impl<'a> Fork<'a> {
     }
 }
 
+/// Why a fork cannot be exported.
+fn unexported(site: &Site<'_>, name: &str) -> Option<String> {
+    if site.member.is_none() || !site.is_in_sight() {
+        return None;
+    }
+    if site.exports.is_none() {
+        return Some(format!(
+            "{MULTICLUSTER_API} ServiceExport is not served: install an implementation of the Multi-Cluster Services API"
+        ));
+    }
+    let foreign = site.export(name).is_some_and(|export| !export.is_fork);
+    foreign.then(|| format!("ServiceExport {name} exists and is none of a fork: rename it"))
+}
+
 /// Whether requests may be sent to a fork: it selects the right pods, some are ready, and unless it gets requests already
-/// every gateway has had the time to know them.
+/// they are so in every cluster that it is to serve in, and every gateway has had the time to know them.
 pub(super) fn can_serve(case: &Case<'_>, role: Role) -> bool {
-    let is_ready = fork(case, role).is_some_and(|fork| fork.is_ready());
-    is_ready
-        && (case.is_served(role) || refusal(case).is_none() && known_at(case, role).is_some_and(|at| at <= case.now))
+    if case.is_served(role) {
+        let is_ready = |site: Site<'_>| Fork::of(case, &site, role).is_some_and(|fork| fork.is_ready());
+        return is_imported(case, role) && sites::needed(case, role).into_iter().any(is_ready);
+    }
+    is_ready(case, role) && refusal(case).is_none() && known_at(case, role).is_some_and(|at| at <= case.now)
+}
+
+/// Whether a fork is ready in every cluster that it is to serve in.
+fn is_ready(case: &Case<'_>, role: Role) -> bool {
+    let sites = sites::needed(case, role);
+    let is_ready = |site: &Site<'_>| Fork::of(case, site, role).is_some_and(|fork| fork.is_ready());
+    is_imported(case, role) && !sites.is_empty() && sites.iter().all(is_ready)
+}
+
+/// Whether the routes' cluster knows a fork of several clusters.
+pub(super) fn is_imported(case: &Case<'_>, role: Role) -> bool {
+    let Some(imports) = case.view.imports.as_ref().filter(|_| case.is_multi()) else { return !case.is_multi() };
+    stored(case.stored, role).is_some_and(|fork| imports.contains(&fork.name))
 }
 
 /// Why a fork cannot be made, if one cannot.
 pub(super) fn refusal(case: &Case<'_>) -> Option<String> {
-    ROLES.iter().filter(|_| case.is_forked()).find_map(|role| fork(case, *role)?.refusal)
+    if case.is_forked() && members::imports_nothing(case) {
+        return Some(members::unserved_imports(case));
+    }
+    Site::all(case).iter().filter(|_| case.is_forked()).find_map(|site| {
+        let why = ROLES.iter().find_map(|role| Fork::of(case, site, *role)?.refusal)?;
+        Some(site.member.map_or_else(|| why.clone(), |cluster| format!("cluster {cluster}: {why}")))
+    })
 }
 
 /// Since when a fork is ready, if it is.
 pub(super) fn ready_since(case: &Case<'_>, role: Role) -> Option<Time> {
-    let fork = fork(case, role)?;
-    if case.view.health != Some(Health::Ready) {
+    let known = stored(case.stored, role)?.ready_time.clone();
+    if !sites::are_in_sight(case, role) {
         // What is out of sight for a moment, as after a start, is no less ready for that.
-        return fork.ready_since;
+        return known;
     }
-    fork.is_ready().then(|| fork.ready_since.unwrap_or_else(|| time(case.now)))
+    is_ready(case, role).then(|| known.unwrap_or_else(|| time(case.now)))
 }
 
 /// When every gateway will know the endpoints of a fork.
@@ -117,36 +172,52 @@ pub(super) fn due(case: &Case<'_>) -> Option<Timestamp> {
     waiting.filter_map(|role| known_at(case, *role)).filter(|at| *at > case.now).min()
 }
 
-/// Whether nothing of the forks is left.
+/// Whether nothing of the forks is left in a cluster. One that is no member any more has nothing that could be taken back.
+pub(super) fn is_gone(case: &Case<'_>, site: &Site<'_>) -> bool {
+    let is_gone = |role: &Role| Fork::of(case, site, *role).is_none_or(|fork| fork.is_gone());
+    site.health.is_none() || site.is_in_sight() && ROLES.iter().all(is_gone)
+}
+
+/// Whether nothing of the forks is left anywhere.
 pub(super) fn all_gone(case: &Case<'_>) -> bool {
-    // A cluster that is no member any more has nothing that could be taken back.
-    case.view.health.is_none()
-        || case.view.health == Some(Health::Ready)
-            && ROLES.iter().all(|role| {
-                fork(case, *role)
-                    .is_none_or(|fork| fork.existing.is_none_or(|existing| !backends::is_fork(&existing.object)))
-            })
+    Site::all(case).iter().all(|site| is_gone(case, site))
 }
 
-/// The writes that are due.
+/// The writes that are due in the backend's own cluster.
 pub(super) fn writes(case: &Case<'_>) -> Vec<BackendWrite> {
-    if case.view.health != Some(Health::Ready) {
-        return Vec::new();
-    }
-    ROLES.iter().filter_map(|role| write(case, *role)).collect()
+    let sites = Site::all(case).into_iter().filter(|site| site.member.is_none() && site.is_in_sight());
+    sites.flat_map(|site| ROLES.map(|role| write(case, &site, role))).flatten().collect()
 }
 
-fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
-    let fork = fork(case, role)?;
+/// The writes that are due in the clusters that export it.
+pub(super) fn member_writes(case: &Case<'_>) -> Vec<MemberWrite> {
+    let mut writes = Vec::new();
+    for site in Site::all(case).iter().filter(|site| site.is_in_sight()) {
+        let Some(cluster) = site.member.map(str::to_owned) else { continue };
+        for role in ROLES {
+            let of = |export, write| MemberWrite { cluster: cluster.clone(), export, write };
+            writes.extend(write(case, site, role).map(|write| of(false, write)));
+            writes.extend(write_export(case, site, role).map(|write| of(true, write)));
+        }
+    }
+    writes
+}
+
+fn key(case: &Case<'_>, name: &str) -> ObjectKey {
     let namespace = case.view.routing.metadata.namespace.clone().unwrap_or_default();
-    let key = ObjectKey { namespace, name: fork.name.clone() };
-    if case.is_forked() {
+    ObjectKey { namespace, name: name.to_owned() }
+}
+
+fn write(case: &Case<'_>, site: &Site<'_>, role: Role) -> Option<BackendWrite> {
+    let fork = Fork::of(case, site, role)?;
+    let key = key(case, &fork.name);
+    if fork.is_asked {
         // Where one cannot be made the other is of no use.
         if refusal(case).is_some() {
             return None;
         }
         // The endpoints of what it selected before are shown for a while after: they must not count as its own.
-        let is_unready = fork.ready_since.is_none();
+        let is_unready = stored(case.stored, role).is_none_or(|known| known.ready_time.is_none());
         let Some(existing) = fork.existing else {
             return fork.wanted.filter(|_| is_unready).map(|object| BackendWrite::Create { key, object });
         };
@@ -159,7 +230,24 @@ fn write(case: &Case<'_>, role: Role) -> Option<BackendWrite> {
         return (!selects_others || is_unready && is_free).then_some(BackendWrite::Patch { key, patch });
     }
     let existing = fork.existing.filter(|existing| backends::is_fork(&existing.object))?;
-    delete(case, role, key, existing)
+    // What is exported is there.
+    let is_exported = fork.export.is_some_and(|export| export.is_fork);
+    delete(case, role, key, existing).filter(|_| !is_exported)
+}
+
+/// Exports a fork as long as it is to be there.
+fn write_export(case: &Case<'_>, site: &Site<'_>, role: Role) -> Option<BackendWrite> {
+    let fork = Fork::of(case, site, role)?;
+    let key = key(case, &fork.name);
+    let existing = site.exports?.get(&fork.name);
+    if fork.is_asked {
+        let is_due = existing.is_none() && fork.existing.is_some_and(|fork| !fork.deleting) && refusal(case).is_none();
+        let object = backends::export(fork.wanted.as_ref().filter(|_| is_due)?);
+        return Some(BackendWrite::Create { key, object });
+    }
+    let existing = existing.filter(|export| export.is_fork && !export.deleting && is_unused(case, role))?;
+    let (uid, resource_version) = (existing.uid.clone(), existing.resource_version.clone());
+    Some(BackendWrite::Delete { key, uid, resource_version })
 }
 
 /// Deletes a fork once no request can reach it.

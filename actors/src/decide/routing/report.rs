@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, acceptance, drift, fork, forks, full_part, id, is_wanted, time};
+use super::{Case, acceptance, are_in_sight, drift, fork, forks, full_part, id, is_wanted, members, stored, time};
 use crate::{
     api::{
         BackendRoutingStatus, MetaCondition, RouteDriftPolicy, Time,
@@ -17,16 +17,16 @@ use crate::{
 };
 
 /// A condition's status, reason and message.
-type Finding = (&'static str, &'static str, String);
+pub(super) type Finding = (&'static str, &'static str, String);
 
-const READY: Finding = ("True", "Ready", String::new());
+pub(super) const READY: Finding = ("True", "Ready", String::new());
 
-fn not(reason: &'static str, message: impl Into<String>) -> Finding {
+pub(super) fn not(reason: &'static str, message: impl Into<String>) -> Finding {
     ("False", reason, message.into())
 }
 
 /// It is not there, as far as the API shows; so nothing is sent by it either.
-fn unknown(message: impl Into<String>) -> Finding {
+pub(super) fn unknown(message: impl Into<String>) -> Finding {
     ("Unknown", "Unknown", message.into())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn status(case: &Case<'_>, goals: &BTreeMap<RouteId, RouteGoal>) -> B
         // Nobody waits for it, and what is out of sight for a moment is no news.
         return status;
     }
-    let backend = backends(case, &mut status);
+    let backend = if case.is_multi() { members::backends(case, &mut status) } else { backends(case, &mut status) };
     let mut route_finding = READY;
     for entry in &mut status.routes {
         let finding = routed(case, entry, goals);
@@ -90,11 +90,9 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
     {
         finding = not("ForkRefused", refusal);
     }
-    let serves_stable = full_part(case).is_none_or(|part| part.needs_stable());
-    let serves_canary = full_part(case).is_some_and(|part| part.canary.is_some() || part.mirror.is_some());
-    for (role, reason, entry, must_serve) in [
-        (Role::Stable, "StableBackendNotReady", &mut shown.stable, serves_stable),
-        (Role::Canary, "CanaryBackendNotReady", &mut shown.canary, serves_canary),
+    for (role, reason, entry) in [
+        (Role::Stable, "StableBackendNotReady", &mut shown.stable),
+        (Role::Canary, "CanaryBackendNotReady", &mut shown.canary),
     ] {
         let Some(fork) = fork(case, role) else { continue };
         let name = &fork.name;
@@ -117,7 +115,7 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
             finding = not(reason, format!("{kind} {name} to be made{error}"));
         } else if !fork.is_in_step() {
             finding = not(reason, format!("{kind} {name} to select other pods{error}"));
-        } else if must_serve && !can_serve {
+        } else if must_serve(case, role) && !can_serve {
             let seconds = case.drain().as_secs();
             let what = match forks::ready_since(case, role) {
                 Some(_) => {
@@ -131,6 +129,15 @@ fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Finding {
     finding
 }
 
+/// Whether requests are to be sent to a fork.
+pub(super) fn must_serve(case: &Case<'_>, role: Role) -> bool {
+    let part = full_part(case);
+    match role {
+        Role::Stable => part.is_none_or(|part| part.needs_stable()),
+        Role::Canary => part.is_some_and(|part| part.canary.is_some() || part.mirror.is_some()),
+    }
+}
+
 /// Whether nothing can be told of the backend or a route now that could be in a moment.
 fn is_out_of_sight(case: &Case<'_>) -> bool {
     let is_known = |entry: &BackendRouteStatus| match id(entry) {
@@ -140,7 +147,7 @@ fn is_out_of_sight(case: &Case<'_>) -> bool {
     case.view.health.as_ref().is_some_and(|health| *health != Health::Ready) || !case.status.routes.iter().all(is_known)
 }
 
-fn told(name: &str, ready: bool, terminating: bool, ready_time: Option<Time>) -> BackendStatus {
+pub(super) fn told(name: &str, ready: bool, terminating: bool, ready_time: Option<Time>) -> BackendStatus {
     let conditions = BackendConditions { ready: Some(ready), terminating: terminating.then_some(true) };
     BackendStatus { name: name.to_owned(), conditions, ready_time }
 }
@@ -166,7 +173,7 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
     if let Some(drift) = drift::of(case, &id).filter(|_| !is_given_up) {
         return not("Drifted", drift::told(case, &id, drift));
     }
-    if goal.hold && (case.view.health != Some(Health::Ready)) {
+    if goal.hold && !are_in_sight(case) {
         return out_of_sight(format!("{id}: the {}s it refers to are being looked up", goal.backend.kind));
     }
     if goal.hold {
@@ -198,7 +205,7 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
         return not(reason, format!("{id}: {why}"));
     }
     // Where nothing was ever laid there is nothing that could be in force still.
-    let was_laid = fork(case, Role::Stable).is_some() || fork(case, Role::Canary).is_some();
+    let was_laid = stored(case.stored, Role::Stable).is_some() || stored(case.stored, Role::Canary).is_some();
     if was_laid && !acceptance::is_in_force(case, entry) {
         let seconds = case.drain().as_secs();
         return not("SufficientDelayTime", format!("{id} to be in force, {seconds} s after it was accepted"));

@@ -1,3 +1,5 @@
+mod multicluster;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
@@ -45,6 +47,8 @@ impl World {
             errors: BTreeMap::new(),
             routes: [(id(), RouteReport { listed: true, route: Some(route(rules, 1)), ..RouteReport::default() })]
                 .into(),
+            members: BTreeMap::new(),
+            imports: None,
         };
         let mut world = Self { view, log: Vec::new(), second: 0, version: 1 };
         world.store(&json!({

@@ -113,3 +113,65 @@ fn a_topology_leads_to_a_backend_routing_in_each_cluster() {
     let lines: Vec<_> = lines.iter().map(|(when, view)| format!("{when}:\n  {}", told(view))).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+/// A topology over several clusters has one BackendRouting, whose routes are where its gateway is.
+#[test]
+fn a_topology_over_all_clusters_leads_to_one_backend_routing() {
+    let web = |cluster: &str| fixtures::workload(cluster, "web", 3);
+    let over = |change: Value| {
+        let mut spec = json!({ "trafficType": "MultiCluster" });
+        json_patch::merge(&mut spec, &change);
+        topology(&json!({ "spec": spec }))
+    };
+    let with = |change: Value, workloads: Vec<Workload>| TopologyView { topology: over(change), ..view(workloads) };
+    let created = |view: &TopologyView| match super::topology(view, at(0)).writes.into_iter().next() {
+        Some(HubWrite::Create { key, object, .. }) => (key.name, object),
+        other => panic!("{other:?}"),
+    };
+    let both = with(json!({}), vec![web("east"), web("west")]);
+    let (name, object) = created(&both);
+    let backend = &object["spec"]["backend"];
+    assert_eq!(
+        (&*name, &backend["kind"], &backend["apiVersion"]),
+        ("web-msc", &json!("ServiceImport"), &json!(keys::MULTICLUSTER_API))
+    );
+    assert_eq!((&object["spec"]["clusters"], &backend["cluster"]), (&json!(["east", "west"]), &Value::Null));
+    let entered = with(json!({ "gatewayCluster": "west" }), vec![web("east"), web("west")]);
+    let (_, elsewhere) = created(&entered);
+    assert_eq!(
+        (&elsewhere["spec"]["backend"]["cluster"], &elsewhere["spec"]["routes"][0]["cluster"]),
+        (&json!("west"), &json!("west"))
+    );
+
+    let made = |mut view: TopologyView| {
+        let mut object = object.clone();
+        object["metadata"]["uid"] = json!("b");
+        view.routings.insert("web-msc".to_owned(), fixtures::object(object));
+        view
+    };
+    let mut known = made(with(json!({}), vec![web("east")]));
+    let tied = |cluster: &str| json!({ "workloadRef": { "cluster": cluster, "name": "web" }, "backendRoutingName": "web-msc" });
+    Arc::make_mut(&mut known.topology).status =
+        Some(serde_json::from_value(json!({ "topologies": [tied("east"), tied("west")] })).unwrap());
+    let mut unsure = known.clone();
+    let health = Health::Unreachable { since: at(0), error: "timed out".into() };
+    unsure.members.insert("west".into(), MemberView { health, workloads: BTreeMap::new(), reports: BTreeMap::new() });
+    let kept = made(with(json!({}), vec![web("east"), web("west")]));
+    let lines = [
+        ("no workload", with(json!({}), vec![])),
+        ("all is there", kept),
+        ("the west's workload is gone", known),
+        ("the west does not answer", unsure),
+        ("a gateway nowhere", with(json!({ "gatewayCluster": "north" }), vec![web("east")])),
+        ("in each cluster instead", made(with(json!({ "trafficType": "InCluster" }), vec![web("east")]))),
+        (
+            "an Ingress",
+            with(
+                json!({ "routes": [{ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop" }] }),
+                vec![],
+            ),
+        ),
+    ];
+    let lines: Vec<_> = lines.iter().map(|(when, view)| format!("{when}:\n  {}", told(view))).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}

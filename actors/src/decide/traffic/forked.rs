@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Shift, workloads_of};
+use super::{Shift, clusters, workloads_of};
 use crate::{
     api::{
         BackendRouting, RolloutRun,
@@ -12,13 +12,13 @@ use crate::{
         },
         keys,
     },
-    decide::{blue_green, canary, status},
+    decide::{blue_green, canary, routing::is_multi, status},
     view::{RolloutView, Workload},
     workloads::WorkloadKind,
 };
 
 pub(super) type Spec = (Option<ForkedBackends>, Option<BackendForwarding>);
-type Labels = BTreeMap<String, String>;
+pub(super) type Labels = BTreeMap<String, String>;
 
 /// The two fields of the spec that are a run's. `Err` says why no selector tells the revisions apart.
 pub(super) fn spec(
@@ -76,12 +76,15 @@ fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Resu
         && status.is_some_and(|status| status.rollback.is_some())
         && !behind_copies
     {
-        return Ok(forks.clone());
+        return Ok(clusters::without_absent(run, forks.clone()));
     }
     let by_copy = behind_copies
         || status.is_none_or(|status| !canary::finished(run, status))
         || status.is_some_and(|status| status.phase == crate::api::RolloutRunPhase::Canceling)
             && run.spec.canary.is_some();
+    if is_multi(routing) {
+        return clusters::forks(view, run, routing, by_copy, |workloads| selectors(view, workloads, by_copy));
+    }
     let workloads: Vec<_> = workloads_of(view, run, routing).collect();
     // What is left of the pods of a workload that is gone is told from others as before.
     if let (Some(forks), []) = (&routing.spec.forked_backends, &*workloads) {
@@ -89,8 +92,11 @@ fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Resu
     }
     let (stable, new) = selectors(view, &workloads, by_copy)?;
     let backend = &routing.spec.backend.name;
-    let fork =
-        |suffix: &str, labels| ForkedBackend { name: format!("{backend}-{suffix}"), extra_label_selector: labels };
+    let fork = |suffix: &str, labels| ForkedBackend {
+        name: format!("{backend}-{suffix}"),
+        extra_label_selector: labels,
+        ..ForkedBackend::default()
+    };
     Ok(ForkedBackends { stable: fork("stable", stable), canary: fork("canary", new) })
 }
 

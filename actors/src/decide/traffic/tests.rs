@@ -227,3 +227,72 @@ fn a_backend_that_somebody_else_has_is_waited_for() {
     });
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+/// A fork is made where it has pods, selects them by what they are called there, and nothing waits for it where the run goes
+/// on without the cluster.
+#[test]
+fn forks_over_clusters_follow_the_pods() {
+    let east = |count: i32| Workload { updated_replicas: count, ..fixtures::workload("east", "web", 5) };
+    let west = |count: i32| Workload {
+        stable_revision: "w1".into(),
+        updated_revision: "w2".into(),
+        updated_replicas: count,
+        ..fixtures::workload("west", "web", 5)
+    };
+    let over = |workloads: Vec<Workload>, known: Value| {
+        let mut view = view(workloads, false);
+        let mut topology = json!(*view.topologies["web"]);
+        let tied = |cluster: &str| json!({ "workloadRef": { "cluster": cluster, "name": "web" }, "backendRoutingName": "web-msc" });
+        topology["status"]["topologies"] = json!([tied("east"), tied("west")]);
+        view.topologies.insert("web".into(), object(topology));
+        let spec = json!({
+            "trafficType": "MultiCluster", "clusters": ["east", "west"], "forkedBackends": known,
+            "backend": { "apiVersion": keys::MULTICLUSTER_API, "kind": "ServiceImport", "name": "web" },
+        });
+        let routing = json!({ "metadata": { "name": "web-msc", "namespace": "default" }, "spec": spec });
+        view.routings = [("web-msc".to_owned(), object(routing))].into();
+        view
+    };
+    let in_batches = |skipped: Value| {
+        let batch = json!({ "currentBatchIndex": 0, "currentBatchState": "Running", "records": [] });
+        let phase = json!({ "phase": "Progressing", "canaryStatus": { "state": "Succeeded" }, "batchStatus": batch, "skippedClusters": skipped });
+        run(&[Some(10), None, None], &phase)
+    };
+    let told = |view: &RolloutView, run: &RolloutRun| {
+        let (forks, _) = forked::spec(view, run, &view.routings["web-msc"], Shift::Stable).unwrap();
+        let forks = forks.unwrap();
+        [forks.stable, forks.canary]
+            .map(|fork| {
+                let of =
+                    |labels: &std::collections::BTreeMap<String, String>| labels.values().cloned().collect::<String>();
+                let clusters = fork
+                    .clusters
+                    .iter()
+                    .map(|cluster| format!("{} {}", cluster.name, of(&cluster.extra_label_selector)));
+                format!("{} of {}", fork.name, clusters.collect::<Vec<_>>().join(", "))
+            })
+            .join("; ")
+    };
+    let canary = run(&[None; 3], &json!({ "phase": "Progressing", "canaryStatus": { "state": "Running" } }));
+    let known = |clusters: &[&str]| {
+        let clusters: Vec<_> = clusters.iter().map(|name| json!({ "name": name })).collect();
+        json!({ "stable": { "name": "web-stable", "clusters": clusters }, "canary": { "name": "web-canary", "clusters": clusters } })
+    };
+    let none = || in_batches(json!([]));
+    let skipped = json!([{ "name": "west", "reason": "it is unreachable" }]);
+    let lines = [
+        ("a canary without copies", told(&over(vec![east(0), west(0)], Value::Null), &canary)),
+        ("a canary with a copy in the east", told(&over(vec![east(0), copy(), west(0)], Value::Null), &canary)),
+        ("a batch that has moved nothing", told(&over(vec![east(0), west(0)], Value::Null), &none())),
+        ("a batch that has moved a pod in the west", told(&over(vec![east(0), west(1)], Value::Null), &none())),
+        ("no pod is left on the old version in the east", told(&over(vec![east(5), west(1)], Value::Null), &none())),
+        ("the same where the forks are known", told(&over(vec![east(5), west(1)], known(&["east", "west"])), &none())),
+        ("the west is not seen", told(&over(vec![east(1)], known(&["east", "west"])), &none())),
+        (
+            "the west is gone without",
+            told(&over(vec![east(1), west(1)], known(&["east", "west"])), &in_batches(skipped)),
+        ),
+    ];
+    let lines: Vec<_> = lines.iter().map(|(when, forks)| format!("{when}:\n  {forks}")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}

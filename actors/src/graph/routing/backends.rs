@@ -1,4 +1,4 @@
-//! What a BackendRouting's actor knows of the backends of its cluster and of their endpoints.
+//! What a BackendRouting's actor knows of the backends of its clusters and of the pods behind them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +7,9 @@ use std::{
 
 use ractor::ActorRef;
 
+use super::behind::Behind;
 use crate::{
-    backends::pod_selector,
+    decide,
     graph::{
         cluster::{ClusterMsg, Subscription},
         effects::Context,
@@ -16,158 +17,200 @@ use crate::{
         subject::Subject,
         watched::Watched,
     },
-    view::{Backend, Endpoints, Health, Pod, RoutingView},
+    view::{Backend, Export, Health, Import, MemberBackends, RoutingView},
 };
 
-/// What is written beside routes, and what writes are told apart by: a BackendRouting has backends of one kind.
+/// What is written beside routes, and what writes are told apart by: a BackendRouting of one cluster has backends of one
+/// kind.
 pub(super) const KIND: &str = "backend";
+/// What is written in each of several clusters.
+pub(super) const SERVICE: &str = "Service";
+/// What makes it one of several clusters.
+pub(super) const EXPORT: &str = "ServiceExport";
 
 /// The watch of the backends of a kind.
 pub(super) fn subject(kind: &str, namespace: &str) -> Subject {
     let namespace = namespace.to_owned();
-    if kind == "InferencePool" { Subject::InferencePools { namespace } } else { Subject::Services { namespace } }
+    match kind {
+        "InferencePool" => Subject::InferencePools { namespace },
+        EXPORT => Subject::ServiceExports { namespace },
+        _ => Subject::Services { namespace },
+    }
 }
 
-/// The backends of one namespace of one cluster.
+/// The backends of one namespace, in its own cluster or in several.
 pub(super) struct Backends {
     context: Context,
     namespace: String,
     wake: Arc<dyn Fn() + Send + Sync>,
-    /// The cluster and the kind of the backend.
-    place: Option<(String, String)>,
-    objects: Watched<Arc<Backend>>,
-    behind: Behind,
+    /// The clusters that there are.
+    known: BTreeSet<String>,
+    /// What is watched, by cluster.
+    watched: BTreeMap<String, Cluster>,
 }
 
-/// What tells of the pods behind backends.
-enum Behind {
-    /// Of Services.
-    Slices(Watched<Arc<Endpoints>>),
-    /// Of InferencePools, which have no EndpointSlices: the pods that each fork selects, by its name, with the selector.
-    /// They are watched as long as the fork is there.
-    Pods(BTreeMap<String, (String, Watched<Arc<Pod>>)>),
+/// What is watched in one cluster: as much of it as is of interest there.
+#[derive(Default)]
+struct Cluster {
+    /// The kind of the backends.
+    kind: String,
+    objects: Watched<Arc<Backend>>,
+    behind: Behind,
+    exports: Watched<Arc<Export>>,
+    imports: Watched<Arc<Import>>,
+}
+
+/// What is of interest in a cluster.
+#[derive(Clone, Default)]
+struct Interest {
+    /// Backends of this kind.
+    backends: Option<String>,
+    exports: bool,
+    imports: bool,
 }
 
 impl Backends {
     pub(super) fn new(context: &Context, namespace: String, wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self {
-            context: context.clone(),
-            namespace,
-            wake: Arc::new(wake),
-            place: None,
-            objects: Watched::default(),
-            behind: Behind::Slices(Watched::default()),
-        }
+        let wake = Arc::new(wake);
+        Self { context: context.clone(), namespace, wake, known: BTreeSet::new(), watched: BTreeMap::new() }
     }
 
-    /// Sees to it that the cluster of the backend is watched, and only that.
+    /// Sees to it that the clusters of the backend are watched, and only those.
     pub(super) fn subscribe(&mut self, clusters: &BTreeMap<String, ActorRef<ClusterMsg>>, view: &mut RoutingView) {
-        let backend = &view.routing.spec.backend;
-        let place = (backend.cluster.clone(), backend.kind.clone());
-        if self.place.as_ref() != Some(&place) {
-            let is_pool = matches!(subject(&place.1, &self.namespace), Subject::InferencePools { .. });
-            self.objects = Watched::default();
-            self.behind = if is_pool { Behind::Pods(BTreeMap::new()) } else { Behind::Slices(Watched::default()) };
-            self.place = Some(place);
-        }
-        let cluster = clusters.get(&backend.cluster);
-        if let Some(cluster) = cluster {
+        self.known = clusters.keys().cloned().collect();
+        let wanted = interests(view);
+        self.watched.retain(|name, _| wanted.contains_key(name));
+        for (name, interest) in wanted {
+            let watched = self.watched.entry(name.clone()).or_default();
+            let Some(cluster) = clusters.get(&name) else { continue };
             let to = |subject| {
                 let wake = self.wake.clone();
                 Subscription::new(&self.context, cluster, subject, None, move || wake())
             };
-            self.objects.subscription.get_or_insert_with(|| to(subject(&backend.kind, &self.namespace)));
-            match &mut self.behind {
-                Behind::Slices(slices) => {
-                    let subject = Subject::EndpointSlices { namespace: self.namespace.clone() };
-                    slices.subscription.get_or_insert_with(|| to(subject));
-                }
-                Behind::Pods(pods) => {
-                    keep(pods, forks(view, &self.objects));
-                    for (selector, pods) in pods.values_mut() {
-                        let subject = Subject::Pods { namespace: self.namespace.clone(), selector: selector.clone() };
-                        pods.subscription.get_or_insert_with(|| to(subject));
-                    }
-                }
-            }
+            watched.keep(view, &self.namespace, interest, to);
         }
-        self.show(view, cluster.is_some());
+        self.show(view);
     }
 
-    /// Takes in what the cluster's actor tells.
+    /// Takes in what the clusters' actors tell.
     pub(super) fn take_in(&mut self, view: &mut RoutingView) {
-        self.objects.take_in(|object| match object {
-            Projected::Backend(backend) => Some(backend),
-            _ => None,
-        });
-        match &mut self.behind {
-            Behind::Slices(slices) => drop(slices.take_in(|object| match object {
-                Projected::Endpoints(endpoints) => Some(endpoints),
-                _ => None,
-            })),
-            Behind::Pods(pods) => {
-                for (_, pods) in pods.values_mut() {
-                    pods.take_in(|object| match object {
-                        Projected::Pod(pod) => Some(pod),
-                        _ => None,
-                    });
-                }
-            }
-        }
-        let is_member = view.health.is_some();
-        self.show(view, is_member);
+        self.watched.values_mut().for_each(Cluster::take_in);
+        self.show(view);
     }
 
     /// A cluster's actor was begun anew: absence means nothing until it has listed.
     pub(super) fn cluster_up(&mut self, name: &str) {
-        if self.place.as_ref().is_some_and(|(cluster, _)| cluster == name) {
-            self.objects.restart();
-            match &mut self.behind {
-                Behind::Slices(slices) => slices.restart(),
-                Behind::Pods(pods) => pods.values_mut().for_each(|(_, pods)| pods.restart()),
-            }
+        if let Some(Cluster { kind: _, objects, behind, exports, imports }) = self.watched.get_mut(name) {
+            objects.restart();
+            behind.restart();
+            exports.restart();
+            imports.restart();
         }
     }
 
-    fn show(&self, view: &mut RoutingView, is_member: bool) {
-        let behind = match &self.behind {
-            Behind::Slices(slices) => vec![slices.health()],
-            Behind::Pods(pods) => pods.values().map(|(_, pods)| pods.health()).collect(),
-        };
-        let all = std::iter::once(self.objects.health()).chain(behind);
-        view.health = is_member.then(|| all.reduce(worse).unwrap_or(Health::Syncing));
-        view.backends = self.objects.objects().map(|(key, backend)| (key.name.clone(), backend.clone())).collect();
-        view.ready = self.behind.ready();
-    }
-}
-
-impl Behind {
-    /// How many pods are ready, by the name of the backend.
-    fn ready(&self) -> BTreeMap<String, usize> {
-        match self {
-            Self::Slices(slices) => {
-                let mut ready: BTreeMap<String, BTreeSet<&String>> = BTreeMap::new();
-                for (_, endpoints) in slices.objects() {
-                    ready.entry(endpoints.service.clone()).or_default().extend(&endpoints.ready);
-                }
-                ready.into_iter().map(|(service, pods)| (service, pods.len())).collect()
-            }
-            Self::Pods(pods) => {
-                let serves = |pod: &Pod| pod.ready_since.is_some() && !pod.terminating;
-                let count = |pods: &Watched<Arc<Pod>>| pods.objects().filter(|(_, pod)| serves(pod)).count();
-                pods.iter().map(|(name, (_, pods))| (name.clone(), count(pods))).collect()
-            }
+    fn show(&self, view: &mut RoutingView) {
+        let home = &view.routing.spec.backend.cluster;
+        let is_member = |name: &String| self.known.contains(name);
+        if !decide::routing::is_multi(&view.routing) {
+            let Some(cluster) = self.watched.get(home) else { return };
+            view.health = is_member(home).then(|| cluster.health());
+            (view.backends, view.ready) = (cluster.backends(), cluster.behind.ready());
+            view.members.clear();
+            return;
         }
+        (view.backends, view.ready) = (BTreeMap::new(), BTreeMap::new());
+        let imports = self.watched.get(home).map(|cluster| &cluster.imports);
+        view.health = imports.filter(|_| is_member(home)).map(Watched::health);
+        view.imports = imports.filter(|imports| imports.is_served()).map(|imports| {
+            let there = imports.objects().filter(|(_, import)| !import.deleting);
+            there.map(|(key, _)| key.name.clone()).collect()
+        });
+        let interests = interests(view);
+        let members = self.watched.iter().filter(|(name, _)| interests.get(*name).is_some_and(|it| it.exports));
+        let members = members.map(|(name, cluster)| {
+            let errors = view.members.remove(name).map(|known| known.errors).unwrap_or_default();
+            let exports = cluster.exports.objects().map(|(key, export)| (key.name.clone(), export.clone())).collect();
+            let health = || worse(cluster.health(), cluster.exports.health());
+            let member = MemberBackends {
+                health: is_member(name).then(health),
+                backends: cluster.backends(),
+                ready: cluster.behind.ready(),
+                exports: cluster.exports.is_served().then_some(exports),
+                errors,
+            };
+            (name.clone(), member)
+        });
+        view.members = members.collect();
     }
 }
 
-/// Keeps one watch for each of these, of the pods that it selects.
-fn keep<'a>(pods: &mut BTreeMap<String, (String, Watched<Arc<Pod>>)>, forks: impl Iterator<Item = &'a Backend>) {
-    let wanted: BTreeMap<_, _> =
-        forks.filter_map(|fork| Some((fork.key.name.clone(), pod_selector(&fork.object)?))).collect();
-    pods.retain(|name, (selector, _)| wanted.get(name) == Some(selector));
-    for (name, selector) in wanted {
-        pods.entry(name).or_insert_with(|| (selector, Watched::default()));
+/// What is of interest in which cluster.
+fn interests(view: &RoutingView) -> BTreeMap<String, Interest> {
+    let mut interests: BTreeMap<String, Interest> = BTreeMap::new();
+    let spec = &view.routing.spec;
+    let home = interests.entry(spec.backend.cluster.clone()).or_default();
+    if !decide::routing::is_multi(&view.routing) {
+        home.backends = Some(spec.backend.kind.clone());
+        return interests;
+    }
+    home.imports = true;
+    let known = view.routing.status.iter().flat_map(|status| &status.clusters).map(|known| &known.name);
+    for name in spec.clusters.iter().chain(known) {
+        let interest = interests.entry(name.clone()).or_default();
+        (interest.backends, interest.exports) = (Some(SERVICE.to_owned()), true);
+    }
+    interests
+}
+
+impl Cluster {
+    fn keep(&mut self, view: &RoutingView, namespace: &str, interest: Interest, to: impl Fn(Subject) -> Subscription) {
+        let kind = interest.backends.clone().unwrap_or_default();
+        if self.kind != kind {
+            (self.objects, self.behind) = (Watched::default(), Behind::default());
+            self.kind = kind;
+        }
+        keep(&mut self.objects, interest.backends.is_some(), || to(subject(&self.kind, namespace)));
+        if interest.backends.is_some() {
+            let is_pool = matches!(subject(&self.kind, namespace), Subject::InferencePools { .. });
+            self.behind.keep(is_pool, namespace, forks(view, &self.objects), &to);
+        }
+        let of = |namespace: &str| namespace.to_owned();
+        keep(&mut self.exports, interest.exports, || to(Subject::ServiceExports { namespace: of(namespace) }));
+        keep(&mut self.imports, interest.imports, || to(Subject::ServiceImports { namespace: of(namespace) }));
+    }
+
+    fn take_in(&mut self) {
+        self.objects.take_in(|object| match object {
+            Projected::Backend(backend) => Some(backend),
+            _ => None,
+        });
+        self.behind.take_in();
+        self.exports.take_in(|object| match object {
+            Projected::Export(export) => Some(export),
+            _ => None,
+        });
+        self.imports.take_in(|object| match object {
+            Projected::Import(import) => Some(import),
+            _ => None,
+        });
+    }
+
+    /// Whether backends and the pods behind them can be relied on.
+    fn health(&self) -> Health {
+        self.behind.health().into_iter().fold(self.objects.health(), worse)
+    }
+
+    fn backends(&self) -> BTreeMap<String, Arc<Backend>> {
+        self.objects.objects().map(|(key, backend)| (key.name.clone(), backend.clone())).collect()
+    }
+}
+
+/// Watches what is of interest, and forgets what is not any more.
+fn keep<V>(watched: &mut Watched<V>, interest: bool, to: impl FnOnce() -> Subscription) {
+    if interest {
+        watched.subscription.get_or_insert_with(to);
+    } else if watched.subscription.is_some() {
+        *watched = Watched::default();
     }
 }
 
