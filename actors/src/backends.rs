@@ -155,7 +155,7 @@ pub fn fork(origin: &Value, fork: &ForkedBackend, role: Role) -> Result<Value, R
     }))
 }
 
-/// The ServiceExport of a fork. It goes with the fork's origin, too.
+/// The ServiceExport of a fork that is there. It goes with the fork, as that goes with its origin.
 pub fn export(fork: &Value) -> Value {
     json!({
         "apiVersion": keys::MULTICLUSTER_API,
@@ -167,7 +167,12 @@ pub fn export(fork: &Value) -> Value {
                 keys::LABEL_TRAFFIC_LANE: fork["metadata"]["labels"][keys::LABEL_TRAFFIC_LANE],
                 keys::LABEL_CANARY_RESOURCE: "true",
             },
-            "ownerReferences": fork["metadata"]["ownerReferences"],
+            "ownerReferences": [{
+                "apiVersion": fork["apiVersion"],
+                "kind": fork["kind"],
+                "name": fork["metadata"]["name"],
+                "uid": fork["metadata"]["uid"],
+            }],
         },
     })
 }

@@ -70,25 +70,26 @@ fn a_crash_at_every_write_changes_nothing() {
 #[test]
 fn a_crash_at_every_write_loses_no_request() {
     crash_at_writes(&named("traffic-crash"), 1, 1);
+    crash_at_writes(&named("traffic-multicluster-crash"), 2, 3);
     for (first, name) in (1..).zip(["traffic-drift-pause", "traffic-drift-cancel"]) {
         crash_at_writes(&named(name), first, 6);
     }
 }
 
-/// Nor where copies take over: every second write.
+/// Nor where copies take over: every third write.
 #[test]
 fn a_crash_while_copies_take_over_loses_no_request() {
-    crash_at_writes(&named("blue-green-crash"), 2, 2);
+    crash_at_writes(&named("blue-green-crash"), 2, 3);
 }
 
 /// The same by an Ingress, of which there are two to write, and with forks of an InferencePool, whose pods are counted one
 /// by one. Of what differs from these in what is written, and not in when, a third.
 #[test]
 fn a_crash_at_every_write_loses_no_request_whatever_the_route() {
-    crash_at_writes(&named("traffic-ingress"), 1, 1);
-    crash_at_writes(&named("traffic-inference"), 1, 1);
-    crash_at_writes(&named("traffic-ingress-match"), 2, 3);
-    crash_at_writes(&named("traffic-grpc"), 1, 3);
+    crash_at_writes(&named("traffic-ingress"), 1, 3);
+    crash_at_writes(&named("traffic-inference"), 2, 4);
+    crash_at_writes(&named("traffic-ingress-match"), 2, 6);
+    crash_at_writes(&named("traffic-grpc"), 1, 6);
 }
 
 fn crash_at_every_write(scenario: &Scenario) {
@@ -172,6 +173,23 @@ fn defects_are_noticed_whatever_the_route_and_the_backend() {
         ("traffic-inference", Sabotage::ShareTooEarly, "no_lost_request"),
     ] {
         let outcome = run_with(&named(name), SEED, Options { blow_at: None, sabotage: Some(sabotage) });
+        assert!(
+            outcome.broken().contains(&invariant),
+            "{name} {sabotage:?}: {:?}\n{}",
+            outcome.broken(),
+            outcome.timeline
+        );
+    }
+}
+
+/// What a gateway sends to other clusters is looked at as what it sends to its own.
+#[test]
+fn a_wrong_share_over_several_clusters_is_noticed() {
+    for (sabotage, invariant) in
+        [(Sabotage::ShareTooHigh, "traffic_share"), (Sabotage::ShareTooEarly, "no_lost_request")]
+    {
+        let options = Options { blow_at: None, sabotage: Some(sabotage) };
+        let outcome = run_with(&named("traffic-multicluster"), SEED, options);
         assert!(outcome.broken().contains(&invariant), "{sabotage:?}: {:?}\n{}", outcome.broken(), outcome.timeline);
     }
 }

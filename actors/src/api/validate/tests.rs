@@ -486,6 +486,37 @@ fn traffic_topologies() {
             (json!({"spec": {"routes": [{"name": ""}]}}), &["spec.routes[0].name"]),
             (json!({"spec": {"routes": [{"name": "web"}, {"kind": "HTTPRoute", "name": "web"}]}}), &["spec.routes[1]"]),
             (json!({"spec": {"routes": null}}), &[]),
+            (json!({"spec": {"gatewayCluster": "a"}}), &["spec.gatewayCluster"]),
+            (json!({"spec": {"backend": import()}}), &["spec.backend"]),
+        ],
+    );
+}
+
+fn import() -> Value {
+    json!({"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport", "name": "web"})
+}
+
+#[test]
+fn traffic_topologies_over_clusters() {
+    let good = json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "trafficType": "MultiCluster", "gatewayCluster": "a",
+            "workloadRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "match": {"selector": {}}},
+            "backend": {"name": "web"},
+            "routes": [{"name": "web"}],
+        },
+    });
+    let pool = json!({"apiVersion": "inference.networking.x-k8s.io/v1alpha2", "kind": "InferencePool"});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"});
+    refuses(
+        &good,
+        traffic_topology,
+        &[
+            (json!({"spec": {"gatewayCluster": null}}), &[]),
+            (json!({"spec": {"backend": import()}}), &[]),
+            (json!({"spec": {"backend": pool}}), &["spec.backend"]),
+            (json!({"spec": {"routes": [{"name": "web"}, ingress]}}), &["spec.routes[1]"]),
         ],
     );
 }

@@ -241,9 +241,9 @@ fn write_export(case: &Case<'_>, site: &Site<'_>, role: Role) -> Option<BackendW
     let key = key(case, &fork.name);
     let existing = site.exports?.get(&fork.name);
     if fork.is_asked {
-        let is_due = existing.is_none() && fork.existing.is_some_and(|fork| !fork.deleting) && refusal(case).is_none();
-        let object = backends::export(fork.wanted.as_ref().filter(|_| is_due)?);
-        return Some(BackendWrite::Create { key, object });
+        let exported = fork.existing.filter(|fork| existing.is_none() && !fork.deleting)?;
+        let is_due = fork.wanted.is_some() && refusal(case).is_none();
+        return is_due.then(|| BackendWrite::Create { key, object: backends::export(&exported.object) });
     }
     let existing = existing.filter(|export| export.is_fork && !export.deleting && is_unused(case, role))?;
     let (uid, resource_version) = (existing.uid.clone(), existing.resource_version.clone());

@@ -10,7 +10,7 @@ use crate::{
     },
     decide::{absence, canary, routing::is_multi},
     intent::Wait,
-    view::{RolloutView, Workload},
+    view::{Health, RolloutView, Workload},
 };
 
 /// The clusters that have the pods behind its backend.
@@ -53,14 +53,17 @@ pub(super) fn forks(
         let (known_stable, known_canary) = (of_cluster(&known.stable), of_cluster(&known.canary));
         let workloads: Vec<_> = workloads(view, run, routing, cluster).collect();
         if workloads.is_empty() {
-            // What is not seen for now is there all the same.
+            // What is not seen for now is there all the same, and nobody knows what its pods are called.
+            if known_stable.is_none() && !is_listed(view, cluster) {
+                return Err(format!("cluster {cluster}: its workloads are out of sight"));
+            }
             stable.clusters.extend(known_stable);
             canary.clusters.extend(known_canary);
             continue;
         }
         let (old, new) = selectors(&workloads).map_err(|why| format!("cluster {cluster}: {why}"))?;
         let entry = |selector| ForkedBackendCluster { name: cluster.to_owned(), extra_label_selector: selector };
-        if by_copy || known_stable.is_some() || workloads.iter().any(|workload| has_old(workload)) {
+        if known_stable.is_some() || workloads.iter().any(|workload| has_old(workload, by_copy)) {
             stable.clusters.push(entry(old));
         }
         let has_new = |workload: &Arc<Workload>| {
@@ -86,8 +89,15 @@ fn is_left_out(run: &RolloutRun, cluster: &str) -> bool {
     run.status.as_ref().is_some_and(|status| absence::is_skipped(status, cluster))
 }
 
-fn has_old(workload: &Workload) -> bool {
-    workload.updated_revision == workload.stable_revision || workload.updated_replicas < workload.replicas
+/// Whether absence means anything in a cluster.
+fn is_listed(view: &RolloutView, cluster: &str) -> bool {
+    view.members.get(cluster).is_some_and(|member| member.health == Health::Ready)
+}
+
+/// Whether it has pods that the stable fork is to select. Beside copies these are all of them.
+fn has_old(workload: &Workload, by_copy: bool) -> bool {
+    let is_at_rest = by_copy || workload.updated_revision == workload.stable_revision;
+    if is_at_rest { workload.replicas > 0 } else { workload.updated_replicas < workload.replicas }
 }
 
 /// The workloads of one cluster whose requests it is about, whether the run moves them or not.

@@ -287,12 +287,22 @@ fn forks_over_clusters_follow_the_pods() {
         ("a batch that has moved a pod in the west", told(&over(vec![east(0), west(1)], Value::Null), &none())),
         ("no pod is left on the old version in the east", told(&over(vec![east(5), west(1)], Value::Null), &none())),
         ("the same where the forks are known", told(&over(vec![east(5), west(1)], known(&["east", "west"])), &none())),
+        (
+            "the west is scaled to nothing",
+            told(&over(vec![east(0), Workload { replicas: 0, ..west(0) }], Value::Null), &none()),
+        ),
         ("the west is not seen", told(&over(vec![east(1)], known(&["east", "west"])), &none())),
         (
             "the west is gone without",
             told(&over(vec![east(1), west(1)], known(&["east", "west"])), &in_batches(skipped)),
         ),
     ];
+    // Who has not seen a cluster yet cannot leave it out.
+    let mut unseen = over(vec![east(0), west(0)], Value::Null);
+    let west = unseen.members.get_mut("west").unwrap();
+    (west.health, west.workloads) = (Health::Unreachable { since: at(0), error: "timed out".into() }, [].into());
+    let why = forked::spec(&unseen, &none(), &unseen.routings["web-msc"], Shift::Stable);
+    assert_eq!(why.unwrap_err(), "cluster west: its workloads are out of sight");
     let lines: Vec<_> = lines.iter().map(|(when, forks)| format!("{when}:\n  {forks}")).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

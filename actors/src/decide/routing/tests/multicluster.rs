@@ -164,7 +164,7 @@ impl World {
                 self.store(&cluster, object);
             }
             (BackendWrite::Create { object, .. }, true) => {
-                assert_eq!(object["metadata"]["ownerReferences"][0]["name"], "web");
+                assert_eq!(object["metadata"]["ownerReferences"][0]["name"], *name);
                 self.say(&format!("{cluster}: export {name}"));
                 let version = "1".to_owned();
                 let export = Export {
@@ -214,6 +214,8 @@ fn requests_wait_for_every_cluster_and_what_is_exported_goes_after_them() {
     world.pass(1);
     world.ready("east", "web-stable", 4);
     world.pass(11);
+    // However long the east is ready.
+    world.pass(11);
     world.ready("west", "web-stable", 4);
     world.pass(1);
     world.pass(11);
@@ -223,6 +225,7 @@ fn requests_wait_for_every_cluster_and_what_is_exported_goes_after_them() {
     world.pass(1);
     world.ready("east", "web-canary", 1);
     world.ask(forks(&BOTH, &BOTH), forwarding(Some(20)));
+    world.pass(11);
     world.pass(11);
     world.ready("west", "web-canary", 1);
     world.pass(1);
@@ -299,4 +302,33 @@ fn what_stands_in_the_way_is_told_with_the_cluster() {
         world.member("west").exports.as_mut().unwrap().insert("web-stable".into(), Arc::new(export));
     });
     insta::assert_snapshot!(lines.join("\n\n"));
+}
+
+/// A BackendRouting stays until nothing of it is left in any cluster.
+#[test]
+fn a_deletion_waits_for_a_cluster_that_is_away() {
+    let mut world = World::stable();
+    world.dark("west");
+    let mut deleted = json!(*world.view.routing);
+    deleted["metadata"]["deletionTimestamp"] = json!("2027-01-15T08:00:00Z");
+    world.view.routing = object(deleted);
+    world.pass(1);
+    world.pass(11);
+    world.pass(11);
+    let finalizers = |world: &World| world.view.routing.metadata.finalizers.clone().unwrap_or_default().len();
+    assert_eq!(finalizers(&world), 1);
+    world.member("west").health = Some(Health::Ready);
+    world.pass(1);
+    assert_eq!(finalizers(&world), 0);
+    insta::assert_snapshot!(world.log.join("\n"), @r"
+    34s  route: web 1
+    34s    cluster east: Service web-stable to go
+    45s  east: export web-stable no more
+    45s  east: delete web-stable
+    45s    cluster west: it is unreachable: timed out
+    56s    cluster west: it is unreachable: timed out
+    57s  west: export web-stable no more
+    57s  west: delete web-stable
+    57s    cluster west: Service web-stable to go
+    ");
 }
