@@ -103,15 +103,20 @@ impl<'a> Fork<'a> {
     }
 }
 
+/// What is said where the kind is not known.
+pub(super) fn unserved_exports() -> String {
+    format!(
+        "{MULTICLUSTER_API} ServiceExport is not served: install an implementation of the Multi-Cluster Services API"
+    )
+}
+
 /// Why a fork cannot be exported.
 fn unexported(site: &Site<'_>, name: &str) -> Option<String> {
     if site.member.is_none() || !site.is_in_sight() {
         return None;
     }
     if site.exports.is_none() {
-        return Some(format!(
-            "{MULTICLUSTER_API} ServiceExport is not served: install an implementation of the Multi-Cluster Services API"
-        ));
+        return Some(unserved_exports());
     }
     let foreign = site.export(name).is_some_and(|export| !export.is_fork);
     foreign.then(|| format!("ServiceExport {name} exists and is none of a fork: rename it"))

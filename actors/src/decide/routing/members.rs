@@ -27,6 +27,10 @@ pub(super) fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Fi
     if is_there && let Some(refusal) = forks::refusal(case) {
         finding = not("ForkRefused", refusal);
     }
+    if is_there && !case.is_forked() {
+        // Better now than in the middle of a run.
+        finding = exportable(case);
+    }
     let mut clusters = Vec::new();
     for known in &case.stored.clusters {
         let site = Site::of_member(case, &known.name);
@@ -66,6 +70,15 @@ pub(super) fn backends(case: &Case<'_>, status: &mut BackendRoutingStatus) -> Fi
         }
     }
     finding
+}
+
+/// Whether all clusters that export the backend can export its forks.
+fn exportable(case: &Case<'_>) -> Finding {
+    let clusters = case.view.routing.spec.clusters.iter().map(|name| (name, Site::of_member(case, name)));
+    let mut without = clusters.filter(|(_, site)| site.is_in_sight() && site.exports.is_none());
+    without
+        .next()
+        .map_or(READY, |(name, _)| not("ForkRefused", format!("cluster {name}: {}", forks::unserved_exports())))
 }
 
 /// What a fork waits for that is ready in every cluster, as far as that shows.

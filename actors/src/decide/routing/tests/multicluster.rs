@@ -281,8 +281,9 @@ fn what_stands_in_the_way_is_told_with_the_cluster() {
     let mut tell = |what: &str, change: &dyn Fn(&mut World)| {
         let mut world = World::new();
         change(&mut world);
-        world.ask(forks(&BOTH, &["east"]), forwarding(Some(20)));
         world.pass(0);
+        world.ask(forks(&BOTH, &["east"]), forwarding(Some(20)));
+        world.pass(1);
         lines.push(format!("{what}:\n{}", world.log.join("\n")));
     };
     tell("the west knows no ServiceExports", &|world| world.member("west").exports = None);
