@@ -123,7 +123,11 @@ pub fn fork(origin: &Value, fork: &ForkedBackend, role: Role) -> Result<Value, R
         _ => return Err(Refusal::Kind { origin: told(origin) }),
     };
     let mut spec = Value::Object(spec);
-    spec["selector"] = Value::Object(selector);
+    if has_match_labels(origin) {
+        spec["selector"]["matchLabels"] = Value::Object(selector);
+    } else {
+        spec["selector"] = Value::Object(selector);
+    }
 
     let mut labels = map(&origin["metadata"]["labels"]);
     labels.extend(extra(fork));
@@ -188,9 +192,20 @@ pub fn role(object: &Value) -> Option<Role> {
     [Role::Stable, Role::Canary].into_iter().find(|role| lane == role.lane())
 }
 
+/// Whether a backend is an InferencePool of v1, which has its labels one level deeper than all others.
+fn has_match_labels(backend: &Value) -> bool {
+    backend["spec"]["selector"]["matchLabels"].is_object()
+}
+
+/// The labels that a backend selects its pods by.
+fn labels(backend: &Value) -> &Value {
+    let selector = &backend["spec"]["selector"];
+    if has_match_labels(backend) { &selector["matchLabels"] } else { selector }
+}
+
 /// What a backend selects its pods by, as a label selector; none where it selects none.
 pub fn pod_selector(backend: &Value) -> Option<String> {
-    let labels = map(&backend["spec"]["selector"]);
+    let labels = map(labels(backend));
     let terms: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
     (!terms.is_empty()).then(|| terms.join(","))
 }
@@ -200,7 +215,7 @@ fn selector(origin: &Value, fork: &ForkedBackend, role: Role) -> Result<Map<Stri
     if origin["spec"]["type"] == "ExternalName" {
         return Err(Refusal::ExternalName { origin: told(origin) });
     }
-    let mut selector = map(&origin["spec"]["selector"]);
+    let mut selector = map(labels(origin));
     if selector.is_empty() {
         return Err(Refusal::Selectorless { origin: told(origin) });
     }

@@ -31,8 +31,12 @@ static MULTICLUSTER: LazyLock<Vec<Value>> = LazyLock::new(|| {
         include_str!("../crds/multicluster.x-k8s.io_serviceimports.yaml"),
     ])
 });
-static INFERENCE: LazyLock<Vec<Value>> =
-    LazyLock::new(|| parse(&[include_str!("../crds/inference.networking.x-k8s.io_inferencepools.yaml")]));
+static INFERENCE: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    parse(&[
+        include_str!("../crds/inference.networking.k8s.io_inferencepools.yaml"),
+        include_str!("../crds/inference.networking.x-k8s.io_inferencepools.yaml"),
+    ])
+});
 
 /// OpenKruise's CloneSet and Advanced StatefulSet.
 pub fn kruise() -> &'static [Value] {
@@ -59,7 +63,7 @@ pub fn multicluster() -> &'static [Value] {
     &MULTICLUSTER
 }
 
-/// The InferencePool of the Gateway API's inference extension.
+/// The InferencePool of the Gateway API's inference extension, and what it was before it was done.
 pub fn inference() -> &'static [Value] {
     &INFERENCE
 }
@@ -87,8 +91,9 @@ mod tests {
         let served: Vec<_> =
             api.resources().iter().filter(|resource| resource.custom).map(|it| it.kind.clone()).collect();
         let workloads = ["CloneSet", "StatefulSet", "CollaSet", "PodDecoration", "ResourceContext"];
-        let routes = ["Gateway", "GRPCRoute", "HTTPRoute", "InferencePool", "ServiceExport", "ServiceImport"];
-        assert_eq!(served, [&workloads[..], &routes[..]].concat());
+        let pools = ["InferencePool", "InferencePool"];
+        let routes = [&["Gateway", "GRPCRoute", "HTTPRoute"][..], &pools, &["ServiceExport", "ServiceImport"]].concat();
+        assert_eq!(served, [&workloads[..], &routes].concat());
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,8 +82,8 @@ fn a_crash_while_copies_take_over_loses_no_request() {
     crash_at_writes(&named("blue-green-crash"), 2, 3);
 }
 
-/// The same by an Ingress, of which there are two to write, and with forks of an InferencePool, whose pods are counted one
-/// by one. Of what differs from these in what is written, and not in when, a third.
+/// The same by an Ingress, of which there are two to write, and with forks of InferencePools, whose pods are counted one by
+/// one: of these, in two clusters, every second. Of what differs from others in what is written, and not in when, a third.
 #[test]
 fn a_crash_at_every_write_loses_no_request_whatever_the_route() {
     crash_at_writes(&named("traffic-ingress"), 1, 3);

@@ -495,9 +495,10 @@ pub(crate) mod rules {
     pub(crate) fn backend_kind() -> Value {
         json!({
             "rule": "has(self.apiVersion) && (self.apiVersion == 'v1' && self.kind == 'Service' || \
-                self.apiVersion == 'inference.networking.x-k8s.io/v1alpha2' && self.kind == 'InferencePool' || \
+                self.apiVersion in ['inference.networking.k8s.io/v1', 'inference.networking.x-k8s.io/v1alpha2'] && \
+                self.kind == 'InferencePool' || \
                 self.apiVersion == 'multicluster.x-k8s.io/v1alpha1' && self.kind == 'ServiceImport')",
-            "message": "must be a v1 Service, an inference.networking.x-k8s.io/v1alpha2 InferencePool or a multicluster.x-k8s.io/v1alpha1 ServiceImport",
+            "message": "must be a v1 Service, an inference.networking.k8s.io/v1 or inference.networking.x-k8s.io/v1alpha2 InferencePool, or a multicluster.x-k8s.io/v1alpha1 ServiceImport",
         })
     }
 

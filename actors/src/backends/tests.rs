@@ -169,6 +169,27 @@ fn a_fork_of_an_inference_pool() {
     assert_eq!(patch(&created(wanted.clone()), &wanted), None);
 }
 
+/// Of v1: its labels are one level deeper.
+#[test]
+fn a_fork_of_an_inference_pool_that_matches_labels() {
+    let mut pool = pool();
+    pool["apiVersion"] = json!("inference.networking.k8s.io/v1");
+    pool["spec"] = json!({
+        "selector": { "matchLabels": { "app": "llm" } }, "targetPorts": [{ "number": 8000 }],
+        "endpointPickerRef": { "name": "picker" },
+    });
+    let to = |hash: &str| fork(&pool, &named("llm-canary", &[("pod-template-hash", hash)]), Role::Canary).unwrap();
+    let mut spec = pool["spec"].clone();
+    spec["selector"]["matchLabels"]["pod-template-hash"] = json!("2");
+    assert_eq!(to("2")["spec"], spec);
+    assert_eq!(pod_selector(&to("2")).as_deref(), Some("app=llm,pod-template-hash=2"));
+    assert_eq!(patch(&to("2"), &to("2")), None);
+    let selected = json!({ "matchLabels": { "pod-template-hash": "3" } });
+    assert_eq!(patch(&to("2"), &to("3")).unwrap()["spec"]["selector"], selected, "it selects others");
+    pool["spec"]["selector"]["matchLabels"] = json!({});
+    assert!(matches!(fork(&pool, &named("llm-canary", &[]), Role::Canary), Err(Refusal::Selectorless { .. })));
+}
+
 #[test]
 fn what_cannot_be_forked_is_refused() {
     let mut named_otherwise = service(&json!({}));

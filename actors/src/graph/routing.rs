@@ -199,7 +199,7 @@ impl RoutingState {
         }
         if let Some(member) = self.view.members.get_mut(&target.cluster) {
             super::rollout::set(&mut member.errors, format!("{} {}", target.kind, target.key.name), outcome.error());
-        } else if target.kind == backends::KIND {
+        } else if target.kind == backends::kind(&self.view.routing.spec.backend) {
             super::rollout::set(&mut self.view.errors, target.key.name.clone(), outcome.error());
         }
         // Own writes to the BackendRouting are seen at once; but what the watch has shown since is newer.
@@ -221,13 +221,14 @@ impl RoutingState {
         self.writes.send(&self.clusters, write.into_iter().collect(), notices);
         for write in backends {
             let cluster = self.view.routing.spec.backend.cluster.clone();
-            let subject = backends::subject(&self.view.routing.spec.backend.kind, &self.key.namespace);
-            let target = Target { cluster, kind: backends::KIND, key: write.key().clone() };
+            let subject = backends::subject(&self.view.routing.spec.backend, &self.key.namespace);
+            let kind = backends::kind(&self.view.routing.spec.backend);
+            let target = Target { cluster, kind, key: write.key().clone() };
             self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
         }
         for MemberWrite { cluster, export, write } in members {
             let kind = if export { backends::EXPORT } else { backends::SERVICE };
-            let subject = backends::subject(kind, &self.key.namespace);
+            let subject = backends::member_subject(export, &self.key.namespace);
             let target = Target { cluster, kind, key: write.key().clone() };
             self.writes.send_to(&self.clusters, target, Request::Backend { subject, write }, false);
         }

@@ -34,7 +34,7 @@ pub(crate) enum Subject {
     ReplicaSets { namespace: String, selector: String },
     Routes { kind: RouteKind, namespace: String },
     Services { namespace: String },
-    InferencePools { namespace: String },
+    InferencePools { version: PoolVersion, namespace: String },
     EndpointSlices { namespace: String },
     ServiceExports { namespace: String },
     ServiceImports { namespace: String },
@@ -79,7 +79,7 @@ impl Subject {
             Self::Routes { kind: RouteKind::GrpcRoute, .. } => ApiResource::erase::<GrpcRoute>(&()),
             Self::Routes { kind: RouteKind::Ingress, .. } => ApiResource::erase::<Ingress>(&()),
             Self::Services { .. } => ApiResource::erase::<Service>(&()),
-            Self::InferencePools { .. } => inference_pools(),
+            Self::InferencePools { version, .. } => version.resource(),
             Self::EndpointSlices { .. } => ApiResource::erase::<EndpointSlice>(&()),
             Self::ServiceExports { .. } => multicluster("ServiceExport", "serviceexports"),
             Self::ServiceImports { .. } => multicluster("ServiceImport", "serviceimports"),
@@ -103,7 +103,7 @@ impl Subject {
             | Self::ReplicaSets { namespace, .. }
             | Self::Routes { namespace, .. }
             | Self::Services { namespace }
-            | Self::InferencePools { namespace }
+            | Self::InferencePools { namespace, .. }
             | Self::EndpointSlices { namespace }
             | Self::ServiceExports { namespace }
             | Self::ServiceImports { namespace } => self.namespaced(client, namespace),
@@ -117,10 +117,29 @@ impl Subject {
     }
 }
 
-/// `inference.networking.x-k8s.io/v1alpha2 InferencePool`.
-fn inference_pools() -> ApiResource {
-    let kind = GroupVersionKind::gvk("inference.networking.x-k8s.io", "v1alpha2", "InferencePool");
-    ApiResource::from_gvk_with_plural(&kind, "inferencepools")
+/// InferencePools moved to another group when they were done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PoolVersion {
+    /// `inference.networking.k8s.io/v1`.
+    V1,
+    /// `inference.networking.x-k8s.io/v1alpha2`.
+    V1Alpha2,
+}
+
+impl PoolVersion {
+    /// The version that a reference names.
+    pub(crate) fn of(api_version: &str) -> Self {
+        if api_version.starts_with("inference.networking.x-k8s.io/") { Self::V1Alpha2 } else { Self::V1 }
+    }
+
+    fn resource(self) -> ApiResource {
+        let (group, version) = match self {
+            Self::V1 => ("inference.networking.k8s.io", "v1"),
+            Self::V1Alpha2 => ("inference.networking.x-k8s.io", "v1alpha2"),
+        };
+        let kind = GroupVersionKind::gvk(group, version, "InferencePool");
+        ApiResource::from_gvk_with_plural(&kind, "inferencepools")
+    }
 }
 
 /// A resource of the Multi-Cluster Services API, for which there is no binding.
@@ -139,9 +158,9 @@ impl std::fmt::Display for Subject {
             Self::Pods { namespace, selector } | Self::ReplicaSets { namespace, selector } => {
                 write!(f, " in {namespace} with {selector}")
             }
+            Self::InferencePools { namespace, .. } => write!(f, ".{} in {namespace}", self.resource().group),
             Self::Routes { namespace, .. }
             | Self::Services { namespace }
-            | Self::InferencePools { namespace }
             | Self::EndpointSlices { namespace }
             | Self::ServiceExports { namespace }
             | Self::ServiceImports { namespace } => {

@@ -87,6 +87,7 @@ impl Controller {
             &kinds.gateways,
             &kinds.imports,
             &kinds.pools,
+            &kinds.alpha_pools,
             &kinds.pods,
         ];
         let mut feeds = Vec::new();
@@ -122,9 +123,12 @@ impl Controller {
         for kind in ["HTTPRoute", "GRPCRoute", "Ingress"] {
             store.list(kinds.routes(kind), None).iter().for_each(|route| self.add_route(route_id(kind, route)));
         }
-        for (kind, resource) in
-            [("Service", &kinds.services), ("ServiceImport", &kinds.imports), ("InferencePool", &kinds.pools)]
-        {
+        for (kind, resource) in [
+            ("Service", &kinds.services),
+            ("ServiceImport", &kinds.imports),
+            ("InferencePool", &kinds.pools),
+            ("InferencePool", &kinds.alpha_pools),
+        ] {
             for stored in store.list(resource, None) {
                 self.add_backend(kind, &stored.key.namespace, &stored.key.name);
             }
@@ -155,7 +159,7 @@ impl Controller {
             let came_or_went = change.old.is_some() != change.new.is_some();
             if *resource == kinds.imports {
                 self.add_backend("ServiceImport", namespace, name);
-            } else if *resource == kinds.pools {
+            } else if [&kinds.pools, &kinds.alpha_pools].contains(&resource) {
                 self.add_backend("InferencePool", namespace, name);
             } else {
                 self.service_changed(is_home, namespace, name);
@@ -178,7 +182,10 @@ impl Controller {
     /// Queues the pools that select a pod before or after its change.
     fn pools_of(&mut self, change: &Change) {
         let Some(latest) = change.latest() else { return };
-        for pool in self.client.store().list(&self.kinds.pools, Some(&latest.key.namespace)) {
+        let store = self.client.store().clone();
+        let kinds = [self.kinds.pools.clone(), self.kinds.alpha_pools.clone()];
+        let pools = kinds.iter().flat_map(|pools| store.list(pools, Some(&latest.key.namespace)));
+        for pool in pools.collect::<Vec<_>>() {
             let mut states = [&change.old, &change.new].into_iter().flatten();
             if states.any(|pod| pool_selects(&pool, pod)) {
                 self.add_backend("InferencePool", &pool.key.namespace, &pool.key.name);

@@ -25,6 +25,8 @@ pub(super) struct Kinds {
     pub(super) imports: GroupResource,
     pub(super) exports: GroupResource,
     pub(super) pools: GroupResource,
+    /// What they were before they were done.
+    pub(super) alpha_pools: GroupResource,
 }
 
 impl Kinds {
@@ -39,7 +41,8 @@ impl Kinds {
             pods: GroupResource::new("", "pods"),
             imports: GroupResource::new("multicluster.x-k8s.io", "serviceimports"),
             exports: GroupResource::new("multicluster.x-k8s.io", "serviceexports"),
-            pools: GroupResource::new("inference.networking.x-k8s.io", "inferencepools"),
+            pools: GroupResource::new("inference.networking.k8s.io", "inferencepools"),
+            alpha_pools: GroupResource::new("inference.networking.x-k8s.io", "inferencepools"),
         }
     }
 
@@ -123,7 +126,9 @@ fn target(endpoint: &Value, cluster: &str, store: &Store, kinds: &Kinds, namespa
 }
 
 fn pool(id: &BackendId, cluster: &str, store: &Store, kinds: &Kinds) -> Option<Backend> {
-    let pool = store.find(&kinds.pools, &id.namespace, &id.name)?;
+    // They are told apart by their groups, and no scenario has two of one name.
+    let find = |pools| store.find(pools, &id.namespace, &id.name);
+    let pool = find(&kinds.pools).or_else(|| find(&kinds.alpha_pools))?;
     let pods = store.list(&kinds.pods, Some(&id.namespace));
     let serving = pods.iter().filter(|pod| pool_selects(&pool, pod) && is_serving(&pod.value));
     Some(Backend { endpoints: serving.map(|pod| Arc::new(of_pod(pod, cluster))).collect(), ..Backend::default() })
@@ -131,7 +136,9 @@ fn pool(id: &BackendId, cluster: &str, store: &Store, kinds: &Kinds) -> Option<B
 
 /// Whether a pool's selector, a map of labels, selects a pod. An empty one selects nothing.
 pub(super) fn pool_selects(pool: &Stored, pod: &Stored) -> bool {
-    let selector = pool.value["spec"]["selector"].as_object().filter(|selector| !selector.is_empty());
+    let selector = &pool.value["spec"]["selector"];
+    let labels = if selector["matchLabels"].is_object() { &selector["matchLabels"] } else { selector };
+    let selector = labels.as_object().filter(|selector| !selector.is_empty());
     selector.is_some_and(|selector| selector.iter().all(|(key, value)| pod.value["metadata"]["labels"][key] == *value))
 }
 

@@ -71,13 +71,16 @@ const KRUISE: &str = "apps.kruise.io";
 const KUSIONSTACK: &str = "apps.kusionstack.io";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const MULTICLUSTER: &str = "multicluster.x-k8s.io";
-const INFERENCE: &str = "inference.networking.x-k8s.io";
+const INFERENCE: &str = "inference.networking.k8s.io";
+const ALPHA_INFERENCE: &str = "inference.networking.x-k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// What scenarios call the kind of OpenKruise that has the name of one of Kubernetes.
 const ADVANCED_STATEFULSET: &str = "AdvancedStatefulSet";
+/// What scenarios call what InferencePools were before they were done.
+const ALPHA_INFERENCE_POOL: &str = "AlphaInferencePool";
 
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     kind("StatefulSet", "apps", "v1", "statefulsets"),
     kind(ADVANCED_STATEFULSET, KRUISE, "v1beta1", "statefulsets"),
     kind("CloneSet", KRUISE, "v1alpha1", "clonesets"),
@@ -98,7 +101,8 @@ const KINDS: [Kind; 27] = [
     kind("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices"),
     kind("ServiceImport", MULTICLUSTER, "v1alpha1", "serviceimports"),
     kind("ServiceExport", MULTICLUSTER, "v1alpha1", "serviceexports"),
-    kind("InferencePool", INFERENCE, "v1alpha2", "inferencepools"),
+    kind("InferencePool", INFERENCE, "v1", "inferencepools"),
+    kind(ALPHA_INFERENCE_POOL, ALPHA_INFERENCE, "v1alpha2", "inferencepools"),
     kind("Rollout", ROLLOUT, "v1alpha1", "rollouts"),
     kind("RolloutRun", ROLLOUT, "v1alpha1", "rolloutruns"),
     kind("RolloutStrategy", ROLLOUT, "v1alpha1", "rolloutstrategies"),
@@ -122,9 +126,10 @@ impl Kind {
 
     /// The kind of a manifest.
     pub fn of(manifest: &Value) -> Result<Self, String> {
-        let kruise = manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with(KRUISE));
+        let is_of = |group: &str| manifest["apiVersion"].as_str().is_some_and(|version| version.starts_with(group));
         match manifest["kind"].as_str() {
-            Some("StatefulSet") if kruise => Self::find(ADVANCED_STATEFULSET),
+            Some("StatefulSet") if is_of(KRUISE) => Self::find(ADVANCED_STATEFULSET),
+            Some("InferencePool") if is_of(ALPHA_INFERENCE) => Self::find(ALPHA_INFERENCE_POOL),
             Some(name) => Self::find(name),
             None => Err("the manifest has no kind: write `kind:` as for kubectl apply".into()),
         }
@@ -138,14 +143,18 @@ impl Kind {
             GATEWAY_API if self.kind == "Gateway" => Some(Crds::Gateways),
             GATEWAY_API => Some(Crds::GatewayApi),
             MULTICLUSTER => Some(Crds::Multicluster),
-            INFERENCE => Some(Crds::Inference),
+            INFERENCE | ALPHA_INFERENCE => Some(Crds::Inference),
             _ => None,
         }
     }
 
     /// `apiVersion` and `kind`, as a manifest has them.
     pub fn of_manifest(&self) -> (String, &'static str) {
-        let kind = if self.kind == ADVANCED_STATEFULSET { "StatefulSet" } else { self.kind };
+        let kind = match self.kind {
+            ADVANCED_STATEFULSET => "StatefulSet",
+            ALPHA_INFERENCE_POOL => "InferencePool",
+            kind => kind,
+        };
         (format!("{}/{}", self.group, self.version), kind)
     }
 

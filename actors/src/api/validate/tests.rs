@@ -482,6 +482,10 @@ fn traffic_topologies() {
                 json!({"spec": {"backend": {"apiVersion": "inference.networking.x-k8s.io/v1alpha2", "kind": "InferencePool"}}}),
                 &[],
             ),
+            (
+                json!({"spec": {"backend": {"apiVersion": "inference.networking.k8s.io/v1", "kind": "InferencePool"}}}),
+                &[],
+            ),
             (json!({"spec": {"routes": [{"kind": "TCPRoute", "name": "web"}]}}), &["spec.routes[0]"]),
             (json!({"spec": {"routes": [{"name": ""}]}}), &["spec.routes[0].name"]),
             (json!({"spec": {"routes": [{"name": "web"}, {"kind": "HTTPRoute", "name": "web"}]}}), &["spec.routes[1]"]),

@@ -10,8 +10,9 @@ use crate::api::traffictopology::TrafficTopology;
 type Kind<'a> = (&'a str, &'a str);
 
 /// Kinds of backends.
-const BACKENDS: [Kind<'_>; 3] = [
+const BACKENDS: [Kind<'_>; 4] = [
     ("v1", "Service"),
+    ("inference.networking.k8s.io/v1", "InferencePool"),
     ("inference.networking.x-k8s.io/v1alpha2", "InferencePool"),
     (MULTICLUSTER_API, "ServiceImport"),
 ];

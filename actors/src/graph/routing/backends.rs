@@ -9,33 +9,41 @@ use ractor::ActorRef;
 
 use super::behind::Behind;
 use crate::{
+    api::CrossClusterObjectReference,
     decide,
     graph::{
         cluster::{ClusterMsg, Subscription},
         effects::Context,
         project::Projected,
-        subject::Subject,
+        subject::{PoolVersion, Subject},
         watched::Watched,
     },
     view::{Backend, Export, Health, Import, MemberBackends, RoutingView},
 };
 
-/// What is written beside routes, and what writes are told apart by: a BackendRouting of one cluster has backends of one
-/// kind.
-pub(super) const KIND: &str = "backend";
 /// What is written in each of several clusters.
 pub(super) const SERVICE: &str = "Service";
 /// What makes it one of several clusters.
 pub(super) const EXPORT: &str = "ServiceExport";
 
-/// The watch of the backends of a kind.
-pub(super) fn subject(kind: &str, namespace: &str) -> Subject {
+/// The kind of backend that is written in a backend's own cluster.
+pub(super) fn kind(backend: &CrossClusterObjectReference) -> &'static str {
+    if backend.kind == "InferencePool" { "InferencePool" } else { SERVICE }
+}
+
+/// The watch of the backends of its kind.
+pub(super) fn subject(backend: &CrossClusterObjectReference, namespace: &str) -> Subject {
     let namespace = namespace.to_owned();
-    match kind {
-        "InferencePool" => Subject::InferencePools { namespace },
-        EXPORT => Subject::ServiceExports { namespace },
+    match kind(backend) {
+        "InferencePool" => Subject::InferencePools { version: PoolVersion::of(&backend.api_version), namespace },
         _ => Subject::Services { namespace },
     }
+}
+
+/// The watch of what is written in each of several clusters.
+pub(super) fn member_subject(export: bool, namespace: &str) -> Subject {
+    let namespace = namespace.to_owned();
+    if export { Subject::ServiceExports { namespace } } else { Subject::Services { namespace } }
 }
 
 /// The backends of one namespace, in its own cluster or in several.
@@ -52,8 +60,8 @@ pub(super) struct Backends {
 /// What is watched in one cluster: as much of it as is of interest there.
 #[derive(Default)]
 struct Cluster {
-    /// The kind of the backends.
-    kind: String,
+    /// What shows the backends.
+    subject: Option<Subject>,
     objects: Watched<Arc<Backend>>,
     behind: Behind,
     exports: Watched<Arc<Export>>,
@@ -63,8 +71,8 @@ struct Cluster {
 /// What is of interest in a cluster.
 #[derive(Clone, Default)]
 struct Interest {
-    /// Backends of this kind.
-    backends: Option<String>,
+    /// What shows the backends.
+    backends: Option<Subject>,
     exports: bool,
     imports: bool,
 }
@@ -78,7 +86,7 @@ impl Backends {
     /// Sees to it that the clusters of the backend are watched, and only those.
     pub(super) fn subscribe(&mut self, clusters: &BTreeMap<String, ActorRef<ClusterMsg>>, view: &mut RoutingView) {
         self.known = clusters.keys().cloned().collect();
-        let wanted = interests(view);
+        let wanted = interests(view, &self.namespace);
         self.watched.retain(|name, _| wanted.contains_key(name));
         for (name, interest) in wanted {
             let watched = self.watched.entry(name.clone()).or_default();
@@ -100,7 +108,7 @@ impl Backends {
 
     /// A cluster's actor was begun anew: absence means nothing until it has listed.
     pub(super) fn cluster_up(&mut self, name: &str) {
-        if let Some(Cluster { kind: _, objects, behind, exports, imports }) = self.watched.get_mut(name) {
+        if let Some(Cluster { subject: _, objects, behind, exports, imports }) = self.watched.get_mut(name) {
             objects.restart();
             behind.restart();
             exports.restart();
@@ -125,7 +133,7 @@ impl Backends {
             let there = imports.objects().filter(|(_, import)| !import.deleting);
             there.map(|(key, _)| key.name.clone()).collect()
         });
-        let interests = interests(view);
+        let interests = interests(view, &self.namespace);
         let members = self.watched.iter().filter(|(name, _)| interests.get(*name).is_some_and(|it| it.exports));
         let members = members.map(|(name, cluster)| {
             let errors = view.members.remove(name).map(|known| known.errors).unwrap_or_default();
@@ -145,38 +153,36 @@ impl Backends {
 }
 
 /// What is of interest in which cluster.
-fn interests(view: &RoutingView) -> BTreeMap<String, Interest> {
+fn interests(view: &RoutingView, namespace: &str) -> BTreeMap<String, Interest> {
     let mut interests: BTreeMap<String, Interest> = BTreeMap::new();
     let spec = &view.routing.spec;
     let home = interests.entry(spec.backend.cluster.clone()).or_default();
     if !decide::routing::is_multi(&view.routing) {
-        home.backends = Some(spec.backend.kind.clone());
+        home.backends = Some(subject(&spec.backend, namespace));
         return interests;
     }
     home.imports = true;
     let known = view.routing.status.iter().flat_map(|status| &status.clusters).map(|known| &known.name);
     for name in spec.clusters.iter().chain(known) {
         let interest = interests.entry(name.clone()).or_default();
-        (interest.backends, interest.exports) = (Some(SERVICE.to_owned()), true);
+        (interest.backends, interest.exports) = (Some(member_subject(false, namespace)), true);
     }
     interests
 }
 
 impl Cluster {
     fn keep(&mut self, view: &RoutingView, namespace: &str, interest: Interest, to: impl Fn(Subject) -> Subscription) {
-        let kind = interest.backends.clone().unwrap_or_default();
-        if self.kind != kind {
+        if self.subject != interest.backends {
             (self.objects, self.behind) = (Watched::default(), Behind::default());
-            self.kind = kind;
+            self.subject.clone_from(&interest.backends);
         }
-        keep(&mut self.objects, interest.backends.is_some(), || to(subject(&self.kind, namespace)));
-        if interest.backends.is_some() {
-            let is_pool = matches!(subject(&self.kind, namespace), Subject::InferencePools { .. });
+        if let Some(subject) = interest.backends {
+            let is_pool = matches!(subject, Subject::InferencePools { .. });
+            self.objects.subscription.get_or_insert_with(|| to(subject));
             self.behind.keep(is_pool, namespace, forks(view, &self.objects), &to);
         }
-        let of = |namespace: &str| namespace.to_owned();
-        keep(&mut self.exports, interest.exports, || to(Subject::ServiceExports { namespace: of(namespace) }));
-        keep(&mut self.imports, interest.imports, || to(Subject::ServiceImports { namespace: of(namespace) }));
+        keep(&mut self.exports, interest.exports, || to(member_subject(true, namespace)));
+        keep(&mut self.imports, interest.imports, || to(Subject::ServiceImports { namespace: namespace.to_owned() }));
     }
 
     fn take_in(&mut self) {

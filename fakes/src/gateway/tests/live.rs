@@ -180,15 +180,23 @@ async fn an_import_reaches_the_clusters_that_export() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_selects_pods_itself() {
+    let labels = json!({ "app": "llm" });
+    let picker = json!({ "name": "picker" });
+    let done = json!({ "selector": { "matchLabels": labels }, "targetPorts": [{ "number": 8000 }], "endpointPickerRef": picker });
+    let alpha = json!({ "selector": labels, "targetPortNumber": 8000, "extensionRef": picker });
+    pool_selects("inference.networking.k8s.io", "v1", done).await;
+    pool_selects("inference.networking.x-k8s.io", "v1alpha2", alpha).await;
+}
+
+async fn pool_selects(group: &str, version: &str, spec: Value) {
     let cluster = start("east", Some(SLOW));
     defined(&cluster, &[crds::gateway_api(), crds::inference()]).await;
     let pool = json!({
-        "apiVersion": "inference.networking.x-k8s.io/v1alpha2", "kind": "InferencePool",
-        "metadata": { "name": "llm", "namespace": "default" },
-        "spec": { "selector": { "app": "llm" }, "targetPortNumber": 8000, "extensionRef": { "name": "picker" } },
+        "apiVersion": format!("{group}/{version}"), "kind": "InferencePool",
+        "metadata": { "name": "llm", "namespace": "default" }, "spec": spec,
     });
-    create(&cluster, "inference.networking.x-k8s.io", "inferencepools", pool).await;
-    let backend = json!({ "group": "inference.networking.x-k8s.io", "kind": "InferencePool", "name": "llm" });
+    create(&cluster, group, "inferencepools", pool).await;
+    let backend = json!({ "group": group, "kind": "InferencePool", "name": "llm" });
     create_route(&cluster, json!([backend])).await;
     create(&cluster, "", "pods", pod("web-0", "web")).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
