@@ -72,6 +72,7 @@ const ADDITIONS: &[(&str, &str)] = &[
     ("rolloutruns.spec.canary.blueGreen", "a whole copy takes over all requests before the workloads follow"),
     ("rolloutruns.status.canaryStatus.switchTime", "how long the old version is kept outlives the operator"),
     ("rolloutruns.status.batchStatus.records[].switchTime", "one type for canary and batches"),
+    ("backendroutings.spec.planned", "what a later step could not have is told before anything is written"),
     ("backendroutings.spec.routeDriftPolicy", "whether our part of a route is put back is for the user to say"),
     ("backendroutings.spec.routeRepairTime", "a run that goes on has its routes repaired"),
     ("backendroutings.status.routes[].laid", "a drift is noticed by an operator that was away when it came"),

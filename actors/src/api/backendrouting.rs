@@ -71,6 +71,26 @@ pub struct BackendRoutingSpec {
     /// (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_repair_time: Option<Time>,
+    /// What the steps of a run will ask for, before the first of them begins: each is tried on the routes as they are, and
+    /// nothing is written. Written by a run (Slipway's addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<PlannedForwarding>,
+}
+
+/// What a step of a run will ask for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedForwarding {
+    /// The step, in words.
+    pub step: String,
+    /// How HTTP requests will be spread, as in `forwarding.http`.
+    #[schemars(schema_with = "as_it_is")]
+    pub http: HttpForwarding,
+}
+
+/// What was checked where it comes from: the schema of a forwarding once more for each step would outgrow the costs that
+/// an API server allows its rules.
+fn as_it_is(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
 /// The two copies of a backend.

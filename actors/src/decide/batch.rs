@@ -123,7 +123,11 @@ fn gate(
     let Some(progress) = &status.batch_status else { return Ok(Vec::new()) };
     let index = usize::try_from(progress.current_batch_index).unwrap_or(usize::MAX);
     let waits = match progress.current_batch_state {
-        StepState::None => ready_to_begin(view, run, batch, index)?,
+        StepState::None => {
+            let mut waits = ready_to_begin(view, run, batch, index)?;
+            waits.extend(traffic::plan_waits(view, run));
+            waits
+        }
         // Nothing moves before requests go where they are to go meanwhile.
         StepState::PreBatchStepHook => {
             let mut waits = traffic::waits(view, run, status, now);

@@ -121,7 +121,9 @@ fn gate(
 ) -> Result<Vec<Wait>, CodeReasonMessage> {
     let in_force = || traffic::waits(view, run, status, now);
     let waits = match state(status) {
-        StepState::None => ready_to_begin(view, run, canary)?,
+        StepState::None => {
+            ready_to_begin(view, run, canary)?.into_iter().chain(traffic::plan_waits(view, run)).collect()
+        }
         StepState::PreCanaryStepHook => in_force(),
         StepState::Running => {
             let waits = absence::gate(view, run, status, all_available(view, run, canary)?, now);

@@ -277,7 +277,11 @@ fn rest_of_canary(case: &Case<'_>, id: &RouteId) -> Option<Forwarding> {
 
 /// The forwarding that the spec asks for.
 fn full_part(case: &Case<'_>) -> Option<Forwarding> {
-    let http = case.forwarding()?;
+    Some(part(case, case.forwarding()?))
+}
+
+/// What of ours a route would bear by a forwarding.
+fn part(case: &Case<'_>, http: &HttpForwarding) -> Forwarding {
     let canary = http.canary.as_ref().and_then(|canary| {
         let share = match canary.weight {
             Some(weight) => Share::Weight(weight),
@@ -296,7 +300,26 @@ fn full_part(case: &Case<'_>) -> Option<Forwarding> {
     };
     let stable =
         http.stable.as_ref().map(|stable| Stable { matches: stable.matches.clone(), filters: stable.filters.clone() });
-    Some(Forwarding { rest, stable, canary, mirror })
+    Forwarding { rest, stable, canary, mirror }
+}
+
+/// Why a step of a run could not have what it will ask for of a route as it is. What lies over the route by then is our
+/// part already, and each step is looked at as it comes.
+fn refused_plan(case: &Case<'_>, id: &RouteId, report: &RouteReport) -> Option<String> {
+    if case.lays(id, Role::Stable) || case.lays(id, Role::Canary) {
+        return None;
+    }
+    let mut backend = case.backend();
+    for (name, suffix) in [(&mut backend.stable, "stable"), (&mut backend.canary, "canary")] {
+        if name.is_empty() {
+            *name = format!("{}-{suffix}", backend.origin);
+        }
+    }
+    case.view.routing.spec.planned.iter().find_map(|planned| {
+        let part = part(case, &planned.http);
+        let refusal = route::refusal(report, &backend, &part)?;
+        Some(format!("{id} cannot have what {} will ask for: {refusal}", planned.step))
+    })
 }
 
 fn write_finalizers(routing: &BackendRouting, protect: bool) -> HubWrite {

@@ -17,6 +17,7 @@
 
 mod clusters;
 mod forked;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -66,7 +67,7 @@ pub fn writes(view: &RolloutView, run: &RolloutRun, now: Timestamp) -> Vec<HubWr
     let Some(status) = run.status.as_ref().filter(|_| is_used(run)) else { return Vec::new() };
     let write = |routing| match wanted(view, run, status, routing, now) {
         Some(shift) => write(view, run, routing, shift),
-        None => judge(run, routing),
+        None => judge(view, run, routing),
     };
     concerned(view, run).filter_map(|routing| write(routing.as_ref())).collect()
 }
@@ -123,11 +124,45 @@ pub fn waits(view: &RolloutView, run: &RolloutRun, status: &RolloutRunStatus, no
     waits
 }
 
+/// What the first step waits for, so that no later one asks for what cannot be had.
+pub fn plan_waits(view: &RolloutView, run: &RolloutRun) -> Vec<Wait> {
+    if !is_used(run) || !planned::is_due(run) {
+        return Vec::new();
+    }
+    let mut waits = unready(view, run);
+    for routing in concerned(view, run) {
+        if is_out_of_sight(view, run, routing) {
+            waits.push(wait(routing, "its cluster's workloads to be listed".to_owned()));
+            continue;
+        }
+        let planned = planned::of(view, run, routing);
+        if planned.is_empty() {
+            continue;
+        }
+        if let Some(other) = other_user(view, run, routing) {
+            waits.push(wait(routing, format!("{other} to give it up: one backend cannot be split by two runs")));
+        } else if routing.spec.planned != planned {
+            waits.push(wait(routing, "to be told what the steps will ask for".to_owned()));
+        } else if !is_ready(routing) {
+            waits.extend(clusters::waits(routing, || message(routing)));
+        }
+    }
+    waits
+}
+
 /// Whether no request can reach the copies of a workload any more through its BackendRoutings.
 pub fn is_off(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> bool {
     let says = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
     (says.is_none() && !blue_green::is_asked(run))
         || routings_of(view, run, workload).all(|routing| reaches_no_canary(routing))
+}
+
+/// Whether requests may reach a copy that has lost what it is a copy of. No topology ties that to a BackendRouting any
+/// more, so each that the run uses in its cluster counts.
+pub fn may_reach(view: &RolloutView, run: &RolloutRun, copy: &Workload) -> bool {
+    let is_near = |routing: &BackendRouting| clusters::of(routing).any(|cluster| cluster == copy.cluster);
+    let used = view.routings.values().filter(|routing| is_near(routing) && is_marked_by(run, routing));
+    is_used(run) && used.into_iter().any(|routing| !reaches_no_canary(routing))
 }
 
 /// What of a strategy's traffic says anything.
@@ -435,18 +470,22 @@ fn not_in_force(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, 
     match forked::spec(view, run, routing, shift) {
         Err(why) => return asked(why),
         Ok(wanted) => {
-            if change(run, routing, &wanted).is_some() {
+            if change(view, run, routing, &wanted).is_some() {
                 return asked("to be told where requests go".to_owned());
             }
         }
     }
-    let is_ready = routing.status.as_ref().is_some_and(|status| {
+    if is_ready(routing) { Vec::new() } else { clusters::waits(routing, || message(routing)) }
+}
+
+/// Whether everything that a BackendRouting asks for now is in force.
+fn is_ready(routing: &BackendRouting) -> bool {
+    routing.status.as_ref().is_some_and(|status| {
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         status.observed_generation >= routing.metadata.generation.unwrap_or_default()
             && ready
                 .is_some_and(|ready| ready.status == "True" && ready.observed_generation == routing.metadata.generation)
-    });
-    if is_ready { Vec::new() } else { clusters::waits(routing, || message(routing)) }
+    })
 }
 
 fn message(routing: &BackendRouting) -> String {
@@ -502,13 +541,14 @@ fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: 
     if routing.metadata.deletion_timestamp.is_some() || other_user(view, run, routing).is_some() {
         return None;
     }
-    if shift == Shift::Origin || holder::other(&view.routings, routing).is_some() {
+    let has_plan = !planned::asked(view, run, routing).is_empty();
+    if shift == Shift::Origin && !has_plan || holder::other(&view.routings, routing).is_some() {
         return release(routing);
     }
     // What cannot be asked for is told by the waits.
     let asked = forked::spec(view, run, routing, shift).ok()?;
     let mark = json!(goals::mark(run)).to_string();
-    let change = change(run, routing, &asked);
+    let change = change(view, run, routing, &asked);
     if change.is_none() && is_marked_by(run, routing) {
         return None;
     }
@@ -521,11 +561,18 @@ fn write(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting, shift: 
 }
 
 /// What of a BackendRouting's spec is another than the run asks for.
-fn change(run: &RolloutRun, routing: &BackendRouting, (forks, forwarding): &forked::Spec) -> Option<Value> {
-    let spec = |forks: &_, forwarding: &_, policy: &RouteDriftPolicy, repaired: &_| {
+fn change(
+    view: &RolloutView,
+    run: &RolloutRun,
+    routing: &BackendRouting,
+    (forks, forwarding): &forked::Spec,
+) -> Option<Value> {
+    let spec = |forks: &_, forwarding: &_, policy: &RouteDriftPolicy, repaired: &_, planned: &Vec<_>| {
         let policy = (!policy.is_default()).then_some(policy);
+        let planned = (!planned.is_empty()).then_some(planned);
         json!({
             "forkedBackends": forks, "forwarding": forwarding, "routeDriftPolicy": policy, "routeRepairTime": repaired,
+            "planned": planned,
         })
     };
     let BackendRoutingSpec { forked_backends, forwarding: known, route_drift_policy, route_repair_time, .. } =
@@ -533,14 +580,15 @@ fn change(run: &RolloutRun, routing: &BackendRouting, (forks, forwarding): &fork
     let name = routing.metadata.name.as_deref().unwrap_or_default();
     let status = run.status.clone().unwrap_or_default();
     let (policy, repaired) = drift::handling(run, &status, name, route_repair_time.as_ref());
-    let before = spec(forked_backends, known, route_drift_policy, route_repair_time);
-    patch::merge_patch(&before, &spec(forks, forwarding, &policy, &repaired))
+    let before = spec(forked_backends, known, route_drift_policy, route_repair_time, &routing.spec.planned);
+    let planned = planned::asked(view, run, routing);
+    patch::merge_patch(&before, &spec(forks, forwarding, &policy, &repaired, &planned))
 }
 
 /// The write that says what becomes of drifts while all else stays as it is.
-fn judge(run: &RolloutRun, routing: &BackendRouting) -> Option<HubWrite> {
+fn judge(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Option<HubWrite> {
     let as_it_is = (routing.spec.forked_backends.clone(), routing.spec.forwarding.clone());
-    let change = change(run, routing, &as_it_is).filter(|_| is_forked(routing) && is_marked_by(run, routing))?;
+    let change = change(view, run, routing, &as_it_is).filter(|_| is_forked(routing) && is_marked_by(run, routing))?;
     let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
     let body = json!({ "metadata": { "resourceVersion": version }, "spec": change });
     Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
@@ -556,8 +604,9 @@ fn release(routing: &BackendRouting) -> Option<HubWrite> {
     mark_of(routing)?;
     let version = routing.metadata.resource_version.as_deref().unwrap_or_default();
     let mut body = patch::annotations(version, [(keys::ANNOTATION_PROGRESSING_INFO, None)]);
-    body["spec"] =
-        json!({ "forkedBackends": null, "forwarding": null, "routeDriftPolicy": null, "routeRepairTime": null });
+    body["spec"] = json!({
+        "forkedBackends": null, "forwarding": null, "routeDriftPolicy": null, "routeRepairTime": null, "planned": null,
+    });
     Some(HubWrite::Patch { kind: HubKind::BackendRouting, key: patch::key(&routing.metadata), patch: body })
 }
 

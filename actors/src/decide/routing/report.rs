@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, acceptance, are_in_sight, drift, fork, forks, full_part, id, is_wanted, members, stored, time};
+use super::{
+    Case, acceptance, are_in_sight, drift, fork, forks, full_part, id, is_wanted, members, refused_plan, stored, time,
+};
 use crate::{
     api::{
         BackendRoutingStatus, MetaCondition, RouteDriftPolicy, Time,
@@ -173,6 +175,9 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
     if let Some(drift) = drift::of(case, &id).filter(|_| !is_given_up) {
         return not("Drifted", drift::told(case, &id, drift));
     }
+    if let Some(why) = refused_plan(case, &id, report).filter(|_| is_wanted(case.view, entry)) {
+        return not("PlanRefused", why);
+    }
     if goal.hold && !are_in_sight(case) {
         return out_of_sight(format!("{id}: the {}s it refers to are being looked up", goal.backend.kind));
     }
@@ -307,8 +312,8 @@ pub(super) fn notices(view: &RoutingView, old: &BackendRoutingStatus, new: &Back
         }
         let (before, now) = (before.and_then(reason), reason(entry));
         let Some(condition) = entry.condition.as_ref().filter(|_| before != now) else { continue };
-        if condition.reason == "SyncFailed" {
-            notices.push(event(true, "SyncFailed", condition.message.clone()));
+        if matches!(&*condition.reason, "SyncFailed" | "PlanRefused") {
+            notices.push(event(true, &condition.reason, condition.message.clone()));
         }
     }
     if !ready(old) && ready(new) {

@@ -546,3 +546,26 @@ fn what_another_one_has_laid_is_not_taken_away() {
     let decision = routing(&world.view, at(1));
     assert_eq!(crate::decide::route(&world.view.routes[&id()], &decision.routes[&id()]), Ok(None));
 }
+
+/// A route of nine rules with a match for each has eighteen. Nothing is begun, and nothing made.
+#[test]
+fn what_a_later_step_could_not_have_is_told_before_the_first_begins() {
+    let rules = |count: i32| {
+        let rule = |number: i32| json!({ "matches": [{ "path": { "value": format!("/{number}") } }], "backendRefs": [{ "name": "web", "port": 80 }] });
+        Value::Array((0..count).map(rule).collect())
+    };
+    let canary =
+        json!({ "backendName": "web-canary", "matches": [{ "headers": [{ "name": "tester", "value": "true" }] }] });
+    let http = json!({ "origin": { "backendName": "web-stable" }, "canary": canary });
+    let weight =
+        json!({ "origin": { "backendName": "web-stable" }, "canary": { "backendName": "web-canary", "weight": 20 } });
+    let mut world = World::new();
+    world.change(rules(9));
+    world.edit(|spec| {
+        spec["planned"] = json!([{ "step": "the canary", "http": weight }, { "step": "batch 2", "http": http }]);
+    });
+    world.pass(0);
+    world.change(rules(8));
+    world.pass(0);
+    insta::assert_snapshot!(world.log.join("\n"));
+}

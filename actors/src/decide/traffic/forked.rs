@@ -35,14 +35,20 @@ pub(super) fn spec(
         (Err(_), Some(known)) if shift == Shift::Copies => known.clone(),
         (forks, _) => forks?,
     };
+    let http = forwarding(routing, &forks.stable.name, &forks.canary.name, shift);
+    Ok((Some(forks), Some(BackendForwarding { http: Some(http) })))
+}
+
+/// How requests are spread over forks of these names.
+pub(super) fn forwarding(routing: &BackendRouting, old: &str, new: &str, shift: Shift<'_>) -> HttpForwarding {
     let canary = match shift {
         Shift::Copies => Some(CanaryHttpForwarding {
-            backend_name: forks.canary.name.clone(),
+            backend_name: new.to_owned(),
             weight: Some(100),
             ..CanaryHttpForwarding::default()
         }),
         Shift::Split(traffic) => traffic.http.as_ref().map(|http| CanaryHttpForwarding {
-            backend_name: forks.canary.name.clone(),
+            backend_name: new.to_owned(),
             weight: http.weight,
             matches: http.matches.clone(),
             filters: http.filters.clone(),
@@ -55,17 +61,16 @@ pub(super) fn spec(
         _ => None,
     };
     // Who says which requests go to the old version leaves the rest to every pod.
-    let rest = if stable.is_some() { &routing.spec.backend.name } else { &forks.stable.name };
-    let http = HttpForwarding {
-        origin: Some(OriginHttpForwarding { backend_name: rest.clone() }),
+    let rest = if stable.is_some() { &routing.spec.backend.name } else { old };
+    HttpForwarding {
+        origin: Some(OriginHttpForwarding { backend_name: rest.to_owned() }),
         stable: stable.map(|rule| StableHttpForwarding {
-            backend_name: forks.stable.name.clone(),
+            backend_name: old.to_owned(),
             matches: rule.matches.clone(),
             filters: rule.filters.clone(),
         }),
         canary,
-    };
-    Ok((Some(forks), Some(BackendForwarding { http: Some(http) })))
+    }
 }
 
 fn forks(view: &RolloutView, run: &RolloutRun, routing: &BackendRouting) -> Result<ForkedBackends, String> {
