@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{absence, batch, canary, kinds, rollback, run, scale, select, standalone, template, toleration};
+use super::{absence, batch, canary, kinds, rollback, run, scale, select, standalone, template, toleration, traffic};
 use crate::{
     api::{
         RolloutRun, RolloutRunPhase, StepState, intorpercent,
@@ -46,9 +46,12 @@ pub fn controlled(view: &RolloutView, active: Option<&RolloutRun>) -> BTreeMap<W
         goals.insert(workload.id(), goal);
     }
     let wanted = |copy: &Workload| {
-        let mut targets = active.into_iter().flat_map(|run| targets(view, run).map(move |target| (run, target)));
-        targets
-            .any(|(run, target)| canary::id_of_copy(target) == copy.id() && canary::wanted(view, run, target).is_some())
+        let Some(run) = active else { return false };
+        match targets(view, run).find(|target| canary::id_of_copy(target) == copy.id()) {
+            Some(target) => canary::wanted(view, run, target).is_some(),
+            // What it is a copy of is gone, and requests may go to it all the same.
+            None => traffic::may_reach(view, run, copy),
+        }
     };
     let copies = canary::copies(view).filter(|copy| !wanted(copy));
     goals.extend(copies.map(|copy| (copy.id(), WorkloadGoal::Discarded)));

@@ -306,3 +306,43 @@ fn forks_over_clusters_follow_the_pods() {
     let lines: Vec<_> = lines.iter().map(|(when, forks)| format!("{when}:\n  {forks}")).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+/// Its workload is deleted, and with that the topology's tie to it goes; requests may reach the copy until no route shows
+/// that they can.
+#[test]
+fn a_copy_without_its_workload_goes_only_once_no_request_can_reach_it() {
+    let run = run(&[None; 3], &json!({ "phase": "Paused", "canaryStatus": { "state": "ResourceRecycling" } }));
+    let goes = |change: &dyn Fn(&mut Value)| {
+        let mut view = view(vec![copy()], true);
+        view.topologies.clear();
+        let mut routing = json!(*view.routings["web-ics-east"]);
+        let mark = json!(goals::mark(&run)).to_string();
+        routing["metadata"]["annotations"] = json!({ keys::ANNOTATION_PROGRESSING_INFO: mark });
+        routing["spec"]["forwarding"] = json!({ "http": { "canary": { "backendName": "web-canary", "weight": 20 } } });
+        change(&mut routing);
+        view.routings.insert("web-ics-east".into(), object(routing));
+        let goals = goals::controlled(&view, Some(&run));
+        goals.values().any(|goal| *goal == crate::intent::WorkloadGoal::Discarded)
+    };
+    let shown = |laid: bool, ready: &str| {
+        json!({
+            "kind": "HTTPRoute", "name": "shop",
+            "condition": { "type": "RouteReady", "status": ready, "reason": "R", "message": "", "lastTransitionTime": "2027-01-15T08:00:00Z" },
+            "forwarding": { "canary": laid.then(|| json!({ "backendName": "web-canary" })) },
+        })
+    };
+    assert!(!goes(&|_| {}), "it is asked for");
+    assert!(!goes(&|routing| {
+        routing["spec"]["forwarding"] = Value::Null;
+        routing["status"] = json!({ "routes": [shown(true, "True")] });
+    }));
+    assert!(!goes(&|routing| {
+        routing["spec"]["forwarding"] = Value::Null;
+        routing["status"] = json!({ "routes": [shown(false, "False")] });
+    }));
+    assert!(goes(&|routing| {
+        routing["spec"]["forwarding"] = Value::Null;
+        routing["status"] = json!({ "routes": [shown(false, "True")] });
+    }));
+    assert!(goes(&|routing| routing["metadata"]["annotations"] = Value::Null), "it is not the run's");
+}
