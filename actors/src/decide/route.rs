@@ -62,20 +62,18 @@ pub struct Laid {
 /// How much of a part lies on a route.
 pub fn laid(report: &RouteReport, backend: &Backend, part: &Forwarding) -> Option<Laid> {
     let route = report.route.as_ref()?;
-    Some(match route.kind.rules() {
-        Some(kind) => Laid {
+    if let Some(kind) = route.kind.rules() {
+        return Some(Laid {
             whole: routes::is_laid(kind, &route.rules, backend, part),
             kept: routes::kept(kind, &route.rules, backend, part),
             bearing: routes::bearing(kind, &route.rules, backend),
-        },
-        None => {
-            let forks = [&backend.stable, &backend.canary].into_iter();
-            let bearing = forks.filter(|fork| lays(report, &backend.kind, fork)).count();
-            let goal = RouteGoal { backend: backend.clone(), part: Some(part.clone()), hold: false, only_over: None };
-            let whole = ingress::write(route, &report.canaries, &goal).is_ok_and(|write| write.is_none());
-            Laid { whole, kept: bearing, bearing }
-        }
-    })
+        });
+    }
+    let forks = [&backend.stable, &backend.canary].into_iter();
+    let bearing = forks.filter(|fork| lays(report, &backend.kind, fork)).count();
+    let goal = RouteGoal { backend: backend.clone(), part: Some(part.clone()), hold: false, only_over: None };
+    let whole = ingress::write(route, &report.canaries, &goal).is_ok_and(|write| write.is_none());
+    Some(Laid { whole, kept: bearing, bearing })
 }
 
 /// Who changed a route last, or its canary Ingress, if that was somebody else.
