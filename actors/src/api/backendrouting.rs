@@ -346,6 +346,9 @@ pub struct RouteAcceptance {
     /// What the canary Ingress beside an Ingress says, as a digest; absent where there is none (Slipway's addition).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
+    /// When it was first seen to say that, or to be gone (Slipway's addition).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_time: Option<Time>,
     /// When that was first seen to be accepted.
     pub time: Time,
 }

@@ -239,7 +239,8 @@ fn goal(case: &Case<'_>, id: &RouteId, wanted: bool) -> RouteGoal {
     };
     let can_serve = |role| case.sends(id, role) || forks::can_serve(case, role);
     let part = full.clone().filter(may_begin).map(|part| {
-        if forks::can_serve(case, Role::Canary) { part } else { Forwarding { canary: None, mirror: None, ..part } }
+        let may_serve = forks::can_serve(case, Role::Canary) && may_have_canary(case, id, part.rest);
+        if may_serve { part } else { Forwarding { canary: None, mirror: None, ..part } }
     });
     let part = part.filter(|part| !part.needs_stable() || can_serve(Role::Stable));
     // What is laid stays as it is until what is to take over can.
@@ -270,9 +271,21 @@ fn are_in_sight(case: &Case<'_>) -> bool {
 /// What stays of our part of an Ingress until its canary is out of force, which goes as an object of its own: were the user's
 /// backend to get the rest before, the new version would have its share of that beside the canary's.
 fn rest_of_canary(case: &Case<'_>, id: &RouteId) -> Option<Forwarding> {
-    let entry = case.status.routes.iter().find(|entry| self::id(entry).as_ref() == Some(id))?;
-    let is_gone = !case.lays(id, Role::Canary) && acceptance::is_in_force(case, entry);
+    let is_gone = !case.lays(id, Role::Canary) && entry(case, id).is_some_and(|it| acceptance::is_in_force(case, it));
     (id.kind == RouteKind::Ingress && case.lays(id, Role::Stable) && !is_gone).then(Forwarding::default)
+}
+
+/// Whether a route may send requests to the canary fork as far as it goes itself. The canary of an Ingress comes as an object
+/// of its own, and for the same reason once the rest is where it is to be, and that is in force.
+fn may_have_canary(case: &Case<'_>, id: &RouteId, rest: Rest) -> bool {
+    let is_laid = rest == Rest::Origin || case.lays(id, Role::Stable);
+    let is_in_force = || entry(case, id).is_some_and(|it| acceptance::is_itself_in_force(case, it));
+    id.kind != RouteKind::Ingress || case.lays(id, Role::Canary) || is_laid && is_in_force()
+}
+
+/// What is on record of a route.
+fn entry<'a>(case: &'a Case<'_>, id: &RouteId) -> Option<&'a BackendRouteStatus> {
+    case.status.routes.iter().find(|entry| self::id(entry).as_ref() == Some(id))
 }
 
 /// The forwarding that the spec asks for.

@@ -28,9 +28,14 @@ pub(super) fn note(view: &RoutingView, status: &mut BackendRoutingStatus, now: T
             let said = route::said(route, &report.canaries, &view.routing.spec.backend.kind, &canary);
             Some((route.generation, said))
         });
-        entry.acceptance = accepted.map(|(generation, canary)| match entry.acceptance.take() {
-            Some(known) if (known.generation, &known.canary) == (generation, &canary) => known,
-            _ => RouteAcceptance { generation, canary, time: time(now) },
+        let known = entry.acceptance.take();
+        entry.acceptance = accepted.map(|(generation, canary)| {
+            let same = known.as_ref().filter(|known| known.generation == generation);
+            let since = same.map_or_else(|| time(now), |known| known.time.clone());
+            // What is first seen is as old as the route is to us.
+            let canary_time =
+                known.and_then(|known| if known.canary == canary { known.canary_time } else { Some(time(now)) });
+            RouteAcceptance { generation, time: since, canary, canary_time }
         });
     }
 }
@@ -48,14 +53,23 @@ pub(super) fn is_in_force(case: &Case<'_>, entry: &BackendRouteStatus) -> bool {
     in_force_at(case, entry).is_some_and(|at| at <= case.now)
 }
 
+/// The same of the route itself, whatever becomes of the canary Ingress beside it.
+pub(super) fn is_itself_in_force(case: &Case<'_>, entry: &BackendRouteStatus) -> bool {
+    let at = entry.acceptance.as_ref().and_then(|acceptance| case.settled(&acceptance.time));
+    at.is_some_and(|at| at <= case.now)
+}
+
 /// When the route as it is will be in force.
 fn in_force_at(case: &Case<'_>, entry: &BackendRouteStatus) -> Option<Timestamp> {
-    case.settled(&entry.acceptance.as_ref()?.time)
+    let acceptance = entry.acceptance.as_ref()?;
+    let of_canary = acceptance.canary_time.as_ref().and_then(|time| case.settled(time));
+    case.settled(&acceptance.time).max(of_canary)
 }
 
 /// When the passing of time alone changes what is decided.
 pub(super) fn due(case: &Case<'_>) -> Option<Timestamp> {
-    let times = case.status.routes.iter().filter_map(|entry| in_force_at(case, entry));
+    let itself = |entry: &BackendRouteStatus| case.settled(&entry.acceptance.as_ref()?.time);
+    let times = case.status.routes.iter().flat_map(|entry| [itself(entry), in_force_at(case, entry)]).flatten();
     times.filter(|at| *at > case.now).min()
 }
 

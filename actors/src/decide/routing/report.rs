@@ -203,6 +203,11 @@ fn routed(case: &Case<'_>, entry: &BackendRouteStatus, goals: &BTreeMap<RouteId,
     let full = full_part(case).filter(|_| is_wanted(case.view, entry) && !is_given_up);
     if goal.part != full && acceptance::obstacle(found).is_none() {
         let backend = &goal.backend;
+        if goal.part.is_some() && forks::can_serve(case, Role::Canary) {
+            let seconds = case.drain().as_secs();
+            let why = format!("{id} to be in force before it gets a canary, {seconds} s after it was accepted");
+            return not("WaitForSync", why);
+        }
         let fork = if goal.part.is_none() { &backend.stable } else { &backend.canary };
         return not("WaitForSync", format!("{id} waits for ready endpoints of {} {fork}", backend.kind));
     }

@@ -122,17 +122,10 @@ impl World {
             }
             for (id, goal) in decision.routes {
                 let report = self.view.routes.get_mut(&id).unwrap();
-                let Some(known) = report.route.clone() else { continue };
-                let Some(RouteWrite::Patch(patch)) = crate::decide::route(report, &goal).ok().flatten() else {
-                    continue;
-                };
-                let rules = patch[2]["value"].clone();
-                let unaccepted = known.unaccepted.clone();
-                let written = route(rules.clone(), known.generation + 1).as_ref().clone();
-                let manager = Some(keys::FIELD_MANAGER.to_owned());
-                report.route = Some(Arc::new(Route { unaccepted, rules_manager: manager, ..written }));
+                let Some(write) = crate::decide::route(report, &goal).ok().flatten() else { continue };
                 is_busy = true;
-                self.say(&format!("route: {}", told(&rules)));
+                let what = take(report, write);
+                self.say(&what);
             }
             if !is_busy {
                 return;
@@ -172,6 +165,42 @@ impl World {
             _ => ready.message,
         });
         self.say(&format!("  {line}"));
+    }
+}
+
+/// Does a write to a route, and says what it was.
+fn take(report: &mut RouteReport, write: RouteWrite) -> String {
+    let known = report.route.clone().unwrap();
+    match write {
+        RouteWrite::Patch(patch) if known.kind == RouteKind::Ingress => {
+            let mut ingress = json!({ "metadata": { "resourceVersion": known.resource_version }, "spec": known.rules });
+            json_patch::patch(&mut ingress, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+            let (rules, generation) = (ingress["spec"].take(), known.generation + 1);
+            let what = format!("ingress: {}", rules["defaultBackend"]["service"]["name"]);
+            report.route = Some(Arc::new(Route { generation, rules, ..known.as_ref().clone() }));
+            what
+        }
+        RouteWrite::Patch(patch) => {
+            let rules = patch[2]["value"].clone();
+            let written = route(rules.clone(), known.generation + 1);
+            let unaccepted = known.unaccepted.clone();
+            let manager = Some(keys::FIELD_MANAGER.to_owned());
+            report.route = Some(Arc::new(Route { unaccepted, rules_manager: manager, ..written.as_ref().clone() }));
+            format!("route: {}", told(&rules))
+        }
+        RouteWrite::Canary(BackendWrite::Create { key, object }) => {
+            let metadata = &object["metadata"];
+            let marks = json!({ "labels": metadata["labels"], "annotations": metadata["annotations"] });
+            let rules = object["spec"].clone();
+            let made = Route { key, uid: "c".into(), rules, marks, ..known.as_ref().clone() };
+            report.canaries = vec![Arc::new(made)];
+            "ingress: a canary".to_owned()
+        }
+        RouteWrite::Canary(BackendWrite::Delete { .. }) => {
+            report.canaries.clear();
+            "ingress: no canary".to_owned()
+        }
+        RouteWrite::Canary(BackendWrite::Patch { patch, .. }) => panic!("{patch}"),
     }
 }
 
@@ -246,6 +275,37 @@ fn capacity_comes_before_traffic_and_traffic_goes_before_removal() {
     world.pass(1);
     world.pass(5);
     world.pass(6);
+    insta::assert_snapshot!(world.log.join("\n"));
+}
+
+/// A canary Ingress goes as an object of its own: the rest goes back once that is in force, and a canary that somebody
+/// deletes counts as in force anew once it is there again.
+#[test]
+fn the_rest_of_an_ingress_goes_back_once_its_canary_is_out_of_force() {
+    let mut world = World::new();
+    let mut routing = json!(*world.view.routing);
+    routing["spec"]["routes"] =
+        json!([{ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "cluster": "east", "name": ROUTE }]);
+    world.view.routing = object(routing);
+    let id = RouteId { kind: RouteKind::Ingress, ..id() };
+    let rules = json!({ "defaultBackend": { "service": { "name": "web", "port": { "number": 80 } } } });
+    let ingress = Route { kind: RouteKind::Ingress, ..route(rules, 1).as_ref().clone() };
+    let report = RouteReport { listed: true, route: Some(Arc::new(ingress)), ..RouteReport::default() };
+    world.view.routes = [(id.clone(), report)].into();
+    world.ask(forks("v2"), forwarding(Some(20)));
+    world.view.ready.extend([("web-stable".into(), 4), ("web-canary".into(), 1)]);
+    for _ in 0..3 {
+        world.pass(11);
+    }
+    world.view.routes.get_mut(&id).unwrap().canaries.clear();
+    world.say("somebody deletes the canary");
+    // What is seen is put on record before it is put back.
+    world.pass(1);
+    world.pass(11);
+    world.ask(Value::Null, Value::Null);
+    for _ in 0..3 {
+        world.pass(11);
+    }
     insta::assert_snapshot!(world.log.join("\n"));
 }
 
