@@ -115,6 +115,8 @@ fn value_of(schema: &Value) -> Value {
         ("object", _) if schema["additionalProperties"].is_object() => {
             json!({ "key": value_of(&schema["additionalProperties"]) })
         }
+        // Nothing is said of what is in it.
+        ("object", _) if schema["x-kubernetes-preserve-unknown-fields"] == true => json!({}),
         ("object", _) => {
             let fields = schema["properties"].as_object().unwrap();
             Value::Object(fields.iter().map(|(name, field)| (name.clone(), value_of(field))).collect::<Map<_, _>>())

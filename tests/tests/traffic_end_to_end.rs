@@ -131,6 +131,7 @@ async fn requests_are_split_and_given_back_whatever_is_taken_away() -> Result<()
 
     let operator = world.a_rollout_that_others_write_into(operator, start, &witness).await?;
     world.without_its_topology().await?;
+    world.by_copies_that_take_over().await?;
     world.without_its_rollout().await?;
     let laid = witness.check().await?;
     assert!(laid >= 8, "only {laid} times a route began to refer to a fork: once to each in four steps and more");
@@ -243,16 +244,40 @@ impl World {
         self.given_back(&users).await
     }
 
+    /// Blue/green: a whole copy gets all requests, the workload follows, and takes them back.
+    async fn by_copies_that_take_over(&self) -> Result<()> {
+        let strategies = of_kind(&self.client, API, "RolloutStrategy");
+        let before = strategies.get("web").await?.data;
+        let write = async |patch: Value| strategies.patch("web", &PatchParams::default(), &Patch::Merge(patch)).await;
+        let copies =
+            json!({ "targets": [{ "replicas": "100%" }], "preview": { "http": { "mirror": {} } }, "keepSeconds": 10 });
+        write(json!({ "canary": null, "blueGreen": copies, "batch": { "batches": [{ "replicas": "100%" }] } })).await?;
+        let users = self.users().await?;
+        let run = self.paused("web:v4").await?;
+        assert_eq!(images(&self.client, "app=web").await?, [["web:v3"; 4], ["web:v4"; 4]].concat());
+        let route = serde_json::to_value(self.routes.get("shop").await?)?;
+        assert!(rules(&route).to_string().contains("requestMirror"), "{route:#}");
+
+        command(&self.client, "RolloutRun", &run, "continue").await?;
+        let added = json!({ "matches": users[2]["matches"], "backendRefs": normal(&split(100, 100)) });
+        self.settled(&[shared(&split(300, 100), 100), rest(&split(100, 100)), added]).await?;
+        assert_eq!(images(&self.client, "app=web").await?, [["web:v3"; 4], ["web:v4"; 4]].concat());
+        self.succeeded(&run, "web:v4").await?;
+        self.given_back(&users).await?;
+        write(json!({ "blueGreen": null, "canary": before["canary"], "batch": before["batch"] })).await?;
+        Ok(())
+    }
+
     /// The Rollout goes while a canary waits.
     async fn without_its_rollout(&self) -> Result<()> {
         let users = self.users().await?;
-        let run = self.paused_with_canary("web:v4").await?;
+        let run = self.paused_with_canary("web:v5").await?;
         self.rollouts.delete("web", &DeleteParams::default()).await?;
         until_gone(&self.rollouts, "web").await?;
         until_gone(&self.sets, "web-canary").await?;
         until_gone(&self.runs, &run).await?;
         self.given_back(&users).await?;
-        assert_eq!(images(&self.client, "app=web").await?, ["web:v3"; 4]);
+        assert_eq!(images(&self.client, "app=web").await?, ["web:v4"; 4]);
         let routing = until(&self.routings, "web-ics", "it is ready", is_ready).await?;
         assert!(routing["spec"]["forkedBackends"].is_null(), "{routing:#}");
         Ok(())
@@ -260,6 +285,14 @@ impl World {
 
     /// Has a version rolled out up to its canary. Returns the name of the run.
     async fn paused_with_canary(&self, image: &str) -> Result<String> {
+        let run = self.paused(image).await?;
+        let routing = until(&self.routings, "web-ics", "it is ready", is_ready).await?;
+        assert_eq!(routing["spec"]["forwarding"]["http"]["canary"]["weight"], 20, "{routing:#}");
+        Ok(run)
+    }
+
+    /// Has a version rolled out until the run is paused. Returns its name.
+    async fn paused(&self, image: &str) -> Result<String> {
         let before = serde_json::to_value(self.rollouts.get("web").await?)?["status"]["rolloutID"].clone();
         let patch =
             json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": image }] } } } });
@@ -268,8 +301,6 @@ impl World {
         let rollout = until(&self.rollouts, "web", "a run starts", started).await?;
         let run = rollout["status"]["rolloutID"].as_str().context("the run has a name")?.to_owned();
         until(&self.runs, &run, "it waits with its canary", |run| phase(run) == "Paused").await?;
-        let routing = until(&self.routings, "web-ics", "it is ready", is_ready).await?;
-        assert_eq!(routing["spec"]["forwarding"]["http"]["canary"]["weight"], 20, "{routing:#}");
         Ok(run)
     }
 
