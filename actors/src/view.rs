@@ -81,6 +81,8 @@ pub struct Workload {
     pub observed_generation: i64,
     /// Whether it carries a deletion timestamp.
     pub deleting: bool,
+    /// Whether it carries our finalizer of copies.
+    pub is_protected: bool,
     /// All labels: selectors match on them.
     pub labels: BTreeMap<String, String>,
     /// Value of the annotation `rollout.kusionstack.io/name`.

@@ -230,6 +230,7 @@ impl WorkloadKind {
             generation: meta.generation.unwrap_or_default(),
             observed_generation: reading.observed_generation,
             deleting: meta.deletion_timestamp.is_some(),
+            is_protected: meta.finalizers.iter().flatten().any(|finalizer| finalizer == keys::FINALIZER_CANARY_RELEASE),
             labels: object.labels().clone(),
             rollout: object.annotations().get(keys::ANNOTATION_NAME).cloned(),
             progressing: progressing.map(|text| serde_json::from_str(text).map_err(|_| text.clone())),

@@ -26,6 +26,7 @@ pub(super) fn workload(cluster: &str, name: &str, desired: i32) -> Workload {
         generation: 2,
         observed_generation: 2,
         deleting: false,
+        is_protected: false,
         labels: BTreeMap::from([
             ("app".into(), "demo".into()),
             ("rollout.kusionstack.io/workload".into(), "statefulset".into()),

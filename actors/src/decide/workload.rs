@@ -62,7 +62,8 @@ pub fn workload(
     let WorkloadGoal::Controlled { rollout, release, progressing, canary, .. } = goal else {
         let write = match goal {
             WorkloadGoal::Scaled { run, scale, progressing, .. } => scaled(run, *scale, progressing.as_ref(), workload),
-            WorkloadGoal::Discarded => Some(WorkloadWrite::Discard),
+            // Once it goes by itself there is nothing more to do for it, however long its pods take.
+            WorkloadGoal::Discarded => (!workload.deleting || workload.is_protected).then_some(WorkloadWrite::Discard),
             _ if workload.deleting => None,
             _ => released(workload).into_write(&workload.resource_version),
         };
@@ -526,6 +527,17 @@ mod tests {
 
         let unobserved = Workload { generation: 3, ..up_to_date };
         assert_eq!(patch(&WorkloadGoal::Released, &unobserved), None);
+    }
+
+    #[test]
+    fn a_copy_that_goes_by_itself_is_left_alone() {
+        for (deleting, is_protected, expected) in
+            [(false, true, true), (false, false, true), (true, true, true), (true, false, false)]
+        {
+            let copy = Workload { deleting, is_protected, ..fixtures::workload("east", "web-canary", 2) };
+            let step = workload(&WorkloadGoal::Discarded, &copy, None, None, None, fixtures::at(0));
+            assert_eq!(step.write.is_some(), expected, "deleting: {deleting}, protected: {is_protected}");
+        }
     }
 
     #[test]
