@@ -44,7 +44,9 @@ pub fn sends(report: &RouteReport, kind: &str, name: &str) -> bool {
     let Some(route) = &report.route else { return false };
     let has_weight = |reference: &Map<String, Value>| reference.get("weight").is_none_or(|weight| weight != 0);
     let canary = canary(route, &report.canaries);
-    any_reference(&route.rules, kind, name, &has_weight)
+    // An Ingress whose canary takes all refers to what gets nothing.
+    let has_rest = !canary.is_some_and(ingress::takes_all);
+    has_rest && any_reference(&route.rules, kind, name, &has_weight)
         || canary.is_some_and(|canary| refers(&canary.rules, kind, name))
 }
 

@@ -129,6 +129,12 @@ pub fn said(ingress: &Value) -> Value {
     json!({ "annotations": said.collect::<Map<_, _>>(), "spec": ingress["spec"] })
 }
 
+/// Whether a canary Ingress leaves nothing to the one that it is beside.
+pub fn takes_all(canary: &Value) -> bool {
+    let annotations = &canary["metadata"]["annotations"];
+    annotations[CANARY] == "true" && annotations[WEIGHT] == "100" && annotations[BY_HEADER].is_null()
+}
+
 /// The JSON Merge Patch that brings a canary Ingress in step with what is wanted; none if it is. Of its metadata only our
 /// annotations and our label are touched. One that is not ours is refused.
 pub fn canary_patch(existing: &Value, wanted: &Value, backend: &Backend) -> Result<Option<Value>, Refusal> {

@@ -60,6 +60,11 @@ pub fn canary<'a>(route: &Route, canaries: &'a [Arc<Route>]) -> Option<&'a Route
     canaries.iter().find(|canary| canary.key.name == name).map(|canary| &**canary)
 }
 
+/// Whether the canary of an Ingress leaves nothing to it.
+pub(super) fn takes_all(canary: &Route) -> bool {
+    ingress::takes_all(&object(canary))
+}
+
 /// Whether a route may be the canary of an Ingress, or take the place of that one.
 pub fn may_be_canary(route: &Route, of: &str) -> bool {
     ingress::may_be_canary(&object(route), of)
