@@ -218,7 +218,8 @@ impl Runner<'_> {
         }
         let mut raw = read(self.send(verb, path, body, &step.headers).await?).await?;
         for _ in 0..POLLS {
-            if step.until.iter().all(|(path, value)| get(&raw.body, path).unwrap_or_default() == *value) {
+            let has_all = step.until.iter().all(|(path, value)| get(&raw.body, path).unwrap_or_default() == *value);
+            if has_all && !is_begun_anew(&raw) {
                 return Ok(raw);
             }
             tokio::time::sleep(POLL).await;
@@ -286,6 +287,13 @@ async fn read(response: Response<Body>) -> Result<Raw> {
     // A path that nobody serves is answered in plain text.
     let body = body.unwrap_or_else(|| Value::from(text.clone()));
     Ok(Raw { status, warnings, headers, text, body })
+}
+
+/// Whether a server takes nothing for the moment, because it begins the storage of a resource anew whose definition has
+/// changed: it says so by chance, and every client asks again.
+fn is_begun_anew(raw: &Raw) -> bool {
+    let message = raw.body["message"].as_str().unwrap_or_default();
+    raw.status == 429 && message.contains("storage is (re)initializing")
 }
 
 async fn read_events(response: Response<Body>, limit: Option<usize>) -> Result<Raw> {
