@@ -68,15 +68,7 @@ pub fn due(run: &RolloutRun, status: &RolloutRunStatus, now: Timestamp) -> Optio
 
 /// Whether the copies are to be there behind their step: until the batches are done, one way or the other.
 pub fn carries_batches(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
-    has_taken_over(run, status) && canary::finished(run, status) && !is_over(run, status)
-}
-
-/// Whether nothing of the batches is left to do but to take back what the run made.
-fn is_over(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
-    let Some(batch) = &status.batch_status else { return false };
-    let index = usize::try_from(batch.current_batch_index).unwrap_or(usize::MAX);
-    run::is_last(run, status, index)
-        && matches!(batch.current_batch_state, StepState::ResourceRecycling | StepState::Succeeded)
+    has_taken_over(run, status) && canary::finished(run, status) && !run::has_done_all(run, status)
 }
 
 /// Whether a batch has been allowed to move pods.

@@ -28,8 +28,8 @@ pub fn heed(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus)
     if !acts || status.phase == RolloutRunPhase::Canceling || is_busy && policy == RouteDriftPolicy::Pause {
         return;
     }
-    let drifts = traffic::drifts(view, run);
-    let new: Vec<_> = drifts.into_iter().filter(|drift| !status.route_drifts.contains(drift)).collect();
+    let open = traffic::drifts(view, run);
+    let new: Vec<_> = open.iter().filter(|drift| !status.route_drifts.contains(drift)).cloned().collect();
     if new.is_empty() {
         return;
     }
@@ -40,7 +40,6 @@ pub fn heed(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus)
         status.phase = RolloutRunPhase::Canceling;
         return;
     }
-    let open = traffic::drifts(view, run);
     let told: Vec<_> = status.route_drifts.iter().filter(|drift| open.contains(drift)).map(in_words).collect();
     let message = format!(
         "{} (spec.policies.routeDriftPolicy); the route stays as it is: see to it that it is not changed again, then retry, \

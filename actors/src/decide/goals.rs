@@ -88,8 +88,7 @@ pub fn progressing(run: &RolloutRun, workload: &Workload) -> Option<ProgressingI
     }
     let batch = status.batch_status.as_ref()?;
     let current = usize::try_from(batch.current_batch_index).ok()?;
-    let last = run::is_last(run, status, current);
-    if last && matches!(batch.current_batch_state, StepState::ResourceRecycling | StepState::Succeeded) {
+    if run::has_done_all(run, status) {
         return None;
     }
     let (index, _) = entries(run, workload).take_while(|(index, _)| *index <= current).last()?;

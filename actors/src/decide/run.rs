@@ -318,6 +318,13 @@ pub fn is_last(run: &RolloutRun, status: &RolloutRunStatus, index: usize) -> boo
     if status.rollback.is_some() { index == 0 } else { index + 1 == batches(run).len() }
 }
 
+/// Whether its batches are done, in the direction in which the run goes, and only what it made is left to be taken back.
+pub fn has_done_all(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
+    let Some(batch) = &status.batch_status else { return false };
+    let is_last = usize::try_from(batch.current_batch_index).is_ok_and(|index| is_last(run, status, index));
+    is_last && matches!(batch.current_batch_state, StepState::ResourceRecycling | StepState::Succeeded)
+}
+
 /// Takes every transition that the API's state allows. Returns what the next one waits for.
 fn advance(view: &RolloutView, run: &RolloutRun, status: &mut RolloutRunStatus, now: Timestamp) -> Vec<Wait> {
     loop {

@@ -1,23 +1,11 @@
 //! What a run asks of its BackendRoutings, and what it waits for there.
 //!
-//! | moment                            | requests go to                                                         |
-//! |-----------------------------------|------------------------------------------------------------------------|
-//! | before the canary, and after it   | the user's own backend                                                 |
-//! | before copies are made            | the stable fork                                                        |
-//! | once all copies are available     | both forks, as the step says                                           |
-//! | before copies go                  | the stable fork                                                        |
-//! | before a batch moves pods         | as in the batch before; the stable fork if that had no traffic         |
-//! | once its pods are available       | both forks, as the batch says; the user's own backend if it says nothing |
-//! | before a batch moves the last stable pods | the user's own backend, so that every pod serves               |
-//!
-//! Where copies take over (see [`super::blue_green`]) requests go to them from the switch to the end of the last batch,
-//! and to the stable fork before copies go, which then selects what the workloads have become.
-//!
-//! On the way back the same, backwards. Like all goals these follow from the stored status alone.
+//! Where requests are to go at which moment stands in `shift`.
 
 mod clusters;
 mod forked;
 mod planned;
+mod shift;
 #[cfg(test)]
 mod tests;
 
@@ -26,39 +14,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{
-    batch, blue_green, canary, drift, goals, holder, patch, routing::is_multi, routing::is_repaired, run,
-    standalone::in_words,
-};
+pub use self::shift::Shift;
+use self::shift::wanted;
+use super::{canary, drift, goals, holder, patch, routing::is_multi, routing::is_repaired, run, standalone::in_words};
 use crate::{
     api::{
-        BackendRouting, BackendRoutingSpec, RolloutRun, RolloutRunPhase, RolloutRunStatus, RouteDriftPolicy, StepState,
+        BackendRouting, BackendRoutingSpec, RolloutRun, RolloutRunPhase, RolloutRunStatus, RouteDriftPolicy,
         TrafficStrategy, TrafficTopology, keys,
         keys::ProgressingInfo,
-        rolloutrun::{RolloutRunCanaryStrategy, RolloutRunStep, RolloutRunStepTarget, RouteDriftStatus},
+        rolloutrun::{RolloutRunCanaryStrategy, RouteDriftStatus},
     },
     intent::{HubKind, HubWrite, Wait},
     view::{Health, RolloutView, Workload},
 };
 
-/// Where requests are to go at one moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Shift<'a> {
-    /// To the user's own backend.
-    Origin,
-    /// All to pods of the old revision.
-    Stable,
-    /// To both revisions, as a step says.
-    Split(&'a TrafficStrategy),
-    /// All to the copies.
-    Copies,
-}
-
 /// Whether any step of the run says where requests go.
 pub fn is_used(run: &RolloutRun) -> bool {
-    let canary = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
-    canary.is_some()
-        || blue_green::is_asked(run)
+    run.spec.canary.as_ref().is_some_and(asks)
         || run::batches(run).iter().any(|batch| says(batch.traffic.as_ref()).is_some())
 }
 
@@ -152,8 +124,7 @@ pub fn plan_waits(view: &RolloutView, run: &RolloutRun) -> Vec<Wait> {
 
 /// Whether no request can reach the copies of a workload any more through its BackendRoutings.
 pub fn is_off(view: &RolloutView, run: &RolloutRun, workload: &Workload) -> bool {
-    let says = run.spec.canary.as_ref().and_then(|canary| says(canary.traffic.as_ref()));
-    (says.is_none() && !blue_green::is_asked(run))
+    !run.spec.canary.as_ref().is_some_and(asks)
         || routings_of(view, run, workload).all(|routing| reaches_no_canary(routing))
 }
 
@@ -170,14 +141,17 @@ fn says(traffic: Option<&TrafficStrategy>) -> Option<&TrafficStrategy> {
     traffic.filter(|traffic| traffic.http.is_some())
 }
 
+/// Whether a canary says where requests go.
+fn asks(canary: &RolloutRunCanaryStrategy) -> bool {
+    canary.blue_green.is_some() || says(canary.traffic.as_ref()).is_some()
+}
+
 /// Whether the step that is under way says where requests go.
 fn is_asked_now(run: &RolloutRun, status: &RolloutRunStatus) -> bool {
     if matches!(status.phase, RolloutRunPhase::Canceling) || status.phase.is_completed() {
         return false;
     }
     if !canary::finished(run, status) {
-        let asks =
-            |canary: &RolloutRunCanaryStrategy| canary.blue_green.is_some() || says(canary.traffic.as_ref()).is_some();
         return !canary::is_leaving(run, status) && run.spec.canary.as_ref().is_some_and(asks);
     }
     let batch = current(status).and_then(|index| run::batches(run).get(index));
@@ -188,59 +162,6 @@ fn current(status: &RolloutRunStatus) -> Option<usize> {
     usize::try_from(status.batch_status.as_ref()?.current_batch_index).ok()
 }
 
-/// Where the requests of one BackendRouting are to go; `None` leaves it as it is.
-fn wanted<'a>(
-    view: &RolloutView,
-    run: &'a RolloutRun,
-    status: &RolloutRunStatus,
-    routing: &BackendRouting,
-    now: Timestamp,
-) -> Option<Shift<'a>> {
-    // What a cluster does not show yet may be there all the same.
-    if is_out_of_sight(view, run, routing) {
-        return None;
-    }
-    let over = status.phase == RolloutRunPhase::Canceling || status.phase.is_completed();
-    if blue_green::has_taken_over(run, status) && canary::finished(run, status) {
-        return Some(behind_copies(view, run, status, routing, over));
-    }
-    let with_canary = run.spec.canary.as_ref().filter(|_| over || !canary::finished(run, status));
-    let traffic = with_canary.and_then(|canary| says(canary.traffic.as_ref()));
-    if with_canary.is_some() && (traffic.is_some() || blue_green::is_asked(run)) {
-        if over || canary::is_leaving(run, status) {
-            return Some(before_copies_go(view, status, routing));
-        }
-        return during_canary(view, run, status, routing, traffic, now);
-    }
-    if over || !canary::finished(run, status) {
-        return Some(Shift::Origin);
-    }
-    during_batches(view, run, status, routing, now)
-}
-
-/// Where requests go so that none reaches the copies.
-fn before_copies_go<'a>(view: &RolloutView, status: &RolloutRunStatus, routing: &BackendRouting) -> Shift<'a> {
-    let copies = canary::copies(view).any(|copy| clusters::counts(routing, status, &copy.cluster));
-    if copies && is_forked(routing) { Shift::Stable } else { Shift::Origin }
-}
-
-/// Where requests go once copies have taken over and batches move the workloads.
-fn behind_copies<'a>(
-    view: &RolloutView,
-    run: &RolloutRun,
-    status: &RolloutRunStatus,
-    routing: &BackendRouting,
-    over: bool,
-) -> Shift<'a> {
-    if !over && blue_green::carries_batches(run, status) {
-        return Shift::Copies;
-    }
-    // The stable fork selects pods of one version. Those of a workload that is left between two all serve.
-    let is_whole = workloads_of(view, run, routing).all(|workload| blue_green::is_whole(workload));
-    let is_untouched = over && !blue_green::has_moved(status);
-    if is_whole || is_untouched { before_copies_go(view, status, routing) } else { Shift::Origin }
-}
-
 /// Whether any route is told to send all requests to the copies of the run.
 pub fn is_switched(view: &RolloutView, run: &RolloutRun) -> bool {
     concerned(view, run).any(|routing| has_switched(run, routing))
@@ -249,104 +170,7 @@ pub fn is_switched(view: &RolloutView, run: &RolloutRun) -> bool {
 fn has_switched(run: &RolloutRun, routing: &BackendRouting) -> bool {
     let http = routing.spec.forwarding.as_ref().and_then(|forwarding| forwarding.http.as_ref());
     let weight = http.and_then(|http| http.canary.as_ref()?.weight);
-    weight == Some(100) && mark_of(routing).is_some_and(|mark| Some(mark.rollout_id) == run.metadata.name)
-}
-
-fn during_canary<'a>(
-    view: &RolloutView,
-    run: &RolloutRun,
-    status: &RolloutRunStatus,
-    routing: &BackendRouting,
-    traffic: Option<&'a TrafficStrategy>,
-    now: Timestamp,
-) -> Option<Shift<'a>> {
-    let split = traffic.map_or(Shift::Stable, Shift::Split);
-    let state = status.canary_status.as_ref().map(|canary| canary.state.clone()).unwrap_or_default();
-    Some(match state {
-        StepState::None | StepState::Pending => Shift::Origin,
-        StepState::PreCanaryStepHook => Shift::Stable,
-        // What is stopped stays as it is.
-        StepState::Running if !is_moving(status) => return None,
-        StepState::Running if canary::is_up(view, run, status, now) => split,
-        StepState::Running => Shift::Stable,
-        StepState::Switched => Shift::Copies,
-        // What has gone over stays there, whatever becomes of a pod.
-        StepState::Switching if has_switched(run, routing) => Shift::Copies,
-        StepState::Switching if is_moving(status) && canary::is_up(view, run, status, now) => Shift::Copies,
-        // A copy that is about to be changed gets no requests meanwhile.
-        _ if canary::are_current(view, run) => split,
-        _ => Shift::Stable,
-    })
-}
-
-fn during_batches<'a>(
-    view: &RolloutView,
-    run: &'a RolloutRun,
-    status: &RolloutRunStatus,
-    routing: &BackendRouting,
-    now: Timestamp,
-) -> Option<Shift<'a>> {
-    let index = current(status)?;
-    let progress = status.batch_status.as_ref()?;
-    let state = &progress.current_batch_state;
-    let back = status.rollback.is_some();
-    if back && !is_forked(routing) {
-        // What every pod serves goes back with the pods.
-        return Some(Shift::Origin);
-    }
-    if run::is_last(run, status, index) && matches!(state, StepState::ResourceRecycling | StepState::Succeeded) {
-        return Some(Shift::Origin);
-    }
-    let workloads: Vec<_> = workloads_of(view, run, routing).collect();
-    let concerns = |batch: &RolloutRunStep| {
-        batch.targets.iter().any(|target| workloads.iter().any(|workload| run::means(run, target, workload)))
-    };
-    let is_skipped =
-        |index: usize| progress.records.get(index).is_some_and(|record| record.state == StepState::Skipped);
-    let earlier = run::batches(run).iter().enumerate().take(index).rev();
-    let mut earlier = earlier.filter(|(at, batch)| concerns(batch) && !is_skipped(*at));
-    let before = earlier.next().map_or(Shift::Origin, |(_, batch)| of_batch(run, batch, &workloads));
-    let batch = run::batches(run).get(index).filter(|batch| concerns(batch));
-    let Some(batch) = batch else { return Some(before) };
-    let after = of_batch(run, batch, &workloads);
-    let base = match (before, after) {
-        (_, Shift::Origin) => Shift::Origin,
-        (Shift::Split(_), Shift::Split(_)) => before,
-        _ => Shift::Stable,
-    };
-    Some(match state {
-        StepState::None | StepState::Pending if back => base,
-        StepState::None | StepState::Pending => before,
-        StepState::PreBatchStepHook => base,
-        StepState::Running if !is_moving(status) => return None,
-        StepState::Running if batch::is_up(view, run, status, now) => {
-            if back {
-                before
-            } else {
-                after
-            }
-        }
-        StepState::Running => base,
-        _ if back => before,
-        _ => after,
-    })
-}
-
-/// Whether the run may move anything now.
-fn is_moving(status: &RolloutRunStatus) -> bool {
-    status.phase == RolloutRunPhase::Progressing && status.error.is_none()
-}
-
-/// Where requests go once a batch is done. Where it leaves no stable pod nothing can be split.
-fn of_batch<'a>(run: &RolloutRun, batch: &'a RolloutRunStep, workloads: &[&Arc<Workload>]) -> Shift<'a> {
-    let leaves_none = |target: &RolloutRunStepTarget| {
-        let mut meant = workloads.iter().filter(|workload| run::means(run, target, workload));
-        meant.any(|workload| goals::wanted(target, workload.desired) >= workload.desired)
-    };
-    match says(batch.traffic.as_ref()) {
-        Some(traffic) if !batch.targets.iter().any(leaves_none) => Shift::Split(traffic),
-        _ => Shift::Origin,
-    }
+    weight == Some(100) && is_marked_by(run, routing)
 }
 
 /// The topologies that the run names.

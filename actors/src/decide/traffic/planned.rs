@@ -1,6 +1,6 @@
 //! What the steps of a run will ask of a BackendRouting, told before the first of them begins.
 
-use super::{Shift, forked, of_batch, run, says, workloads_of};
+use super::{Shift, forked, run, says, shift::of_batch, workloads_of};
 use crate::{
     api::{
         BackendRouting, RolloutRun, RolloutRunPhase, StepState, backendrouting::PlannedForwarding,
